@@ -1,0 +1,1 @@
+//! The conformance harness: a scripted model gateway and the scenarios that drive the real server.

@@ -1,0 +1,1 @@
+//! The Rust client: many turns over one socket.

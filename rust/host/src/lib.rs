@@ -1,0 +1,1 @@
+//! The composition root: configuration, backend choice, authentication, telemetry.

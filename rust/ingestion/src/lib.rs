@@ -1,0 +1,1 @@
+//! Connectors, and the pipeline that feeds the store.

@@ -1,0 +1,1 @@
+//! An OpenAI-compatible gateway: chat, embeddings, rerank; and the offline model.

@@ -1,0 +1,1 @@
+//! The wire: generated actions, events and error codes, and their decoding.

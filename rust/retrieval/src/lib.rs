@@ -1,0 +1,1 @@
+//! Chunk, embed, search, fuse, rerank and cite.

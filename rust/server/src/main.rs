@@ -1,0 +1,2 @@
+//! The WebSocket server: an axum mount of the service.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The protocol handler: one file per action, the turn, the tools.

@@ -1,0 +1,1 @@
+//! Records, storage traits, and the test suite that every adapter runs.
