@@ -1,0 +1,280 @@
+//! Tools: what a run may do in the world, what each may be asked, and which need a person first.
+
+use crate::message::RequestedCall;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Whether a tool changes the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// It only looks; calls may run side by side and may be dropped when a turn is cancelled.
+    Read,
+    /// It changes something; calls run one after another and are let to their end.
+    Write,
+}
+
+/// A tool as the model sees it, with its arguments' compiled schema. Make it once and share it.
+#[derive(Debug)]
+pub struct ToolSpec {
+    name: String,
+    description: String,
+    parameters: Value,
+    effect: Effect,
+    timeout: Duration,
+    schema: jsonschema::Validator,
+}
+
+/// A tool description that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolSpecError {
+    /// The name is not one a model can call.
+    #[error("tool name {0:?} must be 1 to 64 letters, digits, `_` or `-`")]
+    Name(String),
+    /// The schema is not a JSON Schema of an object.
+    #[error("tool `{tool}`: parameters are not a JSON Schema of an object: {reason}")]
+    Parameters {
+        /// The tool.
+        tool: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl ToolSpec {
+    /// Describes a tool. `parameters` is the JSON Schema of its arguments object; `timeout` bounds one call.
+    ///
+    /// # Errors
+    /// When the name or the schema cannot be used.
+    pub fn new(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        parameters: Value,
+        effect: Effect,
+        timeout: Duration,
+    ) -> Result<Self, ToolSpecError> {
+        let name = name.into();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+            return Err(ToolSpecError::Name(name));
+        }
+        if parameters.get("type").is_none_or(|kind| kind != "object") {
+            let reason = "\"type\" must be \"object\"".to_owned();
+            return Err(ToolSpecError::Parameters { tool: name, reason });
+        }
+        let schema = jsonschema::validator_for(&parameters)
+            .map_err(|error| ToolSpecError::Parameters { tool: name.clone(), reason: error.to_string() })?;
+        Ok(Self { name, description: description.into(), parameters, effect, timeout, schema })
+    }
+
+    /// The name the model calls it by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it does, for the model.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// The JSON Schema of its arguments.
+    #[must_use]
+    pub fn parameters(&self) -> &Value {
+        &self.parameters
+    }
+
+    /// Whether it changes the world.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// The bound of one call.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Reads and checks a model's arguments. Empty text counts as an empty object, as models send it
+    /// for tools without arguments.
+    fn read_arguments(&self, text: &str) -> Result<Value, String> {
+        let text = if text.trim().is_empty() { "{}" } else { text };
+        let arguments: Value = serde_json::from_str(text)
+            .map_err(|error| format!("The arguments are not valid JSON: {error}."))?;
+        let faults: Vec<String> = self
+            .schema
+            .iter_errors(&arguments)
+            .take(5)
+            .map(|error| match error.instance_path().to_string() {
+                root if root.is_empty() => error.to_string(),
+                pointer => format!("{pointer}: {error}"),
+            })
+            .collect();
+        if faults.is_empty() {
+            return Ok(arguments);
+        }
+        Err(format!("The arguments do not fit the tool's schema: {}.", faults.join("; ")))
+    }
+}
+
+/// Why a tool failed; the model reads the text and may try again.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct ToolError(pub String);
+
+/// Something a run may do. Tools are built for each turn, so that a tool holds what its caller may see.
+#[async_trait]
+pub trait Tool: Send + Sync {
+    /// What the model is told.
+    fn spec(&self) -> &Arc<ToolSpec>;
+
+    /// Does it. The arguments have passed the schema. The text is what the model reads.
+    ///
+    /// # Errors
+    /// A text that tells the model what went wrong; the turn goes on.
+    async fn call(&self, call: &ToolCall) -> Result<String, ToolError>;
+
+    /// The form this call wants a person to fill in, in place of being called: a tool that only asks.
+    fn form(&self, _arguments: &Value) -> Option<Form> {
+        None
+    }
+}
+
+/// What a person must do before a call runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "gate")]
+pub enum Gate {
+    /// Say yes.
+    Approval,
+    /// Prove who he is by a one-time code.
+    Verification(Challenge),
+    /// Fill in a form, whose values become the tool's result.
+    Interaction(Form),
+}
+
+/// How a person can prove who he is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Challenge {
+    /// Where a code can be sent: `email`, `sms`.
+    pub channels: Vec<String>,
+    /// The level reached by it.
+    pub auth_level: String,
+}
+
+/// A form to be filled in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Form {
+    /// What kind of form (`identity_intake`, `choices`).
+    pub kind: String,
+    /// Its description, in the shape of its kind.
+    pub spec: Value,
+    /// Why it is asked, in words for the person.
+    pub reason: String,
+}
+
+/// A call that was looked up and checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// Its id, unique in the run.
+    pub id: String,
+    /// The tool's name as the model wrote it.
+    pub name: String,
+    /// The arguments as the model wrote them.
+    pub raw_arguments: String,
+    /// The checked arguments, or why they or the name cannot be used: the model's to repair.
+    pub arguments: Result<Value, String>,
+    /// Whether the tool changes the world.
+    pub effect: Effect,
+    /// What a person must still do first, in this order.
+    pub gates: Vec<Gate>,
+}
+
+impl ToolCall {
+    /// The checked arguments; `Null` for a call that cannot be used and is never made.
+    #[must_use]
+    pub fn arguments(&self) -> &Value {
+        self.arguments.as_ref().unwrap_or(&Value::Null)
+    }
+}
+
+/// The answer to a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolResult {
+    /// The call's id.
+    pub call_id: String,
+    /// Whether it failed.
+    pub is_error: bool,
+    /// What the model reads.
+    pub text: String,
+}
+
+/// The tools of a turn, by name, with the gates before each.
+#[derive(Clone, Default)]
+pub struct ToolRegistry {
+    entries: BTreeMap<String, Entry>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    tool: Arc<dyn Tool>,
+    gates: Vec<Gate>,
+}
+
+impl ToolRegistry {
+    /// No tools.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a tool that runs only after the gates. A later tool replaces an earlier one of its name.
+    pub fn add(&mut self, tool: Arc<dyn Tool>, gates: Vec<Gate>) {
+        self.entries.insert(tool.spec().name().to_owned(), Entry { tool, gates });
+    }
+
+    /// The tool of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn Tool>> {
+        self.entries.get(name).map(|entry| &entry.tool)
+    }
+
+    /// What the model is told, by name.
+    #[must_use]
+    pub fn specs(&self) -> Arc<[Arc<ToolSpec>]> {
+        self.entries.values().map(|entry| Arc::clone(entry.tool.spec())).collect()
+    }
+
+    /// Looks a requested call up and checks its arguments.
+    #[must_use]
+    pub fn check(&self, requested: RequestedCall) -> ToolCall {
+        let RequestedCall { id, name, arguments: raw_arguments } = requested;
+        let Some(entry) = self.entries.get(&name) else {
+            let known: Vec<&str> = self.entries.keys().map(String::as_str).collect();
+            let fault = format!("There is no tool `{name}`. The tools are: {}.", known.join(", "));
+            return ToolCall {
+                id,
+                name,
+                raw_arguments,
+                arguments: Err(fault),
+                effect: Effect::Read,
+                gates: vec![],
+            };
+        };
+        let arguments = entry.tool.spec().read_arguments(&raw_arguments);
+        let gates = match &arguments {
+            Err(_) => Vec::new(),
+            Ok(arguments) => {
+                let form = entry.tool.form(arguments).map(Gate::Interaction);
+                entry.gates.iter().cloned().chain(form).collect()
+            }
+        };
+        let effect = entry.tool.spec().effect();
+        ToolCall { id, name, raw_arguments, arguments, effect, gates }
+    }
+}
