@@ -119,3 +119,12 @@ fn part_tokens(part: &ContentPart) -> usize {
 pub fn estimate_tokens(text: &str) -> usize {
     text.len().div_ceil(4)
 }
+
+/// The text parts, joined by line breaks.
+pub(crate) fn plain_text(parts: &[ContentPart]) -> String {
+    let texts = parts.iter().filter_map(|part| match part {
+        ContentPart::Text { text } => Some(text.as_str()),
+        ContentPart::Image { .. } | ContentPart::File { .. } => None,
+    });
+    texts.collect::<Vec<_>>().join("\n")
+}

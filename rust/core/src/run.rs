@@ -1,0 +1,434 @@
+//! A run: the state of one turn between the model, its tools and the people it waits for. It is plain
+//! data without `async`; [`Run::next`] says what it wants, and stays the same until that is answered.
+
+use crate::cost::{CostBudget, CostTracker};
+use crate::llm::{FinishReason, Usage};
+use crate::message::{ChatMessage, RequestedCall};
+use crate::tool::{Challenge, Effect, Form, Gate, ToolCall, ToolResult};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// How many read-only calls of one reply run side by side.
+pub const MAX_PARALLEL_CALLS: usize = 5;
+
+/// What a run wants next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A reply of the model; answered by [`Run::model_said`].
+    CallModel(Prompt),
+    /// The results of all these calls; answered by [`Run::tools_said`]. Either several that only
+    /// read and may run side by side, or a single one.
+    CallTools(Vec<ToolCall>),
+    /// A person; answered by [`Run::resume`].
+    Park(Park),
+    /// Nothing; the run is over.
+    Done(Answer),
+}
+
+/// What the model is to be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// The messages, oldest first.
+    pub messages: Vec<ChatMessage>,
+    /// `false` when the model must finish without tools.
+    pub may_call_tools: bool,
+}
+
+/// A wait for a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "park", content = "what")]
+pub enum Park {
+    /// The call needs a yes.
+    Approval(ToolCall),
+    /// The call needs a proof of identity.
+    Verification(ToolCall, Challenge),
+    /// The call asks for a form to be filled in.
+    Interaction(ToolCall, Form),
+}
+
+impl Park {
+    /// The call that waits.
+    #[must_use]
+    pub fn call(&self) -> &ToolCall {
+        match self {
+            Self::Approval(call) | Self::Verification(call, _) | Self::Interaction(call, _) => call,
+        }
+    }
+}
+
+/// What a person said to a park, or that nobody did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "verdict", content = "values")]
+pub enum Verdict {
+    /// Approval: yes.
+    Approved,
+    /// Approval: no.
+    Denied,
+    /// Verification: the right code.
+    Verified,
+    /// Verification: too many wrong codes.
+    Locked,
+    /// Interaction: the accepted values, which become the tool's result.
+    Submitted(Value),
+    /// Interaction: the person would rather not.
+    Declined,
+    /// Any: nobody answered in time.
+    Expired,
+}
+
+/// An answer that does not fit what the run wants; the run is unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the run wants {wanted}, not {offered}")]
+pub struct Mismatch {
+    /// What [`Run::next`] asks for.
+    pub wanted: &'static str,
+    /// What was given.
+    pub offered: &'static str,
+}
+
+/// A model's whole reply, its calls looked up and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelReply {
+    /// The text.
+    pub text: String,
+    /// The calls it asks for.
+    pub calls: Vec<ToolCall>,
+    /// What it used.
+    pub usage: Usage,
+    /// Why it stopped.
+    pub finish: FinishReason,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// With an answer.
+    Finished,
+    /// By a cancellation.
+    Cancelled,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The text of the last reply.
+    pub text: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why the model stopped.
+    pub finish: FinishReason,
+    /// Sums over all model calls.
+    pub usage: Usage,
+}
+
+/// The state of one turn. Serialised it is the turn's checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    messages: Vec<ChatMessage>,
+    max_iterations: u32,
+    iterations: u32,
+    phases_done: usize,
+    cost: CostTracker,
+    pending: Vec<Pending>,
+    answer: Option<Answer>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Pending {
+    call: ToolCall,
+    /// A call that was parked has been announced with its park.
+    announced: bool,
+    result: Option<ToolResult>,
+}
+
+/// Said to the model with the last call it gets.
+const FINISH_NOW: &str =
+    "No more tools can be called in this turn. Answer now with what you know, and say what is missing.";
+
+impl Run {
+    /// A run over these messages (instructions, history, and the person's message last), with at most
+    /// `max_iterations` model calls (at least one) and a budget.
+    #[must_use]
+    pub fn new(messages: Vec<ChatMessage>, max_iterations: u32, budget: CostBudget) -> Self {
+        Self {
+            messages,
+            max_iterations: max_iterations.max(1),
+            iterations: 0,
+            phases_done: 0,
+            cost: CostTracker::new(budget),
+            pending: Vec::new(),
+            answer: None,
+        }
+    }
+
+    /// What the run wants. Asking again gives the same step until it is answered.
+    #[must_use]
+    pub fn next(&self) -> Step {
+        if let Some(answer) = &self.answer {
+            return Step::Done(answer.clone());
+        }
+        let mut unanswered = self.pending.iter().filter(|p| p.result.is_none()).map(|p| &p.call);
+        let Some(first) = unanswered.next() else {
+            return Step::CallModel(self.prompt());
+        };
+        if let Some(park) = park(first) {
+            return Step::Park(park);
+        }
+        let mut batch = vec![first.clone()];
+        if first.effect == Effect::Read {
+            let side_by_side = |call: &&ToolCall| call.effect == Effect::Read && call.gates.is_empty();
+            batch.extend(unanswered.take_while(side_by_side).take(MAX_PARALLEL_CALLS - 1).cloned());
+        }
+        Step::CallTools(batch)
+    }
+
+    /// Takes the model's reply.
+    ///
+    /// # Errors
+    /// When no reply is wanted.
+    pub fn model_said(&mut self, reply: ModelReply) -> Result<(), Mismatch> {
+        self.expect("a model's reply", |step| matches!(step, Step::CallModel(_)))?;
+        let last = !self.may_call_tools();
+        self.iterations += 1;
+        self.cost.add(reply.usage);
+        let calls = if last { Vec::new() } else { self.with_unique_ids(reply.calls) };
+        let requested = calls.iter().map(|call| RequestedCall {
+            id: call.id.clone(),
+            name: call.name.clone(),
+            arguments: call.raw_arguments.clone(),
+        });
+        self.messages.push(ChatMessage::Assistant { text: reply.text.clone(), calls: requested.collect() });
+        if calls.is_empty() {
+            self.end(reply.text, Outcome::Finished, reply.finish);
+        } else {
+            self.pending =
+                calls.into_iter().map(|call| Pending { call, announced: false, result: None }).collect();
+        }
+        Ok(())
+    }
+
+    /// Takes the results of exactly the calls that are wanted, in any order.
+    ///
+    /// # Errors
+    /// When other calls, or none, are wanted.
+    pub fn tools_said(&mut self, results: Vec<ToolResult>) -> Result<(), Mismatch> {
+        let given: BTreeSet<&str> = results.iter().map(|result| result.call_id.as_str()).collect();
+        self.expect("results of tools", |step| match step {
+            Step::CallTools(calls) => {
+                calls.len() == results.len() && calls.iter().all(|call| given.contains(call.id.as_str()))
+            }
+            _ => false,
+        })?;
+        for result in results {
+            self.settle(result);
+        }
+        self.close_round();
+        Ok(())
+    }
+
+    /// Takes a verdict on the present park. Returns the call's result where the verdict is one;
+    /// otherwise the call goes on to its next gate, or to its tool.
+    ///
+    /// # Errors
+    /// When nothing is parked, or the verdict is not one for this kind of park.
+    pub fn resume(&mut self, verdict: Verdict) -> Result<Option<ToolResult>, Mismatch> {
+        let Step::Park(park) = self.next() else {
+            return Err(Mismatch { wanted: self.wanted(), offered: "a verdict" });
+        };
+        let refused = |text: &str| Some((true, text.to_owned()));
+        let answer = match (&park, verdict) {
+            (Park::Approval(_), Verdict::Approved) | (Park::Verification(..), Verdict::Verified) => None,
+            (Park::Approval(_), Verdict::Denied) => {
+                refused("The person did not approve this call. It was not made; do not try it again unasked.")
+            }
+            (Park::Verification(..), Verdict::Locked) => {
+                refused("The person could not be verified: too many wrong codes. The call was not made.")
+            }
+            (Park::Interaction(..), Verdict::Submitted(values)) => Some((false, values.to_string())),
+            (Park::Interaction(..), Verdict::Declined) => Some((false, r#"{"declined":true}"#.to_owned())),
+            (_, Verdict::Expired) => refused("Nobody answered in time. The call was not made."),
+            _ => return Err(Mismatch { wanted: self.wanted(), offered: "a verdict of another kind" }),
+        };
+        let call_id = park.call().id.clone();
+        match answer {
+            None => {
+                self.open_gate(&call_id);
+                Ok(None)
+            }
+            Some((is_error, text)) => {
+                let result = ToolResult { call_id, is_error, text };
+                self.settle(result.clone());
+                self.close_round();
+                Ok(Some(result))
+            }
+        }
+    }
+
+    /// Ends the run where it stands; every open call is answered as cancelled. Nothing happens to a
+    /// run that is over.
+    pub fn cancel(&mut self) {
+        if self.answer.is_some() {
+            return;
+        }
+        for pending in &mut self.pending {
+            pending.result.get_or_insert_with(|| ToolResult {
+                call_id: pending.call.id.clone(),
+                is_error: true,
+                text: "The turn was cancelled.".to_owned(),
+            });
+        }
+        self.close_round();
+        self.end(String::new(), Outcome::Cancelled, FinishReason::Stop);
+    }
+
+    /// Puts messages (retrieved passages, for instance) before the person's last message, and counts
+    /// the phase that brought them as done.
+    pub fn phase_said(&mut self, context: Vec<ChatMessage>) {
+        let at = self.last_user_message();
+        self.messages.splice(at..at, context);
+        self.phases_done += 1;
+    }
+
+    /// How many phases before the first model call are done.
+    #[must_use]
+    pub fn phases_done(&self) -> usize {
+        self.phases_done
+    }
+
+    /// Makes room in a context window that was too small: drops the older half of the history (at
+    /// least one message). Returns how many were dropped; 0 when only instructions and this turn are left.
+    pub fn drop_oldest(&mut self) -> usize {
+        let this_turn = self.last_user_message();
+        let is_history = |(at, message): &(usize, &ChatMessage)| {
+            *at < this_turn && !matches!(message, ChatMessage::System { .. })
+        };
+        let history: Vec<usize> =
+            self.messages.iter().enumerate().filter(is_history).map(|(at, _)| at).collect();
+        let dropped: BTreeSet<usize> = history[..history.len().div_ceil(2)].iter().copied().collect();
+        let mut at = 0;
+        self.messages.retain(|_| {
+            at += 1;
+            !dropped.contains(&(at - 1))
+        });
+        dropped.len()
+    }
+
+    /// Whether this call was already shown to the client when it parked.
+    #[must_use]
+    pub fn was_announced(&self, call_id: &str) -> bool {
+        self.pending.iter().any(|pending| pending.announced && pending.call.id == call_id)
+    }
+
+    /// What the person said last, as plain text.
+    #[must_use]
+    pub fn question(&self) -> String {
+        match self.messages.get(self.last_user_message()) {
+            Some(ChatMessage::User { parts }) => crate::message::plain_text(parts),
+            _ => String::new(),
+        }
+    }
+
+    /// The messages so far, oldest first.
+    #[must_use]
+    pub fn messages(&self) -> &[ChatMessage] {
+        &self.messages
+    }
+
+    /// What the run has used.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.cost.total()
+    }
+
+    fn may_call_tools(&self) -> bool {
+        self.iterations + 1 < self.max_iterations && !self.cost.is_spent()
+    }
+
+    fn prompt(&self) -> Prompt {
+        let may_call_tools = self.may_call_tools();
+        let mut messages = self.messages.clone();
+        if !may_call_tools && self.iterations > 0 {
+            messages.push(ChatMessage::system(FINISH_NOW));
+        }
+        Prompt { messages, may_call_tools }
+    }
+
+    fn wanted(&self) -> &'static str {
+        match self.next() {
+            Step::CallModel(_) => "a model's reply",
+            Step::CallTools(_) => "results of the calls it named",
+            Step::Park(Park::Approval(_)) => "a verdict on an approval",
+            Step::Park(Park::Verification(..)) => "a verdict on a verification",
+            Step::Park(Park::Interaction(..)) => "a verdict on a form",
+            Step::Done(_) => "nothing, it is over",
+        }
+    }
+
+    fn expect(&self, offered: &'static str, fits: impl Fn(&Step) -> bool) -> Result<(), Mismatch> {
+        if fits(&self.next()) { Ok(()) } else { Err(Mismatch { wanted: self.wanted(), offered }) }
+    }
+
+    fn end(&mut self, text: String, outcome: Outcome, finish: FinishReason) {
+        self.answer = Some(Answer { text, outcome, finish, usage: self.cost.total() });
+    }
+
+    fn settle(&mut self, result: ToolResult) {
+        if let Some(pending) = self.pending.iter_mut().find(|pending| pending.call.id == result.call_id) {
+            pending.result = Some(result);
+        }
+    }
+
+    fn open_gate(&mut self, call_id: &str) {
+        if let Some(pending) = self.pending.iter_mut().find(|pending| pending.call.id == call_id) {
+            pending.call.gates.remove(0);
+            pending.announced = true;
+        }
+    }
+
+    /// Once every call of a reply has its result, they become messages in the order of the calls.
+    fn close_round(&mut self) {
+        if self.pending.iter().any(|pending| pending.result.is_none()) {
+            return;
+        }
+        for pending in self.pending.drain(..) {
+            if let Some(result) = pending.result {
+                let name = pending.call.name;
+                self.messages.push(ChatMessage::Tool { call_id: result.call_id, name, text: result.text });
+            }
+        }
+    }
+
+    /// Results are matched by id, so an id that is empty or was used before gets a new one.
+    fn with_unique_ids(&self, mut calls: Vec<ToolCall>) -> Vec<ToolCall> {
+        let earlier = self.messages.iter().flat_map(|message| match message {
+            ChatMessage::Assistant { calls, .. } => calls.as_slice(),
+            _ => &[],
+        });
+        let mut used: BTreeSet<String> = earlier.map(|call| call.id.clone()).collect();
+        for (index, call) in calls.iter_mut().enumerate() {
+            if call.id.is_empty() || used.contains(&call.id) {
+                call.id = format!("call_{}_{index}", self.iterations);
+                while used.contains(&call.id) {
+                    call.id.push('_');
+                }
+            }
+            used.insert(call.id.clone());
+        }
+        calls
+    }
+
+    fn last_user_message(&self) -> usize {
+        let at = self.messages.iter().rposition(|message| matches!(message, ChatMessage::User { .. }));
+        at.unwrap_or(self.messages.len())
+    }
+}
+
+fn park(call: &ToolCall) -> Option<Park> {
+    Some(match call.gates.first()?.clone() {
+        Gate::Approval => Park::Approval(call.clone()),
+        Gate::Verification(challenge) => Park::Verification(call.clone(), challenge),
+        Gate::Interaction(form) => Park::Interaction(call.clone(), form),
+    })
+}
