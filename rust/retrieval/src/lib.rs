@@ -1,1 +1,18 @@
-//! Chunk, embed, search, fuse, rerank and cite.
+//! Chunk, embed, search, fuse, rerank and cite: everything between a document's text and a citation.
+//!
+//! [`analyse`] turns text into terms, [`Embedder`] into vectors, and [`Retriever`] joins a store's two
+//! legs for one question.
+
+pub mod analyse;
+mod cite;
+mod embed;
+mod fuse;
+mod relevance;
+mod rerank;
+mod retriever;
+
+pub use cite::{CITATION_LIMIT, Citation, cite};
+pub use embed::{DeterministicEmbedder, EmbedError, EmbedKind, Embedder, normalise};
+pub use fuse::{Fused, fuse};
+pub use rerank::{RerankError, Reranker};
+pub use retriever::{LegError, RetrieveError, Retrieved, Retriever, ScoredPassage};

@@ -1,0 +1,84 @@
+//! Reciprocal rank fusion of the two legs (Cormack, Clarke, Büttcher 2009).
+
+use smooai_smooth_operator_store::{ChunkRef, Hit};
+use std::collections::HashMap;
+
+/// The constant of the published formula `Σ 1 / (k + rank)`, ranks from 1.
+const K: f32 = 60.0;
+
+/// A chunk with its place in the fused order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fused {
+    /// Which chunk.
+    pub chunk: ChunkRef,
+    /// From 0 to 1: 1 is first in every leg.
+    pub score: f32,
+    /// Its cosine, where the dense leg found it.
+    pub cosine: Option<f32>,
+}
+
+/// Joins the legs, best first, ties by [`ChunkRef`]. A leg that failed is passed as empty.
+#[must_use]
+pub fn fuse(keyword: &[Hit], dense: &[Hit]) -> Vec<Fused> {
+    let best = 2.0 / (K + 1.0);
+    let mut found: HashMap<&ChunkRef, (f32, Option<f32>)> = HashMap::new();
+    for (rank, hit) in keyword.iter().enumerate() {
+        found.entry(&hit.chunk).or_default().0 += reciprocal(rank);
+    }
+    for (rank, hit) in dense.iter().enumerate() {
+        let entry = found.entry(&hit.chunk).or_default();
+        entry.0 += reciprocal(rank);
+        entry.1 = Some(hit.score);
+    }
+    let mut fused: Vec<Fused> = found
+        .into_iter()
+        .map(|(chunk, (score, cosine))| Fused {
+            chunk: chunk.clone(),
+            score: (score / best).min(1.0),
+            cosine,
+        })
+        .collect();
+    fused.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));
+    fused
+}
+
+#[expect(clippy::cast_precision_loss, reason = "ranks are far below 2^24")]
+fn reciprocal(rank: usize) -> f32 {
+    1.0 / (K + 1.0 + rank as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smooai_smooth_operator_store::DocumentId;
+
+    fn hits(names: &[&str]) -> Vec<Hit> {
+        names
+            .iter()
+            .map(|name| Hit { chunk: ChunkRef { document: DocumentId::new(*name), ordinal: 0 }, score: 0.5 })
+            .collect()
+    }
+
+    fn order(fused: &[Fused]) -> Vec<&str> {
+        fused.iter().map(|f| f.chunk.document.as_str()).collect()
+    }
+
+    #[test]
+    fn a_chunk_that_both_legs_found_comes_before_one_that_a_single_leg_ranks_higher() {
+        let fused = fuse(&hits(&["a", "b", "c"]), &hits(&["d", "b"]));
+        assert_eq!(order(&fused), ["b", "a", "d", "c"]);
+        assert_eq!(fused[0].cosine, Some(0.5));
+        assert_eq!(fused[1].cosine, None);
+    }
+
+    #[test]
+    fn first_in_both_legs_scores_one() {
+        let fused = fuse(&hits(&["a"]), &hits(&["a"]));
+        assert!((fused[0].score - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn one_leg_alone_keeps_its_order() {
+        assert_eq!(order(&fuse(&hits(&["c", "a", "b"]), &[])), ["c", "a", "b"]);
+    }
+}

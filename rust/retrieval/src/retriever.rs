@@ -1,0 +1,293 @@
+//! The pipeline of one question: both legs in parallel, fused, relevance, optional rerank.
+
+use crate::analyse::{Analyser, Language};
+use crate::embed::{EmbedError, EmbedKind, Embedder};
+use crate::fuse::fuse;
+use crate::relevance::Relevance;
+use crate::rerank::Reranker;
+use smooai_smooth_operator_store::{Access, ChunkRef, Hit, KnowledgeStore, Passage, StoreError};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one leg may take, and how long a reranker may, unless told otherwise.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// A question longer than this is searched by its beginning, in characters.
+const LONGEST_QUERY: usize = 4_000;
+
+/// How many chunks each leg is asked for, at least.
+const CANDIDATES: usize = 100;
+
+/// How many fused chunks are read, judged and given to the reranker, at least.
+const POOL: usize = 32;
+
+/// A passage with how well it answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoredPassage {
+    /// The passage.
+    pub passage: Passage,
+    /// From 0 to 1; larger is better.
+    pub score: f32,
+}
+
+/// What was found for a question, best first. What the model is given and what is cited are this.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Retrieved {
+    /// The passages; empty when nothing readable is about the question.
+    pub passages: Vec<ScoredPassage>,
+}
+
+/// Why one leg gave nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LegError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The question could not be embedded.
+    #[error("the question could not be embedded")]
+    Embed(#[from] EmbedError),
+    /// The embedder answered with something else than one vector of its dimension.
+    #[error("the embedder gave no vector of {expected} numbers for the question")]
+    Shape {
+        /// The dimension it declares.
+        expected: usize,
+    },
+    /// It took too long.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Deadline(Duration),
+}
+
+/// Why a question could not be searched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RetrieveError {
+    /// Neither leg answered.
+    #[error("neither search leg answered; keyword: {keyword}; dense: {dense}")]
+    BothLegs {
+        /// Why the keyword leg failed.
+        #[source]
+        keyword: LegError,
+        /// Why the dense leg failed.
+        dense: LegError,
+    },
+    /// What was found could not be read.
+    #[error("the passages found could not be read")]
+    Passages(#[source] LegError),
+}
+
+/// Finds the passages that answer a question, for one reader at a time.
+#[derive(Clone)]
+pub struct Retriever {
+    store: Arc<dyn KnowledgeStore>,
+    embedder: Arc<dyn Embedder>,
+    reranker: Option<Arc<dyn Reranker>>,
+    analyser: Arc<Analyser>,
+    leg_deadline: Duration,
+    rerank_deadline: Duration,
+}
+
+impl Retriever {
+    /// A retriever without a reranker, for English text, with deadlines of 3 s.
+    #[must_use]
+    pub fn new(store: Arc<dyn KnowledgeStore>, embedder: Arc<dyn Embedder>) -> Self {
+        Self {
+            store,
+            embedder,
+            reranker: None,
+            analyser: Arc::new(Analyser::default()),
+            leg_deadline: DEADLINE,
+            rerank_deadline: DEADLINE,
+        }
+    }
+
+    /// Orders what was found by this model. When it fails, the fused order stands.
+    #[must_use]
+    pub fn with_reranker(mut self, reranker: Arc<dyn Reranker>) -> Self {
+        self.reranker = Some(reranker);
+        self
+    }
+
+    /// The language that relevance is judged in; the same as the store's.
+    #[must_use]
+    pub fn with_language(mut self, language: Language) -> Self {
+        self.analyser = Arc::new(Analyser::new(language));
+        self
+    }
+
+    /// How long a leg, and how long the reranker, may take.
+    #[must_use]
+    pub fn with_deadlines(mut self, leg: Duration, rerank: Duration) -> Self {
+        self.leg_deadline = leg;
+        self.rerank_deadline = rerank;
+        self
+    }
+
+    /// At most `limit` passages that the reader may see and that are about the question, best first.
+    ///
+    /// # Errors
+    /// When neither leg answered, or what they found could not be read. One failing leg, or a failing
+    /// reranker, is logged and done without.
+    pub async fn retrieve(
+        &self,
+        access: &Access,
+        query: &str,
+        limit: usize,
+    ) -> Result<Retrieved, RetrieveError> {
+        let query = beginning(query);
+        if limit == 0 || query.trim().is_empty() {
+            return Ok(Retrieved::default());
+        }
+        let candidates = CANDIDATES.max(limit * 4);
+        let (keyword, dense) =
+            tokio::join!(self.keyword(access, query, candidates), self.dense(access, query, candidates));
+        let (keyword, dense) = either(keyword, dense)?;
+        let passages = self.relevant(access, query, (&keyword, &dense), POOL.max(limit * 2)).await?;
+        let mut passages = self.reranked(query, passages, limit).await;
+        passages.truncate(limit);
+        Ok(Retrieved { passages })
+    }
+
+    async fn keyword(&self, access: &Access, query: &str, limit: usize) -> Result<Vec<Hit>, LegError> {
+        within(self.leg_deadline, async { Ok(self.store.keyword(access, query, limit).await?) }).await
+    }
+
+    async fn dense(&self, access: &Access, query: &str, limit: usize) -> Result<Vec<Hit>, LegError> {
+        within(self.leg_deadline, async {
+            let vectors = self.embedder.embed(EmbedKind::Query, &[query.to_owned()]).await?;
+            let expected = self.embedder.dimension();
+            let vector = vectors
+                .into_iter()
+                .next()
+                .filter(|vector| vector.len() == expected && vector.iter().all(|x| x.is_finite()))
+                .ok_or(LegError::Shape { expected })?;
+            if vector.iter().all(|x| *x == 0.0) {
+                return Ok(Vec::new());
+            }
+            Ok(self.store.dense(access, &vector, limit).await?)
+        })
+        .await
+    }
+
+    /// Reads the best of both legs and leaves out what is not about the question.
+    async fn relevant(
+        &self,
+        access: &Access,
+        query: &str,
+        (keyword, dense): (&[Hit], &[Hit]),
+        pool: usize,
+    ) -> Result<Vec<ScoredPassage>, RetrieveError> {
+        let mut fused = fuse(keyword, dense);
+        fused.truncate(pool);
+        let chunks: Vec<ChunkRef> = fused.iter().map(|f| f.chunk.clone()).collect();
+        let read = async { Ok(self.store.passages(access, &chunks).await?) };
+        let passages = within(self.leg_deadline, read).await.map_err(RetrieveError::Passages)?;
+        // A document may have changed since it was found: passages are matched by name, not by place.
+        let mut by_chunk: HashMap<ChunkRef, Passage> =
+            passages.into_iter().map(|passage| (passage.chunk.clone(), passage)).collect();
+        let relevance = Relevance::new(&self.analyser, query, self.embedder.relevant_cosine());
+        Ok(fused
+            .into_iter()
+            .filter_map(|f| {
+                let passage = by_chunk.remove(&f.chunk)?;
+                relevance.admits(&passage, f.cosine).then_some(ScoredPassage { passage, score: f.score })
+            })
+            .collect())
+    }
+
+    /// The passages in the reranker's order, or as they were.
+    async fn reranked(&self, query: &str, fused: Vec<ScoredPassage>, limit: usize) -> Vec<ScoredPassage> {
+        let Some(reranker) = &self.reranker else { return fused };
+        if fused.len() < 2 {
+            return fused;
+        }
+        let texts: Vec<String> = fused.iter().map(|scored| shown(&scored.passage)).collect();
+        let asked = tokio::time::timeout(self.rerank_deadline, reranker.rerank(query, &texts, limit));
+        let order = match asked.await {
+            Ok(Ok(order)) => order,
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "rerank failed; the fused order stands"
+                );
+                return fused;
+            }
+            Err(_) => {
+                let limit_ms = self.rerank_deadline.as_millis();
+                tracing::warn!(limit_ms, "rerank took too long; the fused order stands");
+                return fused;
+            }
+        };
+        reorder(fused, &order)
+    }
+}
+
+/// What a reranker reads of a passage.
+fn shown(passage: &Passage) -> String {
+    let mut text = passage.title.clone();
+    for heading in &passage.headings {
+        if *heading != passage.title {
+            text.push_str(" › ");
+            text.push_str(heading);
+        }
+    }
+    text.push('\n');
+    text.push_str(&passage.text);
+    text
+}
+
+/// Takes the named places in their order; a place named twice or outside is ignored, and one that was
+/// not named is left out. An empty order leaves all as it was.
+fn reorder(fused: Vec<ScoredPassage>, order: &[(usize, f32)]) -> Vec<ScoredPassage> {
+    let mut slots: Vec<Option<ScoredPassage>> = fused.into_iter().map(Some).collect();
+    let scores = order.iter().map(|(_, score)| *score).filter(|score| score.is_finite());
+    // Some models give logits; the logistic function brings them into the range and keeps the order.
+    let logits = scores.clone().any(|score| !(0.0..=1.0).contains(&score));
+    let mut out = Vec::with_capacity(order.len());
+    for (place, score) in order {
+        let Some(mut scored) = slots.get_mut(*place).and_then(Option::take) else { continue };
+        let score = if score.is_finite() { *score } else { 0.0 };
+        scored.score = if logits { 1.0 / (1.0 + (-score).exp()) } else { score };
+        out.push(scored);
+    }
+    if out.is_empty() { slots.into_iter().flatten().collect() } else { out }
+}
+
+/// Goes on with the leg that answered; fails when none did.
+fn either(
+    keyword: Result<Vec<Hit>, LegError>,
+    dense: Result<Vec<Hit>, LegError>,
+) -> Result<(Vec<Hit>, Vec<Hit>), RetrieveError> {
+    match (keyword, dense) {
+        (Ok(keyword), Ok(dense)) => Ok((keyword, dense)),
+        (Ok(keyword), Err(error)) => {
+            tracing::warn!(
+                leg = "dense",
+                error = &error as &dyn std::error::Error,
+                "a search leg failed; going on with keywords"
+            );
+            Ok((keyword, Vec::new()))
+        }
+        (Err(error), Ok(dense)) => {
+            tracing::warn!(
+                leg = "keyword",
+                error = &error as &dyn std::error::Error,
+                "a search leg failed; going on with vectors"
+            );
+            Ok((Vec::new(), dense))
+        }
+        (Err(keyword), Err(dense)) => Err(RetrieveError::BothLegs { keyword, dense }),
+    }
+}
+
+async fn within<T>(
+    deadline: Duration,
+    work: impl Future<Output = Result<T, LegError>>,
+) -> Result<T, LegError> {
+    tokio::time::timeout(deadline, work).await.unwrap_or(Err(LegError::Deadline(deadline)))
+}
+
+fn beginning(query: &str) -> &str {
+    query.char_indices().nth(LONGEST_QUERY).map_or(query, |(end, _)| &query[..end])
+}
