@@ -27,5 +27,5 @@ pub use ids::{
 pub use journal::{JournalEntry, JournalOutcome, JournalStore};
 pub use knowledge::{Chunk, ChunkRef, Document, DocumentInfo, Hit, KnowledgeStore, Passage, Put};
 pub use message::{Before, Direction, Message, MessagePage, MessageStore, Page};
-pub use session::{Activity, Session, SessionStatus, SessionStore};
+pub use session::{Activity, Contact, Session, SessionStatus, SessionStore};
 pub use turn::{Claim, ClaimRequest, ParkReason, ParkedTurn, TurnStore};

@@ -43,10 +43,10 @@ pub struct Session {
     pub status: SessionStatus,
     /// What the client can render (`identity_form`, `choice_chips`, …).
     pub supports: Vec<String>,
-    /// The name the person gave.
-    pub user_name: String,
-    /// The e-mail address the person gave.
-    pub user_email: Option<String>,
+    /// The user that a signed `authContext` named: documents are read as this user.
+    pub verified_user: Option<String>,
+    /// How the person can be addressed, as far as told.
+    pub contact: Contact,
     /// What the client attached.
     pub metadata: Option<Value>,
     /// Tokens used so far, prompts and completions together.
@@ -57,6 +57,17 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When it was last used.
     pub last_activity_at: Timestamp,
+}
+
+/// How a person can be addressed, by his own word.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// His name.
+    pub name: Option<String>,
+    /// An e-mail address.
+    pub email: Option<String>,
+    /// A phone number, E.164.
+    pub phone: Option<String>,
 }
 
 /// What a turn adds to its session.
@@ -78,6 +89,10 @@ pub trait SessionStore: Send + Sync {
 
     /// The session, if it is of this scope.
     async fn get(&self, scope: &Scope, id: &SessionId) -> Result<Option<Session>>;
+
+    /// Takes over those fields of the contact that are given; nothing happens for a session that is
+    /// not of this scope.
+    async fn identify(&self, scope: &Scope, id: &SessionId, contact: Contact) -> Result<()>;
 
     /// Counts what happened in it; nothing happens for a session that is not of this scope.
     async fn record(&self, scope: &Scope, id: &SessionId, activity: Activity) -> Result<()>;
