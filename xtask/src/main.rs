@@ -1,2 +1,38 @@
-//! All automation of the repository: `cargo xtask <verb>`.
-fn main() {}
+//! All automation of the repository: `cargo xtask <verb>`. One verb, one module.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks on its streams")]
+
+mod environment;
+mod interrupt;
+mod process;
+mod repository;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "All automation of the repository.", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Check sizes, names, links, imports and words, and print every finding
+    Tidy(tidy::Args),
+    /// Run every suite, and close with one line of counts
+    Test(test::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = interrupt::listen().and_then(|()| match Arguments::parse().verb {
+        Verb::Tidy(args) => tidy::run(&args),
+        Verb::Test(args) => test::run(&args),
+    });
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}

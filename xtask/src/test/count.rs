@@ -1,0 +1,80 @@
+//! How many tests a log tells of: one counter for each kind of tool.
+
+use std::fmt;
+use std::ops::AddAssign;
+
+/// Tests, by how they went.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    pub passed: u64,
+    pub failed: u64,
+    pub skipped: u64,
+}
+
+impl Tally {
+    /// One check that passed as a whole.
+    pub const PASSED: Self = Self { passed: 1, failed: 0, skipped: 0 };
+    /// One check that failed as a whole.
+    pub const FAILED: Self = Self { passed: 0, failed: 1, skipped: 0 };
+    /// One check that could not be made.
+    pub const SKIPPED: Self = Self { passed: 0, failed: 0, skipped: 1 };
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+/// The closing line of a run.
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        match self.skipped {
+            0 => Ok(()),
+            skipped => write!(f, ", {skipped} skipped"),
+        }
+    }
+}
+
+/// Counts what `cargo test` says of each test program.
+pub fn cargo_test(log: &str) -> Tally {
+    let mut tally = Tally::default();
+    for line in log.lines().filter_map(|line| line.strip_prefix("test result: ")) {
+        let counts = line.split_once(". ").map_or("", |(_, counts)| counts);
+        for count in counts.split(';') {
+            let Some((number, what)) = count.trim().split_once(' ') else { continue };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match what {
+                "passed" => tally.passed += number,
+                "failed" => tally.failed += number,
+                "ignored" => tally.skipped += number,
+                _ => {}
+            }
+        }
+    }
+    tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_all_test_programs_are_added() {
+        let log = "running 3 tests\n\
+            test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 4 filtered out; finished in 0.01s\n\
+            note: test result: ok. 9 passed\n\
+            test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s\n";
+        assert_eq!(cargo_test(log), Tally { passed: 7, failed: 2, skipped: 1 });
+        assert_eq!(cargo_test("error: could not compile"), Tally::default());
+    }
+
+    #[test]
+    fn the_closing_line_tells_of_skipped_tests_when_there_are_any() {
+        assert_eq!(Tally { passed: 12, failed: 0, skipped: 0 }.to_string(), "12 passed, 0 failed");
+        assert_eq!(Tally { passed: 1, failed: 2, skipped: 3 }.to_string(), "1 passed, 2 failed, 3 skipped");
+    }
+}

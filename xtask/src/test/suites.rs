@@ -1,0 +1,91 @@
+//! The table of suites, in the order in which they run: what is quick and tells most comes first.
+//! A language that joins adds its rows here and, where its tool can be counted, a counter in `count`.
+
+use super::count::{self, Tally};
+
+/// One line of the table that `cargo xtask test` prints.
+pub struct Suite {
+    pub name: &'static str,
+    /// What it proves, for `--list`.
+    pub what: &'static str,
+    /// Without these it is not run.
+    pub tools: &'static [Tool],
+    /// Run in order; the first that fails ends the suite.
+    pub steps: &'static [Step],
+    /// How to count tests in its log. Without it the suite is one check.
+    pub count: Option<fn(&str) -> Tally>,
+}
+
+/// A program that a suite needs.
+pub struct Tool {
+    pub name: &'static str,
+    /// A command that succeeds where the tool is there.
+    pub probe: &'static [&'static str],
+    /// What a person does to have it.
+    pub get: &'static str,
+}
+
+/// One command of a suite.
+pub struct Step {
+    /// The program and its arguments; `xtask` is this program.
+    pub argv: &'static [&'static str],
+    pub environment: &'static [(&'static str, &'static str)],
+    /// Relative to the root.
+    pub folder: &'static str,
+}
+
+impl Step {
+    /// A command at the root, with the environment as it is.
+    const fn plain(argv: &'static [&'static str]) -> Self {
+        Self { argv, environment: &[], folder: "" }
+    }
+}
+
+const RUSTFMT: Tool =
+    Tool { name: "rustfmt", probe: &["cargo", "fmt", "--version"], get: "rustup component add rustfmt" };
+const CLIPPY: Tool =
+    Tool { name: "clippy", probe: &["cargo", "clippy", "--version"], get: "rustup component add clippy" };
+const GIT: Tool =
+    Tool { name: "git", probe: &["git", "--version"], get: "install it from https://git-scm.com" };
+
+pub const SUITES: &[Suite] = &[
+    Suite {
+        name: "fmt",
+        what: "Rust is formatted as rustfmt does",
+        tools: &[RUSTFMT],
+        steps: &[Step::plain(&["cargo", "fmt", "--all", "--check"])],
+        count: None,
+    },
+    Suite {
+        name: "clippy",
+        what: "clippy has nothing to say of any target",
+        tools: &[CLIPPY],
+        steps: &[Step::plain(&["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])],
+        count: None,
+    },
+    Suite {
+        name: "tidy",
+        what: "sizes, names, links, imports, licences and words are in order",
+        tools: &[GIT],
+        steps: &[Step::plain(&["xtask", "tidy"])],
+        count: None,
+    },
+    Suite {
+        name: "doc",
+        what: "the documentation builds without a warning",
+        tools: &[],
+        steps: &[Step {
+            argv: &["cargo", "doc", "--workspace", "--no-deps"],
+            environment: &[("RUSTDOCFLAGS", "-D warnings")],
+            folder: "",
+        }],
+        count: None,
+    },
+    Suite {
+        name: "rust",
+        what: "unit, integration and documentation tests of all crates",
+        tools: &[GIT],
+        steps: &[Step::plain(&["cargo", "test", "--workspace", "--no-fail-fast"])],
+        count: Some(count::cargo_test),
+    },
+];
