@@ -4,22 +4,31 @@
 //! [`LlmProvider`] and its [`Tool`]s, makes an [`Agent`] of them, and reads [`AgentEvent`]s.
 
 mod agent;
+mod checkpoint;
 mod cost;
 mod drive;
 mod event;
+mod knowledge;
 mod llm;
+mod memory;
 mod message;
 mod run;
 mod tool;
 mod workflow;
 
 pub use agent::{Agent, AgentConfig};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, InProcessCheckpoints};
 pub use cost::{CostBudget, CostTracker};
 pub use drive::Drive;
 pub use event::{AgentEvent, RunError};
+pub use knowledge::{
+    KnowledgeBase, KnowledgeError, KnowledgePassage, PASSAGES_INSTRUCTION, RETRIEVE_PHASE, Retrieve,
+    format_passages,
+};
 pub use llm::{
     FinishReason, LlmError, LlmErrorKind, LlmProvider, ModelDelta, ModelRequest, ModelStream, Usage,
 };
+pub use memory::{Memory, MemoryError, WindowMemory};
 pub use message::{ChatMessage, ContentPart, RequestedCall, estimate_tokens};
 pub use run::{Answer, MAX_PARALLEL_CALLS, Mismatch, ModelReply, Outcome, Park, Prompt, Run, Step, Verdict};
 pub use tool::{
