@@ -2,10 +2,12 @@
 //! subprocess and a raw WebSocket client, with which the tests in `tests/` speak to the server.
 
 pub mod bound;
+pub mod flood;
 pub mod frame_check;
 pub mod gate;
 pub mod gateway;
 pub mod http;
+pub mod relay;
 pub mod server_process;
 pub mod socket;
 pub mod transcript;

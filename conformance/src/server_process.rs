@@ -154,7 +154,15 @@ impl Setup {
     /// When it cannot be built or started, or ends before it listens; the error holds its stderr.
     pub async fn start(self) -> Result<ServerProcess> {
         let binary = server_binary(if self.release { Build::Release } else { Build::Debug }).await?;
-        ServerProcess::spawn(self, &binary).await
+        self.start_program(&binary).await
+    }
+
+    /// Starts another program that says in its first line where it listens, as the server does.
+    ///
+    /// # Errors
+    /// When it cannot be started, or ends before it listens; the error holds its stderr.
+    pub async fn start_program(self, program: &Path) -> Result<ServerProcess> {
+        ServerProcess::spawn(self, program).await
     }
 
     /// Runs the server to its end, for settings that it must refuse.
@@ -246,9 +254,9 @@ impl ServerProcess {
             bail!("the server did not start; it said:\n{}", log.borrow().as_str());
         };
         let host = line
-            .split_once("ws://")
-            .and_then(|(_, rest)| rest.split_once("/ws"))
-            .map(|(host, _)| host.to_owned())
+            .split_once("://")
+            .and_then(|(_, rest)| rest.split(['/', ' ']).next())
+            .map(str::to_owned)
             .with_context(|| format!("the server's first line names no address: {line:?}"))?;
         Ok(Self { child, line, host, log, directory, _reader: reader })
     }
