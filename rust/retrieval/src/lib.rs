@@ -1,12 +1,13 @@
 //! Chunk, embed, search, fuse, rerank and cite: everything between a document's text and a citation.
 //!
-//! [`analyse`] turns text into terms, [`Embedder`] into vectors, and [`Retriever`] joins a store's two
-//! legs for one question.
+//! [`analyse`] turns text into terms, [`Embedder`] into vectors, [`index`] is the search that embedded
+//! stores use, and [`Retriever`] joins a store's two legs for one question.
 
 pub mod analyse;
 mod cite;
 mod embed;
 mod fuse;
+pub mod index;
 mod relevance;
 mod rerank;
 mod retriever;
