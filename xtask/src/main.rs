@@ -5,6 +5,7 @@ mod environment;
 mod interrupt;
 mod process;
 mod repository;
+mod services;
 mod test;
 mod tidy;
 
@@ -22,6 +23,8 @@ struct Arguments {
 enum Verb {
     /// Check sizes, names, links, imports and words, and print every finding
     Tidy(tidy::Args),
+    /// Start the servers that tests talk to
+    Services(services::Args),
     /// Run every suite, and close with one line of counts
     Test(test::Args),
 }
@@ -29,6 +32,7 @@ enum Verb {
 fn main() -> ExitCode {
     let outcome = interrupt::listen().and_then(|()| match Arguments::parse().verb {
         Verb::Tidy(args) => tidy::run(&args),
+        Verb::Services(args) => services::run(&args),
         Verb::Test(args) => test::run(&args),
     });
     outcome.unwrap_or_else(|error| {

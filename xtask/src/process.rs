@@ -125,7 +125,8 @@ pub fn succeeds(argv: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use std::io::{BufRead, BufReader};

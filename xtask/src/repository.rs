@@ -62,6 +62,13 @@ pub fn root() -> Result<PathBuf> {
     }
 }
 
+/// Where Cargo puts what it builds for the workspace at `root`.
+pub fn target_folder(root: &Path) -> Result<PathBuf> {
+    let mut command = cargo_metadata::MetadataCommand::new();
+    let metadata = command.current_dir(root).no_deps().exec().context("cargo metadata failed")?;
+    Ok(metadata.target_directory.into_std_path_buf())
+}
+
 #[cfg(test)]
 pub mod fixture {
     //! A repository in a temporary folder, made of the files that a test names.

@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let chosen = choose(SUITES, &args.only)?;
     let root = repository::root()?;
-    let logs = target_folder(&root)?.join("xtask/logs");
+    let logs = repository::target_folder(&root)?.join("xtask/logs");
     let xtask = std::env::current_exe().context("this program cannot tell where it is")?;
     let setting = Setting { root, logs, xtask, ci: environment::is_ci(), limit: STEP_LIMIT };
     let (total, interrupted) = run_suites(&chosen, &setting, &mut std::io::stdout())?;
@@ -81,12 +81,6 @@ fn choose<'a>(suites: &'a [Suite], only: &[String]) -> Result<Vec<&'a Suite>> {
         bail!("there is no suite `{unknown}`: choose from {}", names.join(", "));
     }
     Ok(suites.iter().filter(|suite| only.is_empty() || only.iter().any(|name| name == suite.name)).collect())
-}
-
-fn target_folder(root: &Path) -> Result<PathBuf> {
-    let mut command = cargo_metadata::MetadataCommand::new();
-    let metadata = command.current_dir(root).no_deps().exec().context("cargo metadata failed")?;
-    Ok(metadata.target_directory.into_std_path_buf())
 }
 
 /// Runs `suites` and writes the table, what failed, and the closing line. The line comes also after Ctrl-C.

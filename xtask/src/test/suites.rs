@@ -47,6 +47,18 @@ const CLIPPY: Tool =
     Tool { name: "clippy", probe: &["cargo", "clippy", "--version"], get: "rustup component add clippy" };
 const GIT: Tool =
     Tool { name: "git", probe: &["git", "--version"], get: "install it from https://git-scm.com" };
+const PIP: Tool = Tool {
+    name: "python3 with pip",
+    probe: &["python3", "-m", "pip", "--version"],
+    get: "install Python 3.10 or later from https://www.python.org",
+};
+const JAVA: Tool = Tool {
+    name: "java",
+    probe: &["java", "-version"],
+    get: "install Java 17 or later from https://adoptium.net",
+};
+const MAVEN: Tool =
+    Tool { name: "maven", probe: &["mvn", "--version"], get: "install it from https://maven.apache.org" };
 
 pub const SUITES: &[Suite] = &[
     Suite {
@@ -79,6 +91,20 @@ pub const SUITES: &[Suite] = &[
             environment: &[("RUSTDOCFLAGS", "-D warnings")],
             folder: "",
         }],
+        count: None,
+    },
+    Suite {
+        name: "postgres",
+        what: "a Postgres with pgvector for tests starts, answers and ends",
+        tools: &[PIP],
+        steps: &[Step::plain(&["xtask", "services", "postgres", "--", "true"])],
+        count: None,
+    },
+    Suite {
+        name: "dynamodb",
+        what: "a DynamoDB for tests starts, answers and ends",
+        tools: &[JAVA, MAVEN],
+        steps: &[Step::plain(&["xtask", "services", "dynamodb", "--", "true"])],
         count: None,
     },
     Suite {

@@ -1,0 +1,131 @@
+//! `cargo xtask services`: the servers that tests talk to, on free ports, with their data in temporary
+//! folders, ended with the run. Each comes from an address in the environment if there is one, else from
+//! a container where Docker runs, else from the packages of a registry.
+
+mod docker;
+mod dynamodb;
+mod package;
+mod postgres;
+mod redis;
+mod server;
+
+use crate::process::{self, Ended};
+use crate::{environment, interrupt, repository};
+use anyhow::{Context, Result, bail};
+use docker::Image;
+use package::Packages;
+use server::Server;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+/// How long a command that uses the servers may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60 * 60);
+
+/// Arguments of the verb.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Which servers: postgres, dynamodb, redis
+    #[arg(required = true, value_name = "SERVER")]
+    names: Vec<String>,
+    /// Run this command with the addresses in its environment, and end the servers with it
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// A kind of server.
+struct Service {
+    name: &'static str,
+    /// Where tests find its address, and where a person may give one.
+    variable: &'static str,
+    image: Image,
+    /// Starts it from packages.
+    start: fn(&Packages) -> Result<Server>,
+    /// Whether it answers a real request. An error says why it does not yet.
+    answers: fn(port: u16) -> Result<()>,
+    address: fn(port: u16) -> String,
+}
+
+const SERVICES: &[Service] = &[postgres::SERVICE, dynamodb::SERVICE, redis::SERVICE];
+
+/// Servers and their addresses. Dropping them ends them.
+struct Running {
+    addresses: Vec<(&'static str, String)>,
+    servers: Vec<Server>,
+}
+
+/// Starts the servers, prints a line `NAME=address` for each, and keeps them until the command or the person ends.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let packages = Packages::of(&repository::root()?)?;
+    let mut running = start(&args.names, &packages)?;
+    for (variable, address) in &running.addresses {
+        println!("{variable}={address}");
+    }
+    match args.command.as_slice() {
+        [] => running.keep(),
+        [program, arguments @ ..] => running.lend(program, arguments),
+    }
+}
+
+fn start(names: &[String], packages: &Packages) -> Result<Running> {
+    let mut running = Running { addresses: Vec::new(), servers: Vec::new() };
+    for name in names {
+        let Some(service) = SERVICES.iter().find(|service| service.name == name) else {
+            let known: Vec<_> = SERVICES.iter().map(|service| service.name).collect();
+            bail!("there is no server `{name}`: choose from {}", known.join(", "));
+        };
+        if let Some(given) = environment::variable(service.variable) {
+            running.addresses.push((service.variable, given));
+            continue;
+        }
+        let mut server = match docker::is_running() {
+            true => docker::start("docker", &service.image)?,
+            false => (service.start)(packages)?,
+        };
+        server.until_it_answers(service.answers).with_context(|| format!("{name} did not come up"))?;
+        running.addresses.push((service.variable, (service.address)(server.port)));
+        running.servers.push(server);
+    }
+    Ok(running)
+}
+
+impl Running {
+    /// Waits until the person ends it. A server that ends before that is an error.
+    fn keep(&mut self) -> Result<ExitCode> {
+        while !interrupt::requested() {
+            if self.servers.is_empty() {
+                return Ok(ExitCode::SUCCESS);
+            }
+            for server in &mut self.servers {
+                server.still_runs()?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Runs a command that finds the addresses in its environment, and ends as it does.
+    fn lend(&self, program: &str, arguments: &[String]) -> Result<ExitCode> {
+        let mut command = Command::new(program);
+        command.args(arguments).envs(self.addresses.iter().map(|(variable, address)| (variable, address)));
+        environment::forget_own_package(&mut command);
+        match process::Group::start(&mut command)?.wait(COMMAND_LIMIT)? {
+            Ended::Exit(status) => Ok(status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .map_or(ExitCode::FAILURE, ExitCode::from)),
+            Ended::Interrupted => Ok(ExitCode::from(interrupt::EXIT_CODE)),
+            Ended::TimedOut => bail!("{program} took longer than {COMMAND_LIMIT:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_server_is_named_with_those_there_are() {
+        let packages = Packages::of(&repository::root().unwrap()).unwrap();
+        let error = start(&["mysql".to_owned()], &packages).err().unwrap().to_string();
+        assert_eq!(error, "there is no server `mysql`: choose from postgres, dynamodb, redis");
+    }
+}
