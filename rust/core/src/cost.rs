@@ -26,8 +26,9 @@ impl CostTracker {
         Self { budget, total: Usage::default() }
     }
 
-    /// Counts one model call.
-    pub fn add(&mut self, usage: Usage) {
+    /// Counts one model call. A cost that is no amount of money (negative, infinite) is not counted.
+    pub fn add(&mut self, mut usage: Usage) {
+        usage.cost_usd = usage.cost_usd.filter(|cost| cost.is_finite() && *cost >= 0.0);
         self.total += usage;
     }
 
@@ -40,7 +41,7 @@ impl CostTracker {
     /// Whether the budget is used up.
     #[must_use]
     pub fn is_spent(&self) -> bool {
-        let tokens = self.total.prompt_tokens + self.total.completion_tokens;
+        let tokens = self.total.prompt_tokens.saturating_add(self.total.completion_tokens);
         let over_tokens = self.budget.max_tokens.is_some_and(|max| tokens >= max);
         let over_cost = match (self.budget.max_cost_usd, self.total.cost_usd) {
             (Some(max), Some(cost)) => cost >= max,
@@ -53,6 +54,20 @@ impl CostTracker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sums_neither_overflow_nor_count_what_is_no_cost() {
+        let mut tracker =
+            CostTracker::new(CostBudget { max_cost_usd: Some(1.0), max_tokens: Some(u64::MAX) });
+        let usage = |cost| Usage { prompt_tokens: u64::MAX, completion_tokens: 1, cost_usd: Some(cost) };
+        tracker.add(usage(0.25));
+        for cost in [f64::NAN, f64::INFINITY, -1.0, 0.25] {
+            tracker.add(usage(cost));
+        }
+        let total = Usage { prompt_tokens: u64::MAX, completion_tokens: 5, cost_usd: Some(0.5) };
+        assert_eq!(tracker.total(), total);
+        assert!(tracker.is_spent());
+    }
 
     #[test]
     fn a_budget_is_spent_by_tokens_or_by_money() {

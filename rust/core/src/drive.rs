@@ -5,7 +5,7 @@ use crate::agent::Agent;
 use crate::event::{AgentEvent, RunError};
 use crate::llm::{FinishReason, LlmError, LlmErrorKind, ModelDelta, ModelRequest, ModelStream, Usage};
 use crate::message::{ChatMessage, RequestedCall};
-use crate::run::{ModelReply, Prompt, Run, Step};
+use crate::run::{ModelReply, Outcome, Prompt, Run, Step};
 use crate::tool::{Effect, Tool, ToolCall, ToolResult};
 use crate::workflow::{PhaseError, RESPONSE_PHASE};
 use futures_util::future::{BoxFuture, FutureExt};
@@ -49,6 +49,7 @@ struct Round {
     running: FuturesUnordered<BoxFuture<'static, (String, ToolResult)>>,
     results: Vec<ToolResult>,
     effect: Effect,
+    begun: bool,
 }
 
 impl<'a> Drive<'a> {
@@ -63,9 +64,7 @@ impl<'a> Drive<'a> {
                 return Some(event);
             }
             if self.wait().await.is_none() {
-                self.run.cancel();
-                self.stage = Stage::Over;
-                self.ready.push_back(AgentEvent::Cancelled);
+                self.cancelled();
             }
             if self.ready.is_empty() && matches!(self.stage, Stage::Over) {
                 return None;
@@ -86,7 +85,7 @@ impl<'a> Drive<'a> {
         match &mut self.stage {
             Stage::Over => {}
             Stage::Decide => {
-                if cancel.is_cancelled() {
+                if cancel.is_cancelled() && !self.run.is_over() {
                     return None;
                 }
                 self.decide();
@@ -106,7 +105,11 @@ impl<'a> Drive<'a> {
             Stage::Tools(round) => {
                 let finished = match round.effect {
                     Effect::Read => cancel.run_until_cancelled(round.running.next()).await?,
-                    Effect::Write => round.running.next().await,
+                    Effect::Write if !round.begun && cancel.is_cancelled() => return None,
+                    Effect::Write => {
+                        round.begun = true;
+                        round.running.next().await
+                    }
                 };
                 self.tool_done(finished);
             }
@@ -115,7 +118,8 @@ impl<'a> Drive<'a> {
     }
 
     fn decide(&mut self) {
-        if let Some(phase) = self.agent.workflow.phase(self.run.phases_done()) {
+        let phase = self.agent.workflow.phase(self.run.phases_done());
+        if let Some(phase) = phase.filter(|_| self.run.is_before_first_reply()) {
             let (phase, question) = (Arc::clone(phase), self.run.question());
             self.ready.push_back(AgentEvent::Phase(phase.name().to_owned()));
             self.stage = Stage::Phase(Box::pin(async move { phase.enter(&question).await }));
@@ -131,6 +135,7 @@ impl<'a> Drive<'a> {
                     self.ready.push_back(AgentEvent::ToolCall(call));
                 }
             }
+            Step::Done(answer) if answer.outcome == Outcome::Cancelled => self.over(AgentEvent::Cancelled),
             Step::Done(answer) => self.over(AgentEvent::Done(answer)),
         }
     }
@@ -163,20 +168,26 @@ impl<'a> Drive<'a> {
     fn opened(&mut self, outcome: Result<ModelStream, LlmError>) {
         match outcome {
             Ok(stream) => self.stage = Stage::Reading(stream, Partial::default()),
-            Err(error) if error.kind == LlmErrorKind::ContextTooLong => match self.run.drop_oldest() {
-                0 => self.fail(error.into()),
-                dropped => {
-                    self.ready.push_back(AgentEvent::HistoryDropped(dropped));
-                    self.stage = Stage::Decide;
-                }
-            },
+            Err(error) if error.kind == LlmErrorKind::ContextTooLong => self.make_room(error),
             Err(error) => self.fail(error.into()),
+        }
+    }
+
+    /// Asks again with less history, as long as there is some.
+    fn make_room(&mut self, error: LlmError) {
+        match self.run.drop_oldest() {
+            0 => self.fail(error.into()),
+            dropped => {
+                self.ready.push_back(AgentEvent::HistoryDropped(dropped));
+                self.stage = Stage::Decide;
+            }
         }
     }
 
     fn read(&mut self, delta: Option<Result<ModelDelta, LlmError>>) {
         let Stage::Reading(_, partial) = &mut self.stage else { return };
         match delta {
+            Some(Ok(ModelDelta::Text(piece) | ModelDelta::Reasoning(piece))) if piece.is_empty() => {}
             Some(Ok(ModelDelta::Text(piece))) => {
                 partial.text.push_str(&piece);
                 self.ready.push_back(AgentEvent::Token(piece));
@@ -221,7 +232,7 @@ impl<'a> Drive<'a> {
             }
             running.push(perform(tool, call, limit).boxed());
         }
-        self.stage = Stage::Tools(Round { running, results: Vec::new(), effect });
+        self.stage = Stage::Tools(Round { running, results: Vec::new(), effect, begun: false });
     }
 
     fn tool_done(&mut self, finished: Option<(String, ToolResult)>) {
@@ -236,6 +247,14 @@ impl<'a> Drive<'a> {
             Ok(()) => self.stage = Stage::Decide,
             Err(mismatch) => self.fail(mismatch.into()),
         }
+    }
+
+    fn cancelled(&mut self) {
+        if let Stage::Tools(round) = &mut self.stage {
+            self.run.keep(std::mem::take(&mut round.results));
+        }
+        self.run.cancel();
+        self.over(AgentEvent::Cancelled);
     }
 
     fn fail(&mut self, error: RunError) {
@@ -255,12 +274,13 @@ async fn perform(tool: Option<Arc<dyn Tool>>, call: ToolCall, limit: usize) -> (
         (Ok(_), None) => Err(format!("There is no tool `{}`.", call.name)),
         (Ok(_), Some(tool)) => {
             let timeout = tool.spec().timeout();
-            let calling = AssertUnwindSafe(tool.call(&call)).catch_unwind();
+            // Inside a block, so that a panic before the first await is caught as well.
+            let calling = AssertUnwindSafe(async { tool.call(&call).await }).catch_unwind();
             match tokio::time::timeout(timeout, calling).await {
                 Ok(Ok(Ok(text))) => Ok(text),
                 Ok(Ok(Err(error))) => Err(error.0),
-                Ok(Err(_panic)) => Err("The tool failed inside. It may be tried again.".to_owned()),
-                Err(_elapsed) => Err(timed_out(timeout)),
+                Ok(Err(_panic)) => Err(unsure("The tool failed inside.", call.effect)),
+                Err(_elapsed) => Err(unsure(&timed_out(timeout), call.effect)),
             }
         }
     };
@@ -268,6 +288,16 @@ async fn perform(tool: Option<Arc<dyn Tool>>, call: ToolCall, limit: usize) -> (
     let text = cut(outcome.unwrap_or_else(|fault| fault), limit);
     let ToolCall { id: call_id, name, .. } = call;
     (name, ToolResult { call_id, is_error, text })
+}
+
+/// A write that broke off may have been made; the model must not repeat it blindly.
+fn unsure(fault: &str, effect: Effect) -> String {
+    match effect {
+        Effect::Read => format!("{fault} It may be tried again."),
+        Effect::Write => {
+            format!("{fault} Whether it took effect is not known: find out before trying again.")
+        }
+    }
 }
 
 fn timed_out(timeout: Duration) -> String {
@@ -281,6 +311,7 @@ fn cut(mut text: String, limit: usize) -> String {
     }
     let whole = text.len();
     text.truncate(text.floor_char_boundary(limit));
-    text.push_str(&format!("\n[cut: the first {limit} of {whole} bytes]"));
+    let kept = text.len();
+    text.push_str(&format!("\n[cut: the first {kept} of {whole} bytes]"));
     text
 }

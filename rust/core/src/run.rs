@@ -3,7 +3,8 @@
 
 use crate::cost::{CostBudget, CostTracker};
 use crate::llm::{FinishReason, Usage};
-use crate::message::{ChatMessage, RequestedCall};
+use crate::memory::next_exchange;
+use crate::message::{ChatMessage, RequestedCall, plain_text};
 use crate::tool::{Challenge, Effect, Form, Gate, ToolCall, ToolResult};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -143,6 +144,14 @@ struct Pending {
     result: Option<ToolResult>,
 }
 
+/// What a run wants, without the copies that a [`Step`] holds.
+enum Wanted<'a> {
+    Reply,
+    Results(Vec<&'a ToolCall>),
+    Person(&'a ToolCall, &'a Gate),
+    Nothing(&'a Answer),
+}
+
 /// Said to the model with the last call it gets.
 const FINISH_NOW: &str =
     "No more tools can be called in this turn. Answer now with what you know, and say what is missing.";
@@ -166,22 +175,12 @@ impl Run {
     /// What the run wants. Asking again gives the same step until it is answered.
     #[must_use]
     pub fn next(&self) -> Step {
-        if let Some(answer) = &self.answer {
-            return Step::Done(answer.clone());
+        match self.wanted() {
+            Wanted::Reply => Step::CallModel(self.prompt()),
+            Wanted::Results(calls) => Step::CallTools(calls.into_iter().cloned().collect()),
+            Wanted::Person(call, gate) => Step::Park(park(call.clone(), gate.clone())),
+            Wanted::Nothing(answer) => Step::Done(answer.clone()),
         }
-        let mut unanswered = self.pending.iter().filter(|p| p.result.is_none()).map(|p| &p.call);
-        let Some(first) = unanswered.next() else {
-            return Step::CallModel(self.prompt());
-        };
-        if let Some(park) = park(first) {
-            return Step::Park(park);
-        }
-        let mut batch = vec![first.clone()];
-        if first.effect == Effect::Read {
-            let side_by_side = |call: &&ToolCall| call.effect == Effect::Read && call.gates.is_empty();
-            batch.extend(unanswered.take_while(side_by_side).take(MAX_PARALLEL_CALLS - 1).cloned());
-        }
-        Step::CallTools(batch)
     }
 
     /// Takes the model's reply.
@@ -189,7 +188,9 @@ impl Run {
     /// # Errors
     /// When no reply is wanted.
     pub fn model_said(&mut self, reply: ModelReply) -> Result<(), Mismatch> {
-        self.expect("a model's reply", |step| matches!(step, Step::CallModel(_)))?;
+        let Wanted::Reply = self.wanted() else {
+            return Err(self.mismatch("a model's reply"));
+        };
         let last = !self.may_call_tools();
         self.iterations += 1;
         self.cost.add(reply.usage);
@@ -215,12 +216,15 @@ impl Run {
     /// When other calls, or none, are wanted.
     pub fn tools_said(&mut self, results: Vec<ToolResult>) -> Result<(), Mismatch> {
         let given: BTreeSet<&str> = results.iter().map(|result| result.call_id.as_str()).collect();
-        self.expect("results of tools", |step| match step {
-            Step::CallTools(calls) => {
+        let fits = match self.wanted() {
+            Wanted::Results(calls) => {
                 calls.len() == results.len() && calls.iter().all(|call| given.contains(call.id.as_str()))
             }
             _ => false,
-        })?;
+        };
+        if !fits {
+            return Err(self.mismatch("results of tools"));
+        }
         for result in results {
             self.settle(result);
         }
@@ -234,24 +238,24 @@ impl Run {
     /// # Errors
     /// When nothing is parked, or the verdict is not one for this kind of park.
     pub fn resume(&mut self, verdict: Verdict) -> Result<Option<ToolResult>, Mismatch> {
-        let Step::Park(park) = self.next() else {
-            return Err(Mismatch { wanted: self.wanted(), offered: "a verdict" });
+        let Wanted::Person(call, gate) = self.wanted() else {
+            return Err(self.mismatch("a verdict"));
         };
         let refused = |text: &str| Some((true, text.to_owned()));
-        let answer = match (&park, verdict) {
-            (Park::Approval(_), Verdict::Approved) | (Park::Verification(..), Verdict::Verified) => None,
-            (Park::Approval(_), Verdict::Denied) => {
+        let answer = match (gate, verdict) {
+            (Gate::Approval, Verdict::Approved) | (Gate::Verification(_), Verdict::Verified) => None,
+            (Gate::Approval, Verdict::Denied) => {
                 refused("The person did not approve this call. It was not made; do not try it again unasked.")
             }
-            (Park::Verification(..), Verdict::Locked) => {
+            (Gate::Verification(_), Verdict::Locked) => {
                 refused("The person could not be verified: too many wrong codes. The call was not made.")
             }
-            (Park::Interaction(..), Verdict::Submitted(values)) => Some((false, values.to_string())),
-            (Park::Interaction(..), Verdict::Declined) => Some((false, r#"{"declined":true}"#.to_owned())),
+            (Gate::Interaction(_), Verdict::Submitted(values)) => Some((false, values.to_string())),
+            (Gate::Interaction(_), Verdict::Declined) => Some((false, r#"{"declined":true}"#.to_owned())),
             (_, Verdict::Expired) => refused("Nobody answered in time. The call was not made."),
-            _ => return Err(Mismatch { wanted: self.wanted(), offered: "a verdict of another kind" }),
+            _ => return Err(self.mismatch("a verdict of another kind")),
         };
-        let call_id = park.call().id.clone();
+        let call_id = call.id.clone();
         match answer {
             None => {
                 self.open_gate(&call_id);
@@ -284,11 +288,31 @@ impl Run {
     }
 
     /// Puts messages (retrieved passages, for instance) before the person's last message, and counts
-    /// the phase that brought them as done.
+    /// the phase that brought them as done. Nothing happens to a run past its phases.
     pub fn phase_said(&mut self, context: Vec<ChatMessage>) {
-        let at = self.last_user_message();
+        if !self.is_before_first_reply() {
+            return;
+        }
+        let at = self.last_user_message().unwrap_or(self.messages.len());
         self.messages.splice(at..at, context);
         self.phases_done += 1;
+    }
+
+    /// Whether the run may still walk phases: the model has not replied, and nobody cancelled.
+    pub(crate) fn is_before_first_reply(&self) -> bool {
+        self.iterations == 0 && self.answer.is_none()
+    }
+
+    /// Whether the run is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.answer.is_some()
+    }
+
+    /// Keeps those results of an unfinished round that came before a cancellation.
+    pub(crate) fn keep(&mut self, results: Vec<ToolResult>) {
+        for result in results {
+            self.settle(result);
+        }
     }
 
     /// How many phases before the first model call are done.
@@ -297,22 +321,28 @@ impl Run {
         self.phases_done
     }
 
-    /// Makes room in a context window that was too small: drops the older half of the history (at
-    /// least one message). Returns how many were dropped; 0 when only instructions and this turn are left.
+    /// Makes room in a context window that was too small: drops the older half of the history, rounded
+    /// up to whole exchanges, so that no tool result loses its call. Returns how many messages were
+    /// dropped; 0 when only instructions and this turn are left.
     pub fn drop_oldest(&mut self) -> usize {
-        let this_turn = self.last_user_message();
-        let is_history = |(at, message): &(usize, &ChatMessage)| {
-            *at < this_turn && !matches!(message, ChatMessage::System { .. })
-        };
+        let this_turn = self.last_user_message().unwrap_or(0);
         let history: Vec<usize> =
-            self.messages.iter().enumerate().filter(is_history).map(|(at, _)| at).collect();
-        let dropped: BTreeSet<usize> = history[..history.len().div_ceil(2)].iter().copied().collect();
-        let mut at = 0;
-        self.messages.retain(|_| {
-            at += 1;
-            !dropped.contains(&(at - 1))
+            (0..this_turn).filter(|&at| !matches!(self.messages[at], ChatMessage::System { .. })).collect();
+        let end = match history.get(history.len().div_ceil(2)) {
+            Some(&middle) => next_exchange(&self.messages, middle),
+            None => this_turn,
+        };
+        self.drop_history(end)
+    }
+
+    /// Drops what was said before this place; instructions stay.
+    fn drop_history(&mut self, end: usize) -> usize {
+        let before = self.messages.len();
+        let mut at = 0..;
+        self.messages.retain(|message| {
+            at.next().is_some_and(|at| at >= end) || matches!(message, ChatMessage::System { .. })
         });
-        dropped.len()
+        before - self.messages.len()
     }
 
     /// Whether this call was already shown to the client when it parked.
@@ -324,8 +354,8 @@ impl Run {
     /// What the person said last, as plain text.
     #[must_use]
     pub fn question(&self) -> String {
-        match self.messages.get(self.last_user_message()) {
-            Some(ChatMessage::User { parts }) => crate::message::plain_text(parts),
+        match self.last_user_message().map(|at| &self.messages[at]) {
+            Some(ChatMessage::User { parts }) => plain_text(parts),
             _ => String::new(),
         }
     }
@@ -355,19 +385,35 @@ impl Run {
         Prompt { messages, may_call_tools }
     }
 
-    fn wanted(&self) -> &'static str {
-        match self.next() {
-            Step::CallModel(_) => "a model's reply",
-            Step::CallTools(_) => "results of the calls it named",
-            Step::Park(Park::Approval(_)) => "a verdict on an approval",
-            Step::Park(Park::Verification(..)) => "a verdict on a verification",
-            Step::Park(Park::Interaction(..)) => "a verdict on a form",
-            Step::Done(_) => "nothing, it is over",
+    fn wanted(&self) -> Wanted<'_> {
+        if let Some(answer) = &self.answer {
+            return Wanted::Nothing(answer);
         }
+        let mut unanswered = self.pending.iter().filter(|p| p.result.is_none()).map(|p| &p.call);
+        let Some(first) = unanswered.next() else {
+            return Wanted::Reply;
+        };
+        if let Some(gate) = first.gates.first() {
+            return Wanted::Person(first, gate);
+        }
+        let mut batch = vec![first];
+        if first.effect == Effect::Read {
+            let side_by_side = |call: &&ToolCall| call.effect == Effect::Read && call.gates.is_empty();
+            batch.extend(unanswered.take_while(side_by_side).take(MAX_PARALLEL_CALLS - 1));
+        }
+        Wanted::Results(batch)
     }
 
-    fn expect(&self, offered: &'static str, fits: impl Fn(&Step) -> bool) -> Result<(), Mismatch> {
-        if fits(&self.next()) { Ok(()) } else { Err(Mismatch { wanted: self.wanted(), offered }) }
+    fn mismatch(&self, offered: &'static str) -> Mismatch {
+        let wanted = match self.wanted() {
+            Wanted::Reply => "a model's reply",
+            Wanted::Results(_) => "results of the calls it named",
+            Wanted::Person(_, Gate::Approval) => "a verdict on an approval",
+            Wanted::Person(_, Gate::Verification(_)) => "a verdict on a verification",
+            Wanted::Person(_, Gate::Interaction(_)) => "a verdict on a form",
+            Wanted::Nothing(_) => "nothing, it is over",
+        };
+        Mismatch { wanted, offered }
     }
 
     fn end(&mut self, text: String, outcome: Outcome, finish: FinishReason) {
@@ -419,16 +465,15 @@ impl Run {
         calls
     }
 
-    fn last_user_message(&self) -> usize {
-        let at = self.messages.iter().rposition(|message| matches!(message, ChatMessage::User { .. }));
-        at.unwrap_or(self.messages.len())
+    fn last_user_message(&self) -> Option<usize> {
+        self.messages.iter().rposition(|message| matches!(message, ChatMessage::User { .. }))
     }
 }
 
-fn park(call: &ToolCall) -> Option<Park> {
-    Some(match call.gates.first()?.clone() {
-        Gate::Approval => Park::Approval(call.clone()),
-        Gate::Verification(challenge) => Park::Verification(call.clone(), challenge),
-        Gate::Interaction(form) => Park::Interaction(call.clone(), form),
-    })
+fn park(call: ToolCall, gate: Gate) -> Park {
+    match gate {
+        Gate::Approval => Park::Approval(call),
+        Gate::Verification(challenge) => Park::Verification(call, challenge),
+        Gate::Interaction(form) => Park::Interaction(call, form),
+    }
 }

@@ -2,9 +2,13 @@
 
 use crate::message::RequestedCall;
 use async_trait::async_trait;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,12 +105,52 @@ impl ToolSpec {
         self.timeout
     }
 
+    /// Describes a tool whose arguments are a Rust type: the parameters are the type's JSON Schema, with
+    /// its doc comments as descriptions. [`ToolCall::read`] gives the tool a value of that type.
+    ///
+    /// ```
+    /// # use schemars::JsonSchema;
+    /// # use serde::Deserialize;
+    /// # use smooai_smooth_operator_core::{Effect, ToolSpec};
+    /// # use std::time::Duration;
+    /// #[derive(Deserialize, JsonSchema)]
+    /// struct Lookup {
+    ///     /// The order's number.
+    ///     order: u32,
+    /// }
+    /// let spec = ToolSpec::of::<Lookup>("lookup", "Finds an order.", Effect::Read, Duration::from_secs(5))?;
+    /// assert_eq!(spec.parameters()["properties"]["order"]["description"], "The order's number.");
+    /// # Ok::<_, smooai_smooth_operator_core::ToolSpecError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the name cannot be used, or the type is not written as a JSON object.
+    pub fn of<Args: JsonSchema>(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        effect: Effect,
+        timeout: Duration,
+    ) -> Result<Self, ToolSpecError> {
+        // Many providers resolve no references, and the schema's own title is a Rust name.
+        let inline = SchemaSettings::draft2020_12().with(|settings| {
+            settings.inline_subschemas = true;
+            settings.meta_schema = None;
+        });
+        let mut schema = inline.into_generator().into_root_schema_for::<Args>();
+        schema.remove("title");
+        schema.remove("description");
+        Self::new(name, description, schema.to_value(), effect, timeout)
+    }
+
     /// Reads and checks a model's arguments. Empty text counts as an empty object, as models send it
     /// for tools without arguments.
     fn read_arguments(&self, text: &str) -> Result<Value, String> {
         let text = if text.trim().is_empty() { "{}" } else { text };
         let arguments: Value = serde_json::from_str(text)
             .map_err(|error| format!("The arguments are not valid JSON: {error}."))?;
+        if !is_shallow(&arguments, MAX_DEPTH) {
+            return Err(format!("The arguments are nested more than {MAX_DEPTH} deep."));
+        }
         let faults: Vec<String> = self
             .schema
             .iter_errors(&arguments)
@@ -120,6 +164,18 @@ impl ToolSpec {
             return Ok(arguments);
         }
         Err(format!("The arguments do not fit the tool's schema: {}.", faults.join("; ")))
+    }
+}
+
+/// How deep arguments may be nested: a checkpoint, in which they are nested deeper, must stay within
+/// the 128 levels that `serde_json` reads.
+const MAX_DEPTH: usize = 64;
+
+fn is_shallow(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(|item| is_shallow(item, levels - 1)),
+        Value::Object(fields) => levels > 0 && fields.values().all(|item| is_shallow(item, levels - 1)),
+        _ => true,
     }
 }
 
@@ -201,6 +257,15 @@ impl ToolCall {
     pub fn arguments(&self) -> &Value {
         self.arguments.as_ref().unwrap_or(&Value::Null)
     }
+
+    /// The checked arguments as the type that [`ToolSpec::of`] described.
+    ///
+    /// # Errors
+    /// When the type wants more than its schema says; the model is told what.
+    pub fn read<Args: DeserializeOwned>(&self) -> Result<Args, ToolError> {
+        Args::deserialize(self.arguments())
+            .map_err(|error| ToolError(format!("The arguments cannot be used: {error}.")))
+    }
 }
 
 /// The answer to a call.
@@ -224,6 +289,16 @@ pub struct ToolRegistry {
 struct Entry {
     tool: Arc<dyn Tool>,
     gates: Vec<Gate>,
+}
+
+impl Entry {
+    /// The registered gates, and the form that the tool itself asks for with these arguments.
+    fn gates_for(&self, arguments: Value) -> Result<(Value, Vec<Gate>), String> {
+        let asking = catch_unwind(AssertUnwindSafe(|| self.tool.form(&arguments)));
+        let form = asking.map_err(|_panic| "The tool failed inside.".to_owned())?;
+        let gates = self.gates.iter().cloned().chain(form.map(Gate::Interaction)).collect();
+        Ok((arguments, gates))
+    }
 }
 
 impl ToolRegistry {
@@ -256,23 +331,15 @@ impl ToolRegistry {
         let RequestedCall { id, name, arguments: raw_arguments } = requested;
         let Some(entry) = self.entries.get(&name) else {
             let known: Vec<&str> = self.entries.keys().map(String::as_str).collect();
-            let fault = format!("There is no tool `{name}`. The tools are: {}.", known.join(", "));
-            return ToolCall {
-                id,
-                name,
-                raw_arguments,
-                arguments: Err(fault),
-                effect: Effect::Read,
-                gates: vec![],
-            };
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let fault = format!("There is no tool `{name}`. The tools are: {known}.");
+            let (arguments, effect, gates) = (Err(fault), Effect::Read, Vec::new());
+            return ToolCall { id, name, raw_arguments, arguments, effect, gates };
         };
-        let arguments = entry.tool.spec().read_arguments(&raw_arguments);
-        let gates = match &arguments {
-            Err(_) => Vec::new(),
-            Ok(arguments) => {
-                let form = entry.tool.form(arguments).map(Gate::Interaction);
-                entry.gates.iter().cloned().chain(form).collect()
-            }
+        let checked = entry.tool.spec().read_arguments(&raw_arguments);
+        let (arguments, gates) = match checked.and_then(|arguments| entry.gates_for(arguments)) {
+            Ok((arguments, gates)) => (Ok(arguments), gates),
+            Err(fault) => (Err(fault), Vec::new()),
         };
         let effect = entry.tool.spec().effect();
         ToolCall { id, name, raw_arguments, arguments, effect, gates }
