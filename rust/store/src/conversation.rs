@@ -45,7 +45,7 @@ pub struct Conversation {
     pub platform: String,
     /// The title shown in lists; `None` until the first message.
     pub title: Option<String>,
-    /// A second create with the same key returns the first record.
+    /// A second create of the same scope with the same key returns the first record.
     pub idempotency_key: String,
     /// The person's participant.
     pub user: Participant,
@@ -62,7 +62,8 @@ pub struct Conversation {
 /// Where conversations are kept.
 #[async_trait]
 pub trait ConversationStore: Send + Sync {
-    /// Stores the conversation, or returns the one that already has its (organisation, idempotency key).
+    /// Stores the conversation, or returns the one that already has its (organisation, principal,
+    /// idempotency key). Another principal's conversation is never returned, whatever the key.
     async fn create(&self, conversation: Conversation) -> Result<Conversation>;
 
     /// The conversation, if it is of this scope.
