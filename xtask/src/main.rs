@@ -1,7 +1,9 @@
 //! All automation of the repository: `cargo xtask <verb>`. One verb, one module.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks on its streams")]
 
+mod bench;
 mod environment;
+mod eval;
 mod interrupt;
 mod process;
 mod repository;
@@ -21,6 +23,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Measure what has an aim
+    Bench(bench::Args),
+    /// Evaluate how good the answers are
+    Eval(eval::Args),
     /// Check sizes, names, links, imports and words, and print every finding
     Tidy(tidy::Args),
     /// Start the servers that tests talk to
@@ -31,6 +37,8 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = interrupt::listen().and_then(|()| match Arguments::parse().verb {
+        Verb::Bench(args) => bench::run(&args),
+        Verb::Eval(args) => eval::run(&args),
         Verb::Tidy(args) => tidy::run(&args),
         Verb::Services(args) => services::run(&args),
         Verb::Test(args) => test::run(&args),

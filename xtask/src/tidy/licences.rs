@@ -54,31 +54,28 @@ pub fn check(project: &Project, found: &mut Findings<'_>) -> Result<()> {
         .exec()
         .context("cargo metadata failed: is Cargo.lock up to date?")?;
     for package in metadata.packages.iter().filter(|package| package.source.is_some()) {
-        let (name, version) = (package.name.as_str(), &package.version);
-        if let Some(ban) = policy.bans.deny.iter().find(|ban| ban.name == name) {
-            found.add("Cargo.lock", 1, format!("{name} {version} is banned by deny.toml: {}", ban.reason));
-        }
-        let expression = package.license.as_deref().unwrap_or("");
-        if !policy.allows(name, expression) {
-            let advice = format!(
-                "{name} {version} has the licence `{expression}`: drop it, or allow it in deny.toml with a reason"
-            );
-            found.add("Cargo.lock", 1, advice);
+        let license = package.license.as_deref().unwrap_or("");
+        if let Some(advice) = policy.objection(&package.name, license) {
+            found.add("Cargo.lock", 1, format!("{} {} {advice}", package.name, package.version));
         }
     }
     Ok(())
 }
 
 impl Policy {
+    /// What is wrong with a package, and what to do.
+    fn objection(&self, name: &str, expression: &str) -> Option<String> {
+        if let Some(ban) = self.bans.deny.iter().find(|ban| ban.name == name) {
+            return Some(format!("is banned by deny.toml: {}", ban.reason));
+        }
+        let advice = "drop it, or allow it in deny.toml with a reason";
+        (!self.allows(name, expression)).then(|| format!("has the licence `{expression}`: {advice}"))
+    }
+
     fn allows(&self, name: &str, expression: &str) -> bool {
         let exceptions = self.licenses.exceptions.iter().filter(|exception| exception.name == name);
-        let allowed: Vec<&str> = self
-            .licenses
-            .allow
-            .iter()
-            .chain(exceptions.flat_map(|exception| &exception.allow))
-            .map(String::as_str)
-            .collect();
+        let special = exceptions.flat_map(|exception| &exception.allow);
+        let allowed: Vec<&str> = self.licenses.allow.iter().chain(special).map(String::as_str).collect();
         let expression = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
         let mut words = expression.split_whitespace().peekable();
         either(&mut words, &allowed) && words.next().is_none()
@@ -123,7 +120,8 @@ mod tests {
     fn policy() -> Policy {
         toml::from_str(
             "[licenses]\nallow = [\"MIT\", \"Apache-2.0\", \"Apache-2.0 WITH LLVM-exception\"]\n\
-             exceptions = [{ crate = \"ring\", allow = [\"ISC\"] }]\n",
+             exceptions = [{ crate = \"ring\", allow = [\"ISC\"] }]\n\
+             [bans]\ndeny = [{ crate = \"native-tls\", reason = \"TLS is rustls\" }]\n",
         )
         .unwrap()
     }
@@ -159,5 +157,14 @@ mod tests {
     fn an_exception_is_for_one_crate() {
         assert!(policy().allows("ring", "Apache-2.0 AND ISC"));
         assert!(!policy().allows("other", "Apache-2.0 AND ISC"));
+    }
+
+    #[test]
+    fn an_objection_says_what_to_do() {
+        let objection = policy().objection("gnu", "GPL-3.0").unwrap();
+        assert_eq!(objection, "has the licence `GPL-3.0`: drop it, or allow it in deny.toml with a reason");
+        let banned = policy().objection("native-tls", "MIT").unwrap();
+        assert_eq!(banned, "is banned by deny.toml: TLS is rustls");
+        assert_eq!(policy().objection("serde", "MIT OR Apache-2.0"), None);
     }
 }
