@@ -10,6 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use smooai_smooth_operator_core::{LlmError, LlmErrorKind, LlmProvider, ModelRequest, ModelStream};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +20,9 @@ use tokio::time::{Instant, timeout_at};
 
 /// The most bytes of an error's body that are read.
 const MAX_ERROR_BODY: usize = 64 << 10;
+
+/// The most bytes of an answer that is read whole: 128 vectors of 4,096 numbers in text.
+const MAX_ANSWER: usize = 32 << 20;
 
 /// The time limits of a request, and how it is tried again. The time to connect is the HTTP client's.
 #[derive(Debug, Clone)]
@@ -144,7 +149,7 @@ impl LlmProvider for Gateway {
 }
 
 /// The JSON of a request's body.
-pub(crate) fn encode(body: &impl serde::Serialize) -> Result<Bytes, LlmError> {
+pub(crate) fn encode(body: &impl Serialize) -> Result<Bytes, LlmError> {
     let encoded = serde_json::to_vec(body);
     encoded.map(Bytes::from).map_err(|error| LlmError::new(LlmErrorKind::BadRequest, error.to_string()))
 }
@@ -180,6 +185,29 @@ impl Inner {
         // Whatever of the body can be had: the status alone tells the class.
         let body = read_body(response, MAX_ERROR_BODY, until).await.0;
         Err(Failure::answer(status, &headers, &String::from_utf8_lossy(&body), self.key()))
+    }
+
+    /// Asks for a JSON answer that is read whole.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, LlmError> {
+        let deadline = Instant::now() + self.limits.total;
+        let body = encode(body)?;
+        retry::attempts(&self.limits, deadline, || async {
+            let response = self.send([path, ""], body.clone(), deadline).await?;
+            let until = deadline.min(Instant::now() + self.limits.first_byte);
+            let (body, true) = read_body(response, MAX_ANSWER, until).await else {
+                let detail = format!("the gateway's answer to /{path} broke off or is too large");
+                return Err(Failure::passing(LlmErrorKind::Unavailable, detail));
+            };
+            serde_json::from_slice(&body).map_err(|error| {
+                let detail = format!("the gateway's answer to /{path} cannot be read: {error}");
+                Failure::lasting(LlmErrorKind::BadRequest, detail)
+            })
+        })
+        .await
     }
 
     /// The gateway's address with a path below it; a query (as Azure's `api-version`) stays.

@@ -1,10 +1,7 @@
 //! Chat over real HTTP: what is sent, what comes of every way an answer can go well or badly.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-mod scripted;
-
+use crate::scripted::{Act, Server, chunk, end, plain, reply, stream_head, within};
 use futures_util::StreamExt;
-use scripted::{Act, Server, chunk, end, plain, reply, stream_head, within};
 use serde_json::{Value, json};
 use smooai_smooth_operator_core::{
     ChatMessage, ContentPart, Effect, FinishReason, LlmError, LlmErrorKind, LlmProvider, ModelDelta,
