@@ -16,19 +16,8 @@ pub fn is_ci() -> bool {
 /// Takes away what `cargo run` set for this program and a nested Cargo must not see: build scripts that
 /// watch these variables would run again, and everything above them would be built twice.
 pub fn forget_own_package(command: &mut Command) {
-    forget(command, is_own_package);
-}
-
-/// Takes away a person's own settings of the product, so that its defaults are measured.
-pub fn forget_product_settings(command: &mut Command) {
-    forget(command, |name| {
-        ["SMOOTH_", "SMOOAI_", "AUTH_", "OTEL_", "RUST_"].iter().any(|start| name.starts_with(start))
-    });
-}
-
-fn forget(command: &mut Command, which: impl Fn(&str) -> bool) {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for name in names.filter(|name| which(name)) {
+    for name in names.filter(|name| is_own_package(name)) {
         command.env_remove(name);
     }
 }

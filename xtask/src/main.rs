@@ -1,10 +1,9 @@
 //! All automation of the repository: `cargo xtask <verb>`. One verb, one module.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks on its streams")]
 
-mod bench;
 mod environment;
-mod eval;
 mod interrupt;
+mod measure;
 mod process;
 mod repository;
 mod services;
@@ -23,10 +22,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Measure what has an aim
-    Bench(bench::Args),
-    /// Evaluate how good the answers are
-    Eval(eval::Args),
+    /// Measure what has an aim: turn
+    Bench(measure::Args),
     /// Check sizes, names, links, imports and words, and print every finding
     Tidy(tidy::Args),
     /// Start the servers that tests talk to
@@ -37,8 +34,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = interrupt::listen().and_then(|()| match Arguments::parse().verb {
-        Verb::Bench(args) => bench::run(&args),
-        Verb::Eval(args) => eval::run(&args),
+        Verb::Bench(args) => measure::run(measure::BENCHES, &args),
         Verb::Tidy(args) => tidy::run(&args),
         Verb::Services(args) => services::run(&args),
         Verb::Test(args) => test::run(&args),

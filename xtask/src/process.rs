@@ -2,7 +2,6 @@
 
 use crate::interrupt;
 use anyhow::{Context, Result, bail};
-use std::io::{BufRead, BufReader, PipeReader};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -42,11 +41,6 @@ impl Group {
         let (send, exit) = sync_channel(1);
         std::thread::spawn(move || send.send(child.wait()));
         Ok(Self { id, exit, status: None })
-    }
-
-    /// The first process of the group.
-    pub fn id(&self) -> u32 {
-        self.id
     }
 
     /// Waits at most `limit`, and ends the group if it is not done by then or if the person asks.
@@ -112,16 +106,6 @@ fn send_signal(group: u32, signal: &str) {
     let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
-/// The first line of what a process prints, if it comes within `limit`.
-pub fn first_line(output: PipeReader, limit: Duration) -> Result<String> {
-    let (send, line) = sync_channel(1);
-    std::thread::spawn(move || {
-        let mut line = String::new();
-        send.send(BufReader::new(output).read_line(&mut line).map(|_| line))
-    });
-    line.recv_timeout(limit).with_context(|| format!("no line within {limit:?}"))?.context("cannot be read")
-}
-
 /// What `command` prints, when it succeeds.
 pub fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
@@ -145,6 +129,7 @@ pub fn succeeds(argv: &[&str]) -> bool {
 #[cfg(unix)]
 mod tests {
     use super::*;
+    use std::io::{BufRead, BufReader};
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");
@@ -162,7 +147,8 @@ mod tests {
     fn a_process_that_takes_too_long_is_ended_with_its_children() {
         let (output, input) = std::io::pipe().unwrap();
         let mut group = Group::start(shell("sleep 600 & echo $!; wait").stdout(input)).unwrap();
-        let line = first_line(output, Duration::from_secs(30)).unwrap();
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).unwrap();
         assert_eq!(group.wait(Duration::ZERO).unwrap(), Ended::TimedOut);
         assert!(!is_running(line.trim()), "the grandchild {line} is still there");
     }
