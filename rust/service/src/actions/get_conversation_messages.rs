@@ -1,0 +1,82 @@
+//! `get_conversation_messages`: the newest first, page by page.
+
+use super::Handled;
+use crate::caller::Caller;
+use crate::error::ServiceError;
+use crate::service::Service;
+use crate::sink::EventSink;
+use jiff::Timestamp;
+use smooai_smooth_operator_protocol::{
+    ConversationMessage, ConversationMessageContent, GetConversationMessagesParams, GetConversationMessagesReply,
+    MessageDirection, MessageParty, ParticipantType,
+};
+use smooai_smooth_operator_store::{Before, Direction, Message, MessageId, Page, Session, StoreError};
+
+const DEFAULT_LIMIT: u32 = 50;
+
+pub(super) async fn get_conversation_messages(
+    service: &Service,
+    caller: &Caller,
+    params: GetConversationMessagesParams,
+    sink: &mut dyn EventSink,
+) -> Handled {
+    let session = service.session(caller, &params.session_id).await?;
+    let (field, before) = match (params.cursor, params.before) {
+        (Some(cursor), _) => ("/cursor", Some(Before::Cursor(cursor))),
+        (None, Some(before)) => ("/before", Some(before_alias(before))),
+        (None, None) => ("/cursor", None),
+    };
+    let page = Page { limit: params.limit.unwrap_or(DEFAULT_LIMIT) as usize, before };
+    let page = service.storage.messages.page(&caller.scope, &session.conversation, page).await.map_err(|error| {
+        match error {
+            StoreError::UnknownCursor => ServiceError::validation(
+                field,
+                format!("`{}` is no position of this conversation. Leave it out to start at the newest message.", &field[1..]),
+            ),
+            other => other.into(),
+        }
+    })?;
+    let data = GetConversationMessagesReply {
+        messages: page.messages.into_iter().map(|message| shown(message, &session)).collect(),
+        has_more: page.next.is_some(),
+        next_cursor: page.next,
+    };
+    service.reply(sink, params.request_id, "Messages listed", &data).await?;
+    Ok(None)
+}
+
+fn before_alias(text: String) -> Before {
+    match text.parse::<Timestamp>() {
+        Ok(instant) => Before::Instant(instant),
+        Err(_) => Before::Message(MessageId::from(text)),
+    }
+}
+
+fn shown(message: Message, session: &Session) -> ConversationMessage {
+    let party = |id: &str| {
+        let (kind, name) = if id == session.agent_participant.as_str() {
+            (ParticipantType::AiAgent, Some(session.agent_name.clone()))
+        } else if id == session.user_participant.as_str() {
+            (ParticipantType::User, session.contact.name.clone())
+        } else if (message.direction == Direction::Inbound) == (id == message.from.as_str()) {
+            (ParticipantType::User, None)
+        } else {
+            (ParticipantType::AiAgent, None)
+        };
+        MessageParty { id: id.to_owned(), r#type: kind, name }
+    };
+    ConversationMessage {
+        id: message.id.to_string(),
+        direction: match message.direction {
+            Direction::Inbound => MessageDirection::Inbound,
+            Direction::Outbound => MessageDirection::Outbound,
+        },
+        from: Some(party(message.from.as_str())),
+        to: Some(party(message.to.as_str())),
+        created_at: message.created_at.to_string(),
+        content: ConversationMessageContent {
+            text: Some(message.text),
+            structured_response: message.structured,
+        },
+    }
+}
