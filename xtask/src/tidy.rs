@@ -101,6 +101,7 @@ const RULES: &[Rule] = &[
         what: "a function takes at most six parameters",
         check: rust_source::parameters,
     },
+    Rule { name: "trait-size", what: "a trait has at most seven methods", check: rust_source::trait_size },
     Rule {
         name: "module-comment",
         what: "a Rust file opens with one to six `//!` lines that say what lives there",
@@ -131,6 +132,11 @@ const RULES: &[Rule] = &[
         name: "link",
         what: "relative links of Markdown files lead to a file and a heading",
         check: links::check,
+    },
+    Rule {
+        name: "decision-size",
+        what: "a page of docs/decisions has at most 60 lines",
+        check: files::decisions,
     },
     Rule { name: "last-line", what: "a Markdown file ends with a newline", check: files::last_line },
 ];

@@ -3,6 +3,7 @@
 use super::{Findings, Project};
 use anyhow::Result;
 
+const DECISION_LIMIT: usize = 60;
 const WEIGHT_LIMIT: u64 = 1024 * 1024;
 
 /// Words that say nothing about what a file owns.
@@ -53,6 +54,18 @@ pub fn last_line(project: &Project, found: &mut Findings<'_>) -> Result<()> {
     Ok(())
 }
 
+pub fn decisions(project: &Project, found: &mut Findings<'_>) -> Result<()> {
+    for file in project.repository.files.iter().filter(|file| file.starts_with("docs/decisions/")) {
+        let lines = project.repository.text(file)?.map_or(0, |text| text.lines().count());
+        if lines > DECISION_LIMIT {
+            let advice =
+                format!("{lines} lines, the limit is {DECISION_LIMIT}: keep what was decided and why");
+            found.add(file, DECISION_LIMIT, advice);
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::{findings, finds, passes};
@@ -76,6 +89,19 @@ mod tests {
     fn a_zero_byte_makes_a_file_binary() {
         finds("binary", &[("a.bin", "text\0text")], "a.bin:1", "not UTF-8 text");
         passes("binary", &[("a.txt", "grün")]);
+    }
+
+    #[test]
+    fn a_decision_has_sixty_lines() {
+        let page = "Because.\n".repeat(60);
+        passes("decision-size", &[("docs/decisions/0001.md", &page), ("docs/guide.md", &page.repeat(2))]);
+        let longer = format!("{page}And.\n");
+        finds(
+            "decision-size",
+            &[("docs/decisions/0001.md", &longer)],
+            "docs/decisions/0001.md:60",
+            "61 lines",
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ const FILE_AIM: usize = 150;
 const FUNCTION_LIMIT: usize = 80;
 const PARAMETER_LIMIT: usize = 6;
 const COMMENT_LIMIT: usize = 6;
+const METHOD_LIMIT: usize = 7;
 
 /// Languages whose files have a size.
 const EXTENSIONS: &[&str] = &["rs", "ts", "tsx", "js", "mjs", "go", "cs", "py"];
@@ -27,6 +28,7 @@ pub struct RustFile {
     /// How many `//!` lines it opens with.
     opening: usize,
     functions: Vec<Function>,
+    traits: Vec<Trait>,
     attributes: Vec<LintAttribute>,
     /// The lines of `#[cfg(test)]` modules.
     tests: Vec<RangeInclusive<usize>>,
@@ -38,6 +40,12 @@ struct Function {
     line: usize,
     code_lines: usize,
     parameters: usize,
+}
+
+struct Trait {
+    name: String,
+    line: usize,
+    methods: usize,
 }
 
 struct LintAttribute {
@@ -69,6 +77,7 @@ fn parse(path: &str, text: &str) -> RustFile {
         path: path.to_owned(),
         opening,
         functions: Vec::new(),
+        traits: Vec::new(),
         attributes: Vec::new(),
         tests: Vec::new(),
         error: None,
@@ -121,6 +130,13 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
         self.function(&item.sig, Some(&item.block));
         visit::visit_impl_item_fn(self, item);
+    }
+
+    fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
+        let methods = item.items.iter().filter(|item| matches!(item, syn::TraitItem::Fn(_))).count();
+        let line = item.ident.span().start().line;
+        self.file.traits.push(Trait { name: item.ident.to_string(), line, methods });
+        visit::visit_item_trait(self, item);
     }
 
     fn visit_trait_item_fn(&mut self, item: &'ast syn::TraitItemFn) {
@@ -276,6 +292,19 @@ fn for_each_function(project: &Project, mut look: impl FnMut(&RustFile, &Functio
     }
 }
 
+pub fn trait_size(project: &Project, found: &mut Findings<'_>) -> Result<()> {
+    for file in &project.rust {
+        for item in
+            file.traits.iter().filter(|item| item.methods > METHOD_LIMIT && !file.is_in_tests(item.line))
+        {
+            let (name, methods) = (&item.name, item.methods);
+            let advice = format!("`{name}` has {methods} methods, the limit is {METHOD_LIMIT}: make it two");
+            found.add(&file.path, item.line, advice);
+        }
+    }
+    Ok(())
+}
+
 pub fn allow(project: &Project, found: &mut Findings<'_>) -> Result<()> {
     for file in &project.rust {
         for attribute in file.attributes.iter().filter(|attribute| attribute.level == Level::Allow) {
@@ -327,6 +356,16 @@ mod tests {
         passes("parameters", &[("a.rs", "fn f(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8) {}\n")]);
         let seven = "trait T {\n  fn f(&self, a: u8, b: u8, c: u8, d: u8, e: u8, f: u8);\n}\n";
         finds("parameters", &[("a.rs", seven)], "a.rs:2", "`f` takes 7");
+    }
+
+    #[test]
+    fn a_trait_has_seven_methods() {
+        let of = |methods: usize| {
+            let methods: String = (0..methods).map(|n| format!("    fn m{n}(&self);\n")).collect();
+            format!("//! A.\n\ntrait Wide {{\n    type T;\n{methods}}}\n")
+        };
+        passes("trait-size", &[("a.rs", &of(7)), ("tests/a.rs", &of(9))]);
+        finds("trait-size", &[("a.rs", &of(8))], "a.rs:3", "`Wide` has 8 methods");
     }
 
     #[test]
