@@ -4,6 +4,7 @@ use crate::message::RequestedCall;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use schemars::transform::RestrictFormats;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -131,14 +132,15 @@ impl ToolSpec {
         effect: Effect,
         timeout: Duration,
     ) -> Result<Self, ToolSpecError> {
-        // Many providers resolve no references, and the schema's own title is a Rust name.
-        let inline = SchemaSettings::draft2020_12().with(|settings| {
-            settings.inline_subschemas = true;
-            settings.meta_schema = None;
-        });
+        // Many providers resolve no references, and some refuse the formats of Rust numbers (`uint32`).
+        let inline = SchemaSettings::draft2020_12()
+            .with(|settings| settings.inline_subschemas = true)
+            .with_transform(RestrictFormats::default());
         let mut schema = inline.into_generator().into_root_schema_for::<Args>();
-        schema.remove("title");
-        schema.remove("description");
+        // The title is a Rust name, and the type's own description is for its readers.
+        for about_the_type in ["$schema", "title", "description"] {
+            schema.remove(about_the_type);
+        }
         Self::new(name, description, schema.to_value(), effect, timeout)
     }
 
@@ -343,5 +345,112 @@ impl ToolRegistry {
         };
         let effect = entry.tool.spec().effect();
         ToolCall { id, name, raw_arguments, arguments, effect, gates }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// How an order is found; not for the model.
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    struct Find {
+        /// The order's number.
+        order: u32,
+        #[schemars(extend("format" = "email"))]
+        of: Option<String>,
+        by: Option<Channel>,
+        near: Vec<Place>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    enum Channel {
+        Post,
+        Web,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    struct Place {
+        city: String,
+    }
+
+    fn of<Args: JsonSchema>(name: &str) -> Result<ToolSpec, ToolSpecError> {
+        ToolSpec::of::<Args>(name, "Finds.", Effect::Read, Duration::from_secs(1))
+    }
+
+    #[test]
+    fn a_type_gives_parameters_without_references_or_rust_names() {
+        let expected = json!({
+            "type": "object",
+            "properties": {
+                "order": {"description": "The order's number.", "type": "integer", "minimum": 0},
+                "of": {"type": ["string", "null"], "format": "email"},
+                "by": {"type": ["string", "null"], "enum": ["post", "web", null]},
+                "near": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {"city": {"type": "string"}},
+                        "required": ["city"],
+                    },
+                },
+            },
+            "required": ["order", "near"],
+        });
+        assert_eq!(*of::<Find>("find").unwrap().parameters(), expected);
+    }
+
+    #[test]
+    fn checked_arguments_are_read_as_the_type() {
+        let spec = of::<Find>("find").unwrap();
+        let call = |text: &str| ToolCall {
+            id: "a".to_owned(),
+            name: "find".to_owned(),
+            raw_arguments: text.to_owned(),
+            arguments: spec.read_arguments(text),
+            effect: Effect::Read,
+            gates: Vec::new(),
+        };
+        let find = call(r#"{"order":7,"by":"web","near":[{"city":"Oslo"}]}"#).read::<Find>().unwrap();
+        let near = vec![Place { city: "Oslo".to_owned() }];
+        assert_eq!(find, Find { order: 7, of: None, by: Some(Channel::Web), near });
+        // JSON Schema counts 7.0 as an integer; the type does not.
+        let error = call(r#"{"order":7.0,"near":[]}"#).read::<Find>().unwrap_err();
+        assert!(error.0.starts_with("The arguments cannot be used: "), "{error}");
+        assert!(call(r#"{"order":-7,"near":[]}"#).arguments.unwrap_err().contains("/order"));
+    }
+
+    #[test]
+    fn names_and_types_that_no_model_can_call_are_refused() {
+        for name in ["", "a b", "é", &"x".repeat(65)] {
+            assert!(matches!(of::<Find>(name), Err(ToolSpecError::Name(_))), "{name}");
+        }
+        assert!(of::<Find>(&"x".repeat(64)).is_ok());
+        for error in [of::<Channel>("c").unwrap_err(), of::<Vec<Find>>("v").unwrap_err()] {
+            assert!(error.to_string().ends_with("\"type\" must be \"object\""), "{error}");
+        }
+        let wrong = json!({"type": "object", "properties": 3});
+        let error = ToolSpec::new("t", "", wrong, Effect::Read, Duration::from_secs(1)).unwrap_err();
+        assert!(matches!(error, ToolSpecError::Parameters { .. }), "{error}");
+    }
+
+    #[test]
+    fn arguments_that_a_checkpoint_could_not_hold_are_refused() {
+        let spec =
+            ToolSpec::new("t", "", json!({"type": "object"}), Effect::Read, Duration::from_secs(1)).unwrap();
+        let nested = |levels: usize| format!(r#"{{"a":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
+        assert!(spec.read_arguments(&nested(MAX_DEPTH - 1)).is_ok());
+        let error = spec.read_arguments(&nested(MAX_DEPTH)).unwrap_err();
+        assert_eq!(error, "The arguments are nested more than 64 deep.");
+        assert_eq!(spec.read_arguments(" \n").unwrap(), json!({}));
+    }
+
+    #[test]
+    fn a_call_without_any_tools_is_told_so() {
+        let requested = RequestedCall { id: String::new(), name: "x".to_owned(), arguments: String::new() };
+        let fault = ToolRegistry::new().check(requested).arguments.unwrap_err();
+        assert_eq!(fault, "There is no tool `x`. The tools are: none.");
     }
 }

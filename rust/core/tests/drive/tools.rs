@@ -1,7 +1,7 @@
 //! Tools: side by side or one after another, bounded, and never able to break a turn.
 
 use crate::script::{Script, agent, begin, echo, finish, play, says, soon, spec, tool, tool_messages, wants};
-use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 use smooai_smooth_operator_core::{
     Agent, Effect, Form, MAX_PARALLEL_CALLS, Tool, ToolCall, ToolError, ToolSpec,
@@ -113,8 +113,8 @@ async fn whatever_goes_wrong_in_a_call_the_model_is_told_and_the_turn_goes_on() 
     let llm = Script::of(vec![wants(&calls), wants(&[("8", "look", r#"{"n":1}"#)]), says(&["Repaired."])]);
     let broken = tool("broken", Effect::Read, |_| async { Err(ToolError("The shelf is empty.".into())) });
     let panics = tool("panics", Effect::Read, |_| async { panic!("inside") });
-    let asks = Arc::new(Careless { spec: spec("asks", Effect::Read) });
-    let throws = tool("throws", Effect::Write, |_| -> std::future::Ready<_> { panic!("before any await") });
+    let asks = Arc::new(Careless { spec: spec("asks", Effect::Read), asks: true });
+    let throws = Arc::new(Careless { spec: spec("throws", Effect::Write), asks: false });
     let tools: Vec<Arc<dyn Tool>> = vec![broken, panics, asks, throws, echo("look", Effect::Read)];
     let agent = agent(&llm, tools.into_iter().map(|tool| (tool, vec![])).collect());
     let mut run = begin(&agent);
@@ -134,23 +134,29 @@ async fn whatever_goes_wrong_in_a_call_the_model_is_told_and_the_turn_goes_on() 
     assert_eq!(tool_messages(&run), expected);
 }
 
-/// A tool that panics when it is asked for its form.
+/// A tool that panics wherever it can: when it is asked for its form, or before its call is a future.
 struct Careless {
     spec: Arc<ToolSpec>,
+    asks: bool,
 }
 
-#[async_trait]
 impl Tool for Careless {
     fn spec(&self) -> &Arc<ToolSpec> {
         &self.spec
     }
 
-    async fn call(&self, _call: &ToolCall) -> Result<String, ToolError> {
-        Ok("was called".to_owned())
+    fn call<'a, 'b, 'c>(&'a self, _call: &'b ToolCall) -> BoxFuture<'c, Result<String, ToolError>>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        panic!("no future")
     }
 
     fn form(&self, _arguments: &Value) -> Option<Form> {
-        panic!("no form")
+        assert!(!self.asks, "no form");
+        None
     }
 }
 
