@@ -10,5 +10,6 @@ pub mod http;
 pub mod relay;
 pub mod server_process;
 pub mod socket;
+pub mod stage;
 pub mod transcript;
 pub mod webhook;

@@ -10,6 +10,7 @@ pub mod vectors;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use parking_lot::Mutex;
@@ -210,6 +211,7 @@ impl Shared {
                 body,
                 rule,
                 outcome: Outcome::Open,
+                at: Instant::now(),
             });
         });
         entry

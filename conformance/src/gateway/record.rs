@@ -1,5 +1,7 @@
 //! What the gateway has seen: every request, and how its answer ended.
 
+use std::time::Instant;
+
 use serde_json::Value;
 
 use super::script::{Endpoint, messages_of};
@@ -45,6 +47,8 @@ pub struct Recorded {
     pub rule: Option<usize>,
     /// How its answer ended.
     pub outcome: Outcome,
+    /// When it was read.
+    pub at: Instant,
 }
 
 impl Recorded {
