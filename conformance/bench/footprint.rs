@@ -73,13 +73,8 @@ async fn settled(program: &ServerProcess) -> Result<f64> {
     Ok(least)
 }
 
-/// `VmRSS` of `/proc/PID/status`, in bytes.
 fn resident(program: &ServerProcess) -> Result<f64> {
-    let path = format!("/proc/{}/status", program.pid()?);
-    let status = std::fs::read_to_string(&path)
-        .with_context(|| format!("{path}: resident memory is read from /proc, so that this needs Linux"))?;
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-    Ok(kib.trim().trim_end_matches(" kB").parse::<f64>().context("VmRSS")? * 1024.0)
+    Ok(program.resident_memory()? as f64)
 }
 
 /// How many crates, ours included, the server is made of.

@@ -311,6 +311,19 @@ impl ServerProcess {
         Ok(i32::try_from(self.child.id().context("the server has ended")?)?)
     }
 
+    /// Its resident memory in bytes: `VmRSS` of `/proc/PID/status`.
+    ///
+    /// # Errors
+    /// When it has ended, or where there is no `/proc`.
+    pub fn resident_memory(&self) -> Result<usize> {
+        let path = format!("/proc/{}/status", self.pid()?);
+        let status = std::fs::read_to_string(&path).with_context(|| {
+            format!("{path}: resident memory is read from /proc, so that this needs Linux")
+        })?;
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        Ok(kib.trim().trim_end_matches(" kB").parse::<usize>().context("VmRSS")? * 1024)
+    }
+
     /// Asks it to drain and end (SIGTERM).
     ///
     /// # Errors

@@ -239,6 +239,18 @@ impl Socket {
         Ok(turn)
     }
 
+    /// All events of a request up to the chunk with which a parked tool call is shown: it follows the
+    /// park's own events.
+    ///
+    /// # Errors
+    /// As [`Socket::wait_for`]; also when the turn ends before.
+    pub async fn until_parked(&mut self, request: &str) -> Result<Turn> {
+        let shown = |event: &Value| event["data"]["state"]["rawResponse"]["toolCall"].is_object();
+        let turn = self.until(request, |event| shown(event) || is_terminal(event)).await?;
+        ensure!(shown(turn.last()), self.told("the turn ended before a tool call was shown"));
+        Ok(turn)
+    }
+
     async fn until(&mut self, request: &str, last: impl Fn(&Value) -> bool) -> Result<Turn> {
         let mut events = Vec::new();
         loop {

@@ -16,9 +16,16 @@ async fn parked(script: Script) -> Result<(Shop, Socket, String)> {
     let shop = Shop::open(script).await?;
     let (mut socket, session) = shop.session().await?;
     socket.say(&session, "t1", "Refund o-1, please.").await?;
-    let turn = socket.until_type("t1", "write_confirmation_required").await?;
-    assert_eq!(turn.lines(), ["immediate_response 202", "write_confirmation_required issue_refund"]);
-    let park = turn.last()["data"]["data"].clone();
+    let turn = socket.until_parked("t1").await?;
+    assert_eq!(
+        turn.lines(),
+        [
+            "immediate_response 202",
+            "write_confirmation_required issue_refund",
+            "toolCall issue_refund {\"orderId\":\"o-1\"}",
+        ]
+    );
+    let park = &turn.first("write_confirmation_required")["data"]["data"];
     assert!(park["actionDescription"].as_str().unwrap().contains("o-1"), "{park}");
     assert!(shop.hook.calls("/refund").is_empty());
     Ok((shop, socket, session))
@@ -37,12 +44,7 @@ async fn an_approved_write_is_made_and_the_turn_goes_on() -> Result<()> {
     let turn = socket.turn("t1").await?;
     assert_eq!(
         turn.lines(),
-        [
-            "toolCall issue_refund {\"orderId\":\"o-1\"}",
-            "toolResult issue_refund",
-            "stream_token \"Done.\"",
-            "eventual_response \"Done.\"",
-        ]
+        ["toolResult issue_refund", "stream_token \"Done.\"", "eventual_response \"Done.\"",]
     );
     assert_eq!(shop.hook.calls("/refund").len(), 1);
     assert_eq!(shop.stage.gateway.chats()[1].tool_results()[0].1, r#"{"refunded":true}"#);
@@ -54,9 +56,10 @@ async fn a_denied_write_is_not_made_and_the_turn_goes_on() -> Result<()> {
     let (shop, mut socket, session) = parked(script()).await?;
     let data = socket.data(verdict(&session, false)).await?;
     assert_eq!(data, json!({ "sessionId": session, "approved": false }));
-    let lines = socket.turn("t1").await?.lines();
-    assert!(lines.contains(&"toolResult issue_refund failed".to_owned()), "{lines:?}");
-    assert_eq!(lines.last().unwrap(), "eventual_response \"Done.\"");
+    assert_eq!(
+        socket.turn("t1").await?.lines(),
+        ["toolResult issue_refund failed", "stream_token \"Done.\"", "eventual_response \"Done.\""]
+    );
     assert!(shop.hook.calls("/refund").is_empty());
     Ok(())
 }
@@ -67,9 +70,15 @@ async fn a_verdict_may_carry_the_turns_own_request_id() -> Result<()> {
     let mut confirm = verdict(&session, true);
     confirm["requestId"] = json!("t1");
     socket.send(confirm).await?;
-    let lines = socket.turn("t1").await?.lines();
-    assert_eq!(lines[0], "immediate_response 200", "{lines:?}");
-    assert_eq!(lines.last().unwrap(), "eventual_response \"Done.\"");
+    assert_eq!(
+        socket.turn("t1").await?.lines(),
+        [
+            "immediate_response 200",
+            "toolResult issue_refund",
+            "stream_token \"Done.\"",
+            "eventual_response \"Done.\"",
+        ]
+    );
     assert_eq!(shop.hook.calls("/refund").len(), 1);
     Ok(())
 }

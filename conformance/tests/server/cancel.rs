@@ -205,3 +205,18 @@ async fn a_stranger_cannot_cancel() -> Result<()> {
     assert_eq!(socket.turn("t1").await?.reply(), "Half whole");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_cancel_right_behind_its_message_stops_the_turn() -> Result<()> {
+    let script =
+        (0..20).fold(Script::new(), |script, _| script.when_user("Start", Reply::text("Half").gate("never")));
+    let stage = Stage::new(script).await?;
+    let (mut socket, session) = stage.session().await?;
+    for n in 0..20 {
+        let turn = format!("t{n}");
+        socket.say(&session, &turn, "Start").await?;
+        socket.send(cancel(&turn)).await?;
+        assert_eq!(socket.turn(&turn).await?.last()["type"], "cancelled", "turn {n}");
+    }
+    Ok(())
+}

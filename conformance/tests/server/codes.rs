@@ -27,15 +27,20 @@ async fn parked() -> Result<(Shop, Socket, String)> {
     let shop = open(hook, script()).await?;
     let (mut socket, session) = shop.reachable_session().await?;
     socket.say(&session, "t1", "What was the total of o-1?").await?;
-    let turn = socket.until_type("t1", "otp_sent").await?;
+    let turn = socket.until_parked("t1").await?;
     assert_eq!(
         turn.lines(),
-        ["immediate_response 202", "otp_verification_required show_invoice", "otp_sent email"]
+        [
+            "immediate_response 202",
+            "otp_verification_required show_invoice",
+            "otp_sent email",
+            "toolCall show_invoice {\"orderId\":\"o-1\"}",
+        ]
     );
     let required = &turn.first("otp_verification_required")["data"]["data"];
     assert_eq!(required["availableChannels"], json!(["email"]));
     assert!(required["actionDescription"].as_str().unwrap().contains("o-1"), "{required}");
-    let masked = turn.last()["data"]["data"]["maskedDestination"].as_str().unwrap();
+    let masked = turn.first("otp_sent")["data"]["data"]["maskedDestination"].as_str().unwrap();
     assert!(masked.contains('*') && !masked.contains("visitor@"), "{masked}");
     Ok((shop, socket, session))
 }
@@ -62,12 +67,7 @@ async fn the_right_code_lets_the_turn_go_on() -> Result<()> {
     assert_eq!(verified["type"], "otp_verified");
     assert_eq!(
         socket.turn("t1").await?.lines(),
-        [
-            "toolCall show_invoice {\"orderId\":\"o-1\"}",
-            "toolResult show_invoice",
-            "stream_token \"It was 42.00.\"",
-            "eventual_response \"It was 42.00.\"",
-        ]
+        ["toolResult show_invoice", "stream_token \"It was 42.00.\"", "eventual_response \"It was 42.00.\"",]
     );
     let log = shop.stage.server.log();
     assert!(!log.contains(&code), "the code is not logged");
@@ -168,5 +168,32 @@ async fn somebody_whom_no_code_can_reach_is_not_shown_anything() -> Result<()> {
     let lines = socket.whole_turn(&session, "t1", "What was the total of o-1?").await?.lines();
     assert!(!lines.contains(&"toolResult show_invoice".to_owned()), "{lines:?}");
     assert!(shop.hook.calls("/invoice").is_empty() && shop.hook.calls("/code").is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tool_that_needs_both_is_proven_first_and_approved_then() -> Result<()> {
+    let hook = Webhook::start()
+        .await?
+        .on("/invoice", Answer::json(json!({ "total": "42.00" })))
+        .on("/code", Answer::text(204, ""));
+    let toml = operator_toml(&hook);
+    let shop = Shop::with(script(), hook, |setup| {
+        setup
+            .operator_toml(&toml)
+            .env("SMOOTH_AGENT_AUTH_TOOLS", "show_*")
+            .env("SMOOTH_AGENT_CONFIRM_TOOLS", "show_*")
+    })
+    .await?;
+    let (mut socket, session) = shop.reachable_session().await?;
+    socket.say(&session, "t1", "What was the total of o-1?").await?;
+    socket.until_type("t1", "otp_sent").await?;
+    let code = shop.code(1).await?;
+    assert_eq!(socket.ask(verify(&session, "v1", &code)).await?["type"], "otp_verified");
+    socket.until_type("t1", "write_confirmation_required").await?;
+    assert!(shop.hook.calls("/invoice").is_empty());
+    socket.data(crate::shop::verdict(&session, true)).await?;
+    assert_eq!(socket.turn("t1").await?.reply(), "It was 42.00.");
+    assert_eq!(shop.hook.calls("/invoice").len(), 1);
     Ok(())
 }

@@ -27,9 +27,11 @@ async fn parked(form: Reply, kind: &str, capability: &str) -> Result<(Stage, Soc
     let stage = Stage::new(Script::new().say(form).say(Reply::text("Thank you."))).await?;
     let (mut socket, session) = stage.session_that(json!({ "supports": [capability] })).await?;
     socket.say(&session, "t1", "I want to send it back.").await?;
-    let turn = socket.until_type("t1", "interaction_required").await?;
-    assert_eq!(turn.lines(), ["immediate_response 202", &format!("interaction_required {kind}")]);
-    let asked = turn.last()["data"]["data"].clone();
+    let turn = socket.until_parked("t1").await?;
+    let lines = turn.lines();
+    assert_eq!(lines[..2], ["immediate_response 202".to_owned(), format!("interaction_required {kind}")]);
+    assert!(lines.len() == 3 && lines[2].starts_with("toolCall request_"), "{lines:?}");
+    let asked = turn.first("interaction_required")["data"]["data"].clone();
     Ok((stage, socket, session, asked))
 }
 
@@ -54,9 +56,14 @@ async fn a_filled_in_form_is_taken_in_canonical_form() -> Result<()> {
         json!({ "sessionId": session, "interactionId": asked["interactionId"],
                 "kind": "identity_intake", "values": canonical })
     );
-    let lines = socket.turn("t1").await?.lines();
-    assert!(lines.contains(&"toolResult request_identity_intake".to_owned()), "{lines:?}");
-    assert_eq!(lines.last().unwrap(), "eventual_response \"Thank you.\"");
+    assert_eq!(
+        socket.turn("t1").await?.lines(),
+        [
+            "toolResult request_identity_intake",
+            "stream_token \"Thank you.\"",
+            "eventual_response \"Thank you.\"",
+        ]
+    );
     let result = &stage.gateway.chats()[1].tool_results()[0].1;
     assert!(result.contains("Visitor@example.com"), "{result}");
     Ok(())

@@ -189,3 +189,25 @@ async fn images_and_files_reach_the_model_as_parts() -> Result<()> {
     assert_eq!(part["image_url"], json!({ "url": image, "detail": "low" }));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_slow_reader_slows_the_model_and_nobody_else() -> Result<()> {
+    let piece = "thinking ".repeat(7_000);
+    let flood = (0..400).fold(Reply::default(), |reply, _| reply.thinks(&piece));
+    let script = Script::new()
+        .when_user("Think hard.", flood.gate("end").then("Done."))
+        .when_user("Quick?", Reply::text("Yes."));
+    let stage = Stage::new(script).await?;
+    let (mut slow, session) = stage.session().await?;
+    let (mut other, other_session) = stage.session().await?;
+    let before = stage.server.resident_memory()?;
+    slow.say(&session, "t1", "Think hard.").await?;
+    stage.gateway.wait_for_chats(1).await?;
+    assert_eq!(other.whole_turn(&other_session, "o", "Quick?").await?.reply(), "Yes.");
+    // The slow one has read nothing: what the gateway has said beyond the sockets' own buffers waits there.
+    let grown = stage.server.resident_memory()?.saturating_sub(before);
+    assert!(grown < 12 << 20, "{grown} bytes are kept for a slow reader");
+    stage.gateway.release("end");
+    assert_eq!(slow.turn("t1").await?.reply(), "Done.");
+    Ok(())
+}
