@@ -1,2 +1,42 @@
-//! The WebSocket server: an axum mount of the service.
-fn main() {}
+//! `smooth-operator-server`: the WebSocket mount of the service. It gets frames, makes the caller,
+//! provides the sink, and runs the service's futures.
+
+mod admission;
+mod closing;
+mod connection;
+mod listener;
+mod origin;
+mod outbox;
+mod refusal;
+mod routes;
+mod shutdown;
+mod token;
+
+use smooai_smooth_operator_host::{Host, Launch};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let launch = match Launch::from_process() {
+        Ok(launch) => launch,
+        Err(exit) => return exit.report(),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(serve(launch)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn serve(launch: Launch) -> anyhow::Result<()> {
+    let host = Host::start(launch).await?;
+    listener::run(host).await
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a server that cannot run")]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("smooth-operator-server: {error:#}");
+    ExitCode::FAILURE
+}

@@ -2,7 +2,7 @@
 //! public text says what to do, the source is only logged.
 
 use smooai_smooth_operator_core::{LlmError, LlmErrorKind, RunError};
-use smooai_smooth_operator_protocol::{DecodeError, ErrorBody, ErrorCode, ErrorData, ErrorDetails, ErrorEvent, Violation};
+use smooai_smooth_operator_protocol::{DecodeError, DecodeErrorKind, ErrorBody, ErrorCode, ErrorData, ErrorDetails, ErrorEvent, Violation};
 use smooai_smooth_operator_store::StoreError;
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -88,7 +88,7 @@ impl ServiceError {
             status: i32::from(status),
             retryable: self.code.retryable(),
             field: self.field,
-            hint: self.code.hint().map(str::to_owned),
+            hint: Some(self.code.hint().to_owned()).filter(|hint| !hint.is_empty()),
             retry_after_ms: self.retry_after.and_then(|wait| i64::try_from(wait.as_millis()).ok()),
         };
         let body = ErrorBody { code: self.code, message: self.message };
@@ -166,11 +166,13 @@ impl From<RunError> for ServiceError {
 
 impl From<DecodeError> for ServiceError {
     fn from(error: DecodeError) -> Self {
-        let code = match &error {
-            DecodeError::UnknownTag { .. } => ErrorCode::UnsupportedAction,
-            _ => ErrorCode::ValidationError,
+        let message = error.to_string();
+        let (code, field) = match error.kind {
+            DecodeErrorKind::UnknownTag(_) => (ErrorCode::UnsupportedAction, Some("/action".to_owned())),
+            DecodeErrorKind::MissingTag { property } => (ErrorCode::ValidationError, Some(format!("/{property}"))),
+            DecodeErrorKind::Invalid { field, .. } => (ErrorCode::ValidationError, Some(field)),
+            _ => (ErrorCode::ValidationError, None),
         };
-        let field = error.pointer().map(str::to_owned);
-        Self { field, ..Self::new(code, error.to_string()) }
+        Self { field, ..Self::new(code, message) }
     }
 }

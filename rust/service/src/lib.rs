@@ -27,5 +27,5 @@ pub use seams::{
 pub use service::{Parts, Service};
 pub use settings::{AgentSettings, Allow, OtpSettings, Settings};
 pub use sink::{Closed, EventSink};
-pub use turn::Watch;
+pub use turn::{Unanswered, Watch};
 pub use world::{World, millis};

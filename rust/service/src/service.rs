@@ -12,10 +12,13 @@ use crate::sink::{Closed, EventSink};
 use crate::turn::Watch;
 use crate::world::{World, millis};
 use smooai_smooth_operator_core::{LlmProvider, ToolSpecError};
-use smooai_smooth_operator_protocol::{Action, DecodeError, Event};
+use jiff::Timestamp;
+use smooai_smooth_operator_protocol::{Action, DecodeError, ErrorCode, Event};
 use smooai_smooth_operator_retrieval::Retriever;
-use smooai_smooth_operator_store::StorageAdapter;
+use smooai_smooth_operator_store::{Scope, SessionId, StorageAdapter};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// What a service is made of.
 pub struct Parts {
@@ -95,21 +98,35 @@ impl Service {
         })
     }
 
-    /// Answers one text frame, and stays with a turn that parks until it is taken up elsewhere or its
-    /// park expires. Several frames of a caller may be answered at once.
+    /// Answers one text frame, and stays with a turn that parks until it is taken up elsewhere, its park
+    /// expires (then it goes on from here), or `leave` is cancelled. Several frames of a caller may be
+    /// answered at once. A turn is let to its end, whatever `leave` says.
     ///
     /// # Errors
     /// [`Closed`] when the caller is gone.
-    pub async fn attend(&self, caller: &Caller, frame: &str, sink: &mut dyn EventSink) -> Result<(), Closed> {
-        let mut watch = match Action::from_json(frame) {
+    pub async fn attend(
+        &self,
+        caller: &Caller,
+        frame: &str,
+        sink: &mut dyn EventSink,
+        leave: &CancellationToken,
+    ) -> Result<(), Closed> {
+        let mut watched = match Action::from_json(frame) {
             Ok(action) => self.handle(caller, action, sink).await?,
             Err(error) => {
                 self.refuse(caller, frame, error, sink).await?;
                 None
             }
         };
-        while let Some(parked) = watch {
-            watch = self.watch(caller, parked, sink).await?;
+        while let Some(watch) = watched {
+            let unanswered = match leave.run_until_cancelled(self.wait(caller, &watch, sink)).await {
+                None => None,
+                Some(waited) => waited?,
+            };
+            watched = match unanswered {
+                None => None,
+                Some(parked) => self.expire(caller, parked, sink).await?,
+            };
         }
         Ok(())
     }
@@ -124,7 +141,7 @@ impl Service {
         action: Action,
         sink: &mut dyn EventSink,
     ) -> Result<Option<Watch>, Closed> {
-        let request_id = action.request_id().map(str::to_owned);
+        let request_id = actions::request_id(&action).map(str::to_owned);
         match actions::dispatch(self, caller, action, sink).await {
             Ok(watch) => Ok(watch),
             Err(Stop::Closed) => Err(Closed),
@@ -142,7 +159,7 @@ impl Service {
         error: DecodeError,
         sink: &mut dyn EventSink,
     ) -> Result<(), Closed> {
-        let request_id = error.request_id().map(str::to_owned);
+        let request_id = error.request_id.clone();
         let error = match actions::busy_turn(self, caller, frame, &error).await {
             true => ServiceError::turn_in_progress(),
             false => error.into(),
@@ -150,8 +167,27 @@ impl Service {
         sink.send(self.error(error, request_id)).await
     }
 
+    /// An error event that a mount has to say.
+    #[must_use]
+    pub fn notice(&self, request_id: Option<String>, code: ErrorCode, message: &str) -> Event {
+        self.error(ServiceError::new(code, message), request_id)
+    }
+
+    /// Whether storage answers.
+    pub async fn is_ready(&self) -> bool {
+        let nobody = SessionId::from("ready");
+        let scope = Scope::new("ready", "ready");
+        self.storage.sessions.get(&scope, &nobody).await.is_ok()
+    }
+
+    /// How long until an instant; zero for one that has passed.
+    #[must_use]
+    pub fn time_until(&self, instant: Timestamp) -> Duration {
+        Duration::try_from(instant.duration_since(self.world.now())).unwrap_or(Duration::ZERO)
+    }
+
     /// The event of an error.
-    pub fn error(&self, error: ServiceError, request_id: Option<String>) -> Event {
+    pub(crate) fn error(&self, error: ServiceError, request_id: Option<String>) -> Event {
         Event::Error(error.into_event(request_id, self.now()))
     }
 

@@ -34,10 +34,9 @@ pub(crate) async fn dispatch(
     action: Action,
     sink: &mut dyn EventSink,
 ) -> Handled {
-    match action {
-        // Validated inside, because a running turn is told before a bad field.
-        Action::SendMessage(params) => return send_message::send_message(service, caller, params, sink).await,
-        ref valid => valid.validate().map_err(ServiceError::from)?,
+    // A running turn is told before a bad field, so `send_message` validates for itself.
+    if !matches!(action, Action::SendMessage(_)) {
+        action.validate().map_err(ServiceError::from)?;
     }
     match action {
         Action::Ping(params) => ping::ping(service, params, sink).await,
@@ -63,6 +62,23 @@ pub(crate) async fn dispatch(
             submit_interaction::submit_interaction(service, caller, params, sink).await
         }
         Action::Cancel(params) => cancel::cancel(service, caller, params, sink).await,
+    }
+}
+
+/// The request id that an action came with.
+pub(crate) fn request_id(action: &Action) -> Option<&str> {
+    match action {
+        Action::Ping(params) => params.request_id.as_deref(),
+        Action::CreateConversationSession(params) => params.request_id.as_deref(),
+        Action::GetSession(params) => params.request_id.as_deref(),
+        Action::GetConversationMessages(params) => params.request_id.as_deref(),
+        Action::ListConversations(params) => params.request_id.as_deref(),
+        Action::RenameConversation(params) => params.request_id.as_deref(),
+        Action::SendMessage(params) => params.request_id.as_deref(),
+        Action::ConfirmToolAction(params) => params.request_id.as_deref(),
+        Action::VerifyOtp(params) => Some(&params.request_id),
+        Action::SubmitInteraction(params) => Some(&params.request_id),
+        Action::Cancel(params) => params.request_id.as_deref(),
     }
 }
 

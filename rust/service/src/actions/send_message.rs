@@ -9,7 +9,7 @@ use crate::sink::EventSink;
 use crate::turn::{Opening, Turn};
 use serde::Deserialize;
 use smooai_smooth_operator_core::ContentPart;
-use smooai_smooth_operator_protocol::{DecodeError, ErrorCode, FileInput, ImageInput, SendMessageParams};
+use smooai_smooth_operator_protocol::{DecodeError, DecodeErrorKind, ErrorCode, FileInput, ImageInput, SendMessageParams};
 use smooai_smooth_operator_store::{Claim, ClaimRequest, Session, SessionId, TurnId};
 
 pub(super) async fn send_message(
@@ -58,7 +58,7 @@ pub(crate) async fn busy_turn(service: &Service, caller: &Caller, frame: &str, e
     struct Probe {
         session_id: String,
     }
-    if error.action() != Some("send_message") {
+    if !matches!(&error.kind, DecodeErrorKind::Invalid { tag, .. } if tag == "send_message") {
         return false;
     }
     match serde_json::from_str::<Probe>(frame) {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub(crate) use begin::Opening;
 pub(crate) use park::{Detail, code_matches};
 pub(crate) use verdict::Parked;
-pub use watch::Watch;
+pub use watch::{Unanswered, Watch};
 
 /// A turn that somebody is driving.
 pub(crate) struct Turn<'s> {

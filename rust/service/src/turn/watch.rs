@@ -12,7 +12,6 @@ use smooai_smooth_operator_core::Verdict;
 use smooai_smooth_operator_protocol::{Event, OtpError};
 use smooai_smooth_operator_store::{ConversationId, ParkId, ParkReason, ParkedTurn};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A parked turn whose client is still there. The turn itself is in the store and needs no watch.
 pub struct Watch {
@@ -35,56 +34,61 @@ impl Watch {
     }
 }
 
+/// A parked turn that nobody answered in time.
+pub struct Unanswered(ParkedTurn);
+
 impl Service {
-    /// Stays with a parked turn until it is taken up elsewhere, or its park expires and it goes on
-    /// from here; then it may park again.
+    /// Stays with a parked turn: says keepalives until it is taken up elsewhere (`None`) or its park
+    /// expires. May be dropped at any time.
     ///
     /// # Errors
     /// [`Closed`] when the caller is gone.
-    pub async fn watch(
+    pub async fn wait(
         &self,
         caller: &Caller,
-        watch: Watch,
+        watch: &Watch,
         sink: &mut dyn EventSink,
-    ) -> Result<Option<Watch>, Closed> {
+    ) -> Result<Option<Unanswered>, Closed> {
         loop {
-            let left = watch.expires_at.duration_since(self.world.now());
-            let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
-            tokio::time::sleep(left.min(self.settings.keepalive)).await;
-            let expired = {
-                let _speaking = watch.guard.speaking.lock().await;
-                let found = match self.storage.turns.parked(&caller.scope, &watch.conversation).await {
-                    Ok(found) => found,
-                    Err(error) => {
-                        tracing::warn!(%error, request_id = watch.request_id, "a parked turn could not be looked up");
-                        continue;
-                    }
-                };
-                match found {
-                    Some((parked, _)) if parked.id == watch.park => {
-                        let expired = parked.expires_at <= self.world.now();
-                        if !expired {
-                            sink.send(self.stamp(&watch.request_id).keepalive()).await?;
-                        }
-                        expired.then_some(parked)
-                    }
-                    _ => return Ok(None),
+            tokio::time::sleep(self.time_until(watch.expires_at).min(self.settings.keepalive)).await;
+            let _speaking = watch.guard.speaking.lock().await;
+            match self.storage.turns.parked(&caller.scope, &watch.conversation).await {
+                Err(error) => {
+                    tracing::warn!(%error, request_id = watch.request_id, "a parked turn could not be looked up");
                 }
-            };
-            if let Some(parked) = expired {
-                return match self.expire(caller, parked, sink).await {
-                    Ok(next) => Ok(next),
-                    Err(Stop::Closed) => Err(Closed),
-                    Err(Stop::Refused(error)) => {
-                        sink.send(self.error(error, Some(watch.request_id.clone()))).await?;
-                        Ok(None)
+                Ok(Some((parked, _))) if parked.id == watch.park => {
+                    if parked.expires_at <= self.world.now() {
+                        return Ok(Some(Unanswered(parked)));
                     }
-                };
+                    sink.send(self.stamp(&watch.request_id).keepalive()).await?;
+                }
+                Ok(_) => return Ok(None),
             }
         }
     }
 
-    async fn expire(&self, caller: &Caller, parked: ParkedTurn, sink: &mut dyn EventSink) -> Handled {
+    /// Goes on with a turn that nobody answered in time; it may park again.
+    ///
+    /// # Errors
+    /// [`Closed`] when the caller is gone.
+    pub async fn expire(
+        &self,
+        caller: &Caller,
+        Unanswered(parked): Unanswered,
+        sink: &mut dyn EventSink,
+    ) -> Result<Option<Watch>, Closed> {
+        let request_id = parked.claim.request_id.clone();
+        match self.go_on_without(caller, parked, sink).await {
+            Ok(next) => Ok(next),
+            Err(Stop::Closed) => Err(Closed),
+            Err(Stop::Refused(error)) => {
+                sink.send(self.error(error, Some(request_id))).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn go_on_without(&self, caller: &Caller, parked: ParkedTurn, sink: &mut dyn EventSink) -> Handled {
         let Some(session) = self.storage.sessions.get(&caller.scope, &parked.session).await? else {
             return Ok(None);
         };

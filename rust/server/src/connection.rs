@@ -1,0 +1,219 @@
+//! One socket: reads frames and hands each to the service, writes what the service says, keeps the
+//! line alive, and closes it in good order.
+
+use crate::closing::{self, Reason};
+use crate::outbox::{Outbox, Outgoing};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use smooai_smooth_operator::{Caller, EventSink as _, Service};
+use smooai_smooth_operator_protocol::ErrorCode;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc::Receiver;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::Error as SocketError;
+use tokio_tungstenite::tungstenite::protocol::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_util::sync::CancellationToken;
+
+/// Between two pings.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// A peer that is not heard, or does not read, for this long is gone.
+const SILENCE_LIMIT: Duration = Duration::from_secs(60);
+/// What is still to be said before we close must be taken within this time.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Frames written with one flush.
+const BATCH: usize = 32;
+
+/// Who sits at the other end, and what he may do.
+pub(crate) struct Seat {
+    pub service: Arc<Service>,
+    pub caller: Arc<Caller>,
+    /// How long the token still holds.
+    pub valid_for: Option<Duration>,
+    /// Actions answered at once.
+    pub most_at_once: usize,
+    /// Cancelled when the server drains.
+    pub draining: CancellationToken,
+    /// Cancelled when the connection ends or drains: nobody stays with parked turns any more.
+    pub leave: CancellationToken,
+}
+
+/// Why a connection ends.
+enum End {
+    /// The peer closed, or the line broke.
+    Gone,
+    /// We close.
+    Close(Reason),
+}
+
+/// Serves one socket to its end.
+pub(crate) async fn serve<S>(socket: WebSocketStream<S>, seat: Seat)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sink, mut stream) = socket.split();
+    let (outbox, mut waiting) = Outbox::new(Arc::clone(&seat.service));
+    let mut work = JoinSet::new();
+    let end = tokio::select! {
+        end = read(&mut stream, &seat, outbox, &mut work) => end,
+        () = write(&mut sink, &mut waiting) => End::Gone,
+    };
+    seat.leave.cancel();
+    // From here on a turn's next event finds nobody, and the turn stops in good order.
+    waiting.close();
+    if let End::Close(reason) = end {
+        let written = timeout(LAST_WORDS, write_rest(&mut sink, &mut waiting)).await;
+        if let (Ok(()), Ok(socket)) = (written, sink.reunite(stream)) {
+            closing::close(socket, reason).await;
+        }
+    } else {
+        drop((sink, stream));
+    }
+    drop(waiting);
+    while work.join_next().await.is_some() {}
+}
+
+async fn read<S>(
+    stream: &mut SplitStream<WebSocketStream<S>>,
+    seat: &Seat,
+    mut outbox: Outbox,
+    work: &mut JoinSet<()>,
+) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut expiry = pin!(async {
+        match seat.valid_for {
+            Some(left) => sleep(left).await,
+            None => std::future::pending().await,
+        }
+    });
+    let mut silence = pin!(sleep(SILENCE_LIMIT));
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            frame = stream.next() => {
+                silence.as_mut().reset(Instant::now() + SILENCE_LIMIT);
+                let end = match frame {
+                    Some(Ok(message)) => take(message, seat, &mut outbox, work).await,
+                    Some(Err(error)) => Some(broken(&error)),
+                    None => Some(End::Gone),
+                };
+                if let Some(end) = end {
+                    return end;
+                }
+            }
+            Some(_ended) = work.join_next(), if !work.is_empty() => {}
+            () = seat.draining.cancelled(), if !draining => draining = true,
+            () = &mut expiry => {
+                let text = "The token has expired. Connect again with a new one.";
+                let notice = seat.service.notice(None, ErrorCode::Unauthenticated, text);
+                let _gone_already = outbox.send(notice).await;
+                return End::Close(Reason::Expired);
+            }
+            () = &mut silence => return End::Close(Reason::Silent),
+        }
+        if draining && work.is_empty() {
+            return End::Close(Reason::GoingAway);
+        }
+    }
+}
+
+/// Takes one message; returns why the connection ends, if it does.
+async fn take(message: Message, seat: &Seat, outbox: &mut Outbox, work: &mut JoinSet<()>) -> Option<End> {
+    let refusal = match message {
+        Message::Text(text) if work.len() < seat.most_at_once => {
+            answer(text.as_str().to_owned(), seat, outbox.clone(), work);
+            return None;
+        }
+        Message::Text(_) => {
+            let text = "Too many actions of this connection are running. Wait for one to end.";
+            seat.service.notice(None, ErrorCode::RateLimited, text)
+        }
+        Message::Binary(_) => {
+            let text = "Frames must be text: one JSON object each.";
+            seat.service.notice(None, ErrorCode::ValidationError, text)
+        }
+        // The library has queued the answer; the stream's end follows.
+        Message::Close(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return None,
+    };
+    outbox.send(refusal).await.is_err().then_some(End::Gone)
+}
+
+/// Answers a frame. It is begun here, so that frames are begun in the order they came in, and what is
+/// answered at once needs no task; the rest goes on beside the reader.
+fn answer(text: String, seat: &Seat, mut outbox: Outbox, work: &mut JoinSet<()>) {
+    let (service, caller, leave) = (Arc::clone(&seat.service), Arc::clone(&seat.caller), seat.leave.clone());
+    let mut answering = Box::pin(async move {
+        let _gone = service.attend(&caller, &text, &mut outbox, &leave).await;
+    });
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    if let Poll::Pending = answering.as_mut().poll(&mut context) {
+        work.spawn(answering);
+    }
+}
+
+fn broken(error: &SocketError) -> End {
+    match error {
+        SocketError::Capacity(_) => End::Close(Reason::TooBig),
+        SocketError::Utf8(_) => End::Close(Reason::Protocol(CloseCode::Invalid)),
+        SocketError::Protocol(_) => End::Close(Reason::Protocol(CloseCode::Protocol)),
+        _ => End::Gone,
+    }
+}
+
+type Sink<S> = SplitSink<WebSocketStream<S>, Message>;
+
+/// Writes what waits, with one flush for all that is there, and pings between; returns when the line
+/// is broken or the peer does not read.
+async fn write<S>(sink: &mut Sink<S>, waiting: &mut Receiver<Outgoing>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let written = tokio::select! {
+            Some(first) = waiting.recv() => timeout(SILENCE_LIMIT, write_batch(sink, first, waiting)).await,
+            _ = ping.tick() => timeout(SILENCE_LIMIT, sink.send(Message::Ping(Vec::new().into()))).await,
+        };
+        if !matches!(written, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+async fn write_batch<S>(
+    sink: &mut Sink<S>,
+    first: Outgoing,
+    waiting: &mut Receiver<Outgoing>,
+) -> Result<(), SocketError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut next = Some(first);
+    let mut count = 0;
+    while let Some(frame) = next {
+        sink.feed(Message::Text(frame.text.clone())).await?;
+        count += 1;
+        next = if count < BATCH { waiting.try_recv().ok() } else { None };
+    }
+    sink.flush().await
+}
+
+async fn write_rest<S>(sink: &mut Sink<S>, waiting: &mut Receiver<Outgoing>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(frame) = waiting.recv().await {
+        if write_batch(sink, frame, waiting).await.is_err() {
+            return;
+        }
+    }
+}

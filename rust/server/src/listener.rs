@@ -1,0 +1,102 @@
+//! Accepts connections, speaks HTTP on them, and ends them in good order.
+
+use crate::admission::Admission;
+use crate::routes::{self, Shared};
+use crate::shutdown;
+use anyhow::Context as _;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use smooai_smooth_operator_host::Host;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+/// A client has this long to send its request's head.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// HTTP heads are small; the frames after the upgrade have buffers of their own.
+const HEAD_BUFFER: usize = 16 * 1024;
+/// Between two accepts after the process ran out of sockets.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until the process is asked to end.
+pub(crate) async fn run(host: Host) -> anyhow::Result<()> {
+    let address = SocketAddr::new(host.config.bind, host.config.port);
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.local_addr()?;
+    let draining = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let shared = Arc::new(Shared {
+        service: Arc::clone(&host.service),
+        authenticator: host.authenticator,
+        origins: host.config.origins.clone(),
+        loopback: host.config.bind.is_loopback(),
+        limits: host.config.limits.clone(),
+        admission: Admission::new(host.config.limits.max_connections, host.config.limits.max_connections_per_address),
+        draining: draining.clone(),
+        tasks: tasks.clone(),
+    });
+    announce(address, &host.config.settings.model)?;
+
+    let stop = shutdown::asked();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    tasks.spawn(converse(stream, peer, Arc::clone(&shared)));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    tracing::info!("draining: no new connections, running turns may end");
+    draining.cancel();
+    tasks.close();
+    if tokio::time::timeout(host.config.limits.drain, tasks.wait()).await.is_err() {
+        tracing::warn!("some turns did not end within the drain limit");
+    }
+    Ok(())
+}
+
+/// The one line that programs which start the server wait for.
+fn announce(address: SocketAddr, model: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "smooth-operator-server listening on ws://{address}/ws (model {model})")?;
+    Ok(out.flush()?)
+}
+
+async fn converse(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let draining = shared.draining.clone();
+    let routes = routes::router(shared, peer);
+    let service = TowerToHyperService::new(routes.map_request(|request: hyper::Request<hyper::body::Incoming>| {
+        request.map(axum::body::Body::new)
+    }));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEAD_BUFFER);
+    let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    tokio::pin!(connection);
+    let served = tokio::select! {
+        served = &mut connection => served,
+        () = draining.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "an HTTP connection ended in disorder");
+    }
+}
