@@ -14,6 +14,8 @@ mod journal;
 mod knowledge;
 mod message;
 mod session;
+#[cfg(feature = "suite")]
+pub mod suite;
 mod turn;
 
 pub use access::{Access, AccessList, Scope};
