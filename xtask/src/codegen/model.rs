@@ -99,9 +99,9 @@ pub enum Shape {
 /// An object with known properties.
 #[derive(Debug, Clone)]
 pub struct Struct {
-    /// Properties that hold one fixed string, because a union tells its members apart by them. They are not among
-    /// `fields`: the codec writes them first, and the union's decoder reads them.
-    pub tags: Vec<Tag>,
+    /// The property that holds one fixed string, because a union tells its members apart by it. It is not among
+    /// `fields`: the codec writes it first, and the union's decoder reads it.
+    pub tag: Option<Tag>,
     /// The other properties, in declared order.
     pub fields: Vec<Field>,
     /// What happens to a property that is not declared.
@@ -336,7 +336,7 @@ pub struct TaggedUnion {
     /// Whether a value outside the list is kept as unknown (true) or is a decode error (false). A member that is
     /// known and does not decode is an error either way.
     pub open: bool,
-    /// The members, in declared order. Each type is a [`Shape::Struct`] with this tag among its `tags`.
+    /// The members, in declared order. Each type is a [`Shape::Struct`] with this tag as its `tag`.
     pub members: Vec<Member>,
 }
 

@@ -1,0 +1,369 @@
+//! What the generated codecs share: reading a union's tag wherever it stands, the rules for absent and null, and errors
+//! that say where in the frame they are.
+//!
+//! A frame is read in two passes over the text: one that looks only for the tag and the `requestId`, and one straight
+//! into the struct that the tag names. Nothing is kept as a generic value on the way.
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{
+    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
+    Unexpected, Visitor,
+};
+use serde_json::Value;
+
+use super::locate::{Fault, Located, TAG_FIRST, one_of, sentence};
+
+/// A JSON object of any content.
+pub type JsonObject = serde_json::Map<String, Value>;
+
+/// Why a text is not what it should be, with the `requestId` of the frame if it could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeError {
+    /// The frame's `requestId`, read even from a frame that is broken otherwise.
+    pub request_id: Option<String>,
+    /// What is wrong.
+    pub kind: DecodeErrorKind,
+}
+
+/// What is wrong with a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeErrorKind {
+    /// It is not a JSON object.
+    Malformed {
+        /// What the JSON parser says.
+        message: String,
+    },
+    /// The property that tells what it is, is missing or not a string.
+    MissingTag {
+        /// The property.
+        property: &'static str,
+    },
+    /// The property that tells what it is has a value outside a closed list.
+    UnknownTag(String),
+    /// A property is missing or of a wrong type.
+    Invalid {
+        /// What the frame says that it is; empty for a value that is not tagged.
+        tag: String,
+        /// The JSON pointer of the value that is wrong.
+        field: String,
+        /// What is wrong with it: "must be a boolean".
+        message: String,
+    },
+}
+
+impl fmt::Display for DecodeError {
+    /// One sentence for the developer of the peer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            DecodeErrorKind::Malformed { message } => {
+                write!(f, "the frame must be one JSON object: {message}")
+            }
+            DecodeErrorKind::MissingTag { property } => {
+                write!(f, "`{property}` must be there and be a string")
+            }
+            DecodeErrorKind::UnknownTag(tag) => write!(f, "`{tag}` is not known"),
+            DecodeErrorKind::Invalid { field, message, .. } => f.write_str(&sentence(field, message)),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// A tagged union, as its generated code presents itself.
+pub trait Union: Sized {
+    /// The property that holds the tag.
+    const TAG: &'static str;
+    /// Every known tag.
+    const TAGS: &'static [&'static str];
+
+    /// Reads the member that a tag names from an object, the tag property included.
+    ///
+    /// # Errors
+    /// When the object is not that member, or a closed union does not know the tag.
+    fn member<'de, D: Deserializer<'de>>(tag: &str, content: D) -> Result<Self, D::Error>;
+}
+
+/// Reads a tagged union from JSON text.
+///
+/// # Errors
+/// When the text is not a JSON object, has no tag, a tag unknown to a closed union, or is not what its tag names.
+pub fn from_json<T: Union>(text: &str) -> Result<T, DecodeError> {
+    let mut probe = Probe { property: T::TAG, tag: None, request_id: None };
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let read = reader.deserialize_map(&mut probe).and_then(|()| reader.end());
+    let request_id = |probe: &Probe<'_>| probe.request_id.as_deref().map(str::to_owned);
+    if let Err(error) = read {
+        let message = if error.is_data() { "it is another JSON value".to_owned() } else { error.to_string() };
+        return Err(DecodeError {
+            request_id: request_id(&probe),
+            kind: DecodeErrorKind::Malformed { message },
+        });
+    }
+    let Some(tag) = probe.tag.as_deref() else {
+        let kind = DecodeErrorKind::MissingTag { property: T::TAG };
+        return Err(DecodeError { request_id: request_id(&probe), kind });
+    };
+    T::member(tag, &mut serde_json::Deserializer::from_str(text)).map_err(|error| {
+        let kind = explain(text, &error, |located| T::member(tag, located).map(|_| ()));
+        let kind = match kind {
+            _ if !T::TAGS.contains(&tag) => DecodeErrorKind::UnknownTag(tag.to_owned()),
+            DecodeErrorKind::Invalid { field, message, .. } => {
+                DecodeErrorKind::Invalid { tag: tag.to_owned(), field, message }
+            }
+            other => other,
+        };
+        DecodeError { request_id: request_id(&probe), kind }
+    })
+}
+
+/// Reads a value that is not tagged from JSON text.
+///
+/// # Errors
+/// When the text is not JSON or not such a value.
+pub fn value_from_json<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
+    serde_json::from_str(text).map_err(|error| {
+        let kind = explain(text, &error, |located| T::deserialize(located).map(|_| ()));
+        DecodeError { request_id: None, kind }
+    })
+}
+
+/// The text of a value.
+pub fn to_json<T: serde::Serialize>(value: &T) -> String {
+    // Keys are strings and the derived code adds no failure of its own, so there is no error to hand on.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Decodes once more, slowly, to find out where the error is.
+fn explain(
+    text: &str,
+    error: &serde_json::Error,
+    decode: impl FnOnce(Located<'_>) -> Result<(), Fault>,
+) -> DecodeErrorKind {
+    let value = match serde_json::from_str::<Value>(text) {
+        Ok(value) => value,
+        Err(error) => return DecodeErrorKind::Malformed { message: error.to_string() },
+    };
+    let fault = decode(Located(&value)).err();
+    let fault =
+        fault.unwrap_or_else(|| Fault { pointer: String::new(), message: format!("is invalid: {error}") });
+    DecodeErrorKind::Invalid { tag: String::new(), field: fault.pointer, message: fault.message }
+}
+
+/// What the first pass over a frame looks for.
+struct Probe<'a> {
+    property: &'static str,
+    tag: Option<Cow<'a, str>>,
+    request_id: Option<Cow<'a, str>>,
+}
+
+impl<'de> Visitor<'de> for &mut Probe<'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Text(key)) = map.next_key()? {
+            match key.as_deref() {
+                Some(key) if key == self.property => self.tag = map.next_value::<Text<'de>>()?.0,
+                Some("requestId") => self.request_id = map.next_value::<Text<'de>>()?.0,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A string, borrowed from the frame where it has no escapes; nothing for any other value.
+struct Text<'a>(Option<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor).map(Text)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Option<Cow<'de, str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+}
+
+/// Reads a tagged union from any deserializer. When the tag comes first, as our own encoders write it, nothing is kept
+/// on the way; what comes before it otherwise is kept until it is found.
+///
+/// # Errors
+/// When there is no tag, or the object is not what its tag names.
+pub fn union<'de, T: Union, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    /// The tag is not known at this point by a constant of the right type, so each union leaks nothing: serde only
+    /// needs the name of the one property.
+    struct Field<T>(PhantomData<T>);
+    impl<T: Union> Field<T> {
+        const NAMES: &'static [&'static str] = &[T::TAG];
+    }
+    deserializer.deserialize_struct(TAG_FIRST, Field::<T>::NAMES, UnionVisitor(PhantomData))
+}
+
+struct UnionVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Union> Visitor<'de> for UnionVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let mut before = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if key == T::TAG {
+                let tag: String = map.next_value()?;
+                before.push((key, Value::String(tag.clone())));
+                let content = Replay { before: before.into_iter(), value: None, rest: map };
+                return T::member(&tag, de::value::MapAccessDeserializer::new(content));
+            }
+            before.push((key, map.next_value()?));
+        }
+        Err(de::Error::missing_field(T::TAG))
+    }
+}
+
+/// The entries that were read before the tag, then the rest.
+struct Replay<A> {
+    before: std::vec::IntoIter<(String, Value)>,
+    value: Option<Value>,
+    rest: A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Replay<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        match self.before.next() {
+            Some((key, value)) => {
+                self.value = Some(value);
+                seed.deserialize(de::value::StringDeserializer::new(key)).map(Some)
+            }
+            None => self.rest.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        match self.value.take() {
+            Some(value) => seed.deserialize(value).map_err(de::Error::custom),
+            None => self.rest.next_value_seed(seed),
+        }
+    }
+}
+
+/// Reads a property that may be absent but not null.
+///
+/// # Errors
+/// When the value, null included, is of a wrong type.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Reads a property that may be null but not absent.
+///
+/// # Errors
+/// When the value is neither null nor of the right type.
+pub fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
+/// Reads an open enum: any string.
+///
+/// # Errors
+/// When the value is not a string.
+pub fn open<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_str(StringVisitor {
+        expected: "a string".into(),
+        parse: |text: &str| Some(T::from(text)),
+    })
+}
+
+/// Reads a closed enum: a string out of a list.
+///
+/// # Errors
+/// When the value is not a string of the list.
+pub fn closed<'de, T, D: Deserializer<'de>>(
+    deserializer: D,
+    names: &'static [&'static str],
+    parse: fn(&str) -> Option<T>,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_str(StringVisitor { expected: one_of(names).into(), parse })
+}
+
+struct StringVisitor<F> {
+    expected: Cow<'static, str>,
+    parse: F,
+}
+
+impl<T, F: FnOnce(&str) -> Option<T>> Visitor<'_> for StringVisitor<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.expected)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        let Self { expected, parse } = self;
+        parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &&*expected))
+    }
+}
+
+/// A whole number of a generic value, if it is one and fits.
+pub fn whole<T: TryFrom<i64>>(value: &Value) -> Option<T> {
+    value.as_i64().and_then(|value| T::try_from(value).ok())
+}

@@ -1,0 +1,258 @@
+//! `allOf`, and keywords beside a `$ref`: several schemas for one value merged into one.
+use super::super::finding::Place;
+use super::super::json::{Json, Number};
+use super::super::source::Source;
+use super::{Builder, Spot};
+
+/// How many schemas one `allOf` may unfold into.
+const MOST_PARTS: usize = 256;
+
+impl Builder<'_> {
+    /// The schema with its `allOf` and the keywords beside a `$ref` merged in. A bare reference stays one. What cannot
+    /// be merged gives any JSON, with a warning.
+    pub(super) fn flat(&mut self, schema: &Json, spot: &Spot) -> Json {
+        if schema.get("$ref").is_some()
+            && schema.get("allOf").is_none()
+            && !self.has_siblings(schema, &spot.place)
+        {
+            return schema.clone();
+        }
+        if schema.get("allOf").is_none() && schema.get("$ref").is_none() {
+            return schema.clone();
+        }
+        let mut parts = Vec::new();
+        let mut trail = Vec::new();
+        if let Err(problem) = self.parts(schema, &mut parts, &mut trail) {
+            self.warn("all-of", &spot.place, problem);
+            return annotations(schema);
+        }
+        if let [only] = parts.as_slice()
+            && only.get("$ref").is_some()
+        {
+            return overlay(only, schema);
+        }
+        let parts: Vec<Json> = parts.iter().map(|part| self.resolved(part)).collect();
+        let mut merged = Json::Object(Vec::new());
+        for part in &parts {
+            merged = match merge(&merged, part) {
+                Ok(merged) => merged,
+                Err(problem) => {
+                    self.warn("all-of", &spot.place, problem);
+                    return annotations(schema);
+                }
+            };
+        }
+        overlay(&merged, schema)
+    }
+
+    /// Whether a `$ref` has keywords beside it that narrow the value. Older drafts ignore them.
+    fn has_siblings(&self, schema: &Json, place: &Place) -> bool {
+        let is_old = self.source.file(place).is_some_and(|file| file.is_old);
+        !is_old && schema.entries().iter().any(|(key, _)| narrows(key))
+    }
+
+    /// All schemas that a value must obey at once. One bare reference alone is kept as such, so that its name is.
+    fn parts(&self, schema: &Json, out: &mut Vec<Json>, trail: &mut Vec<Place>) -> Result<(), String> {
+        if out.len() >= MOST_PARTS || trail.len() >= MOST_PARTS {
+            return Err("`allOf` unfolds without end".to_owned());
+        }
+        let own: Vec<(String, Json)> =
+            schema.entries().iter().filter(|(key, _)| narrows(key) && key != "allOf").cloned().collect();
+        let branches = schema.get("allOf").map(Json::items).unwrap_or_default();
+        let target = Source::target(schema);
+        let alone = own.is_empty() && out.is_empty() && branches.len() + usize::from(target.is_some()) == 1;
+        if let Some(target) = target {
+            if trail.contains(&target) {
+                return Err(format!("`allOf` leads back to {target}"));
+            }
+            if alone {
+                out.push(Json::Object(vec![(
+                    "$ref".to_owned(),
+                    Json::String(format!("{}#{}", target.file, target.pointer)),
+                )]));
+                return Ok(());
+            }
+            let Some(there) = self.source.get(&target) else {
+                return Err("a reference leads nowhere".to_owned());
+            };
+            trail.push(target);
+            self.parts(there, out, trail)?;
+            trail.pop();
+        }
+        for branch in branches {
+            match branch {
+                Json::Bool(true) => {}
+                Json::Bool(false) => return Err("no value is valid".to_owned()),
+                branch => self.parts(branch, out, trail)?,
+            }
+        }
+        if !own.is_empty() {
+            out.push(Json::Object(own));
+        }
+        Ok(())
+    }
+
+    /// A part with its reference followed, since it is merged with others.
+    fn resolved(&self, part: &Json) -> Json {
+        let mut here = part.clone();
+        for _ in 0..64 {
+            match Source::target(&here).and_then(|target| self.source.get(&target)) {
+                Some(schema) => here = schema.clone(),
+                None => break,
+            }
+        }
+        here
+    }
+}
+
+/// Whether a keyword narrows the value, as opposed to telling about it.
+fn narrows(keyword: &str) -> bool {
+    !keyword.starts_with("x-")
+        && !matches!(
+            keyword,
+            "$ref"
+                | "$defs"
+                | "definitions"
+                | "$schema"
+                | "$id"
+                | "id"
+                | "$anchor"
+                | "$dynamicAnchor"
+                | "$comment"
+                | "description"
+                | "title"
+                | "default"
+                | "deprecated"
+                | "examples"
+                | "example"
+                | "readOnly"
+                | "writeOnly"
+                | "$vocabulary"
+                | "$recursiveAnchor"
+        )
+}
+
+/// What a schema tells about its value, without what narrows it.
+fn annotations(schema: &Json) -> Json {
+    Json::Object(schema.entries().iter().filter(|(key, _)| !narrows(key) && key != "$ref").cloned().collect())
+}
+
+/// A merged schema with what the outer schema tells about the value.
+fn overlay(merged: &Json, outer: &Json) -> Json {
+    let mut out = match annotations(outer) {
+        Json::Object(entries) => entries,
+        _ => Vec::new(),
+    };
+    for (key, value) in merged.entries() {
+        if !out.iter().any(|(known, _)| known == key) {
+            out.push((key.clone(), value.clone()));
+        }
+    }
+    Json::Object(out)
+}
+
+/// One schema that accepts what both accept.
+fn merge(a: &Json, b: &Json) -> Result<Json, String> {
+    let mut out: Vec<(String, Json)> = a.entries().to_vec();
+    for (key, theirs) in b.entries() {
+        if !narrows(key) {
+            continue;
+        }
+        let Some(at) = out.iter().position(|(known, _)| known == key) else {
+            out.push((key.clone(), theirs.clone()));
+            continue;
+        };
+        let ours = out[at].1.clone();
+        out[at].1 = if ours == *theirs { ours } else { merge_keyword(key, &ours, theirs)? };
+    }
+    relax_closed(&mut out, a, b);
+    Ok(Json::Object(out))
+}
+
+fn merge_keyword(key: &str, ours: &Json, theirs: &Json) -> Result<Json, String> {
+    let both = || Json::Object(vec![("allOf".to_owned(), Json::Array(vec![ours.clone(), theirs.clone()]))]);
+    Ok(match key {
+        "properties" | "patternProperties" => {
+            let mut entries = ours.entries().to_vec();
+            for (name, schema) in theirs.entries() {
+                match entries.iter_mut().find(|(known, _)| known == name) {
+                    Some((_, known)) if known == schema || *schema == Json::Bool(true) => {}
+                    Some((_, known)) if *known == Json::Bool(true) => *known = schema.clone(),
+                    Some((_, known)) => {
+                        let list = Json::Array(vec![known.clone(), schema.clone()]);
+                        *known = Json::Object(vec![("allOf".to_owned(), list)]);
+                    }
+                    None => entries.push((name.clone(), schema.clone())),
+                }
+            }
+            Json::Object(entries)
+        }
+        "required" => {
+            let mut items = ours.items().to_vec();
+            items.extend(theirs.items().iter().filter(|item| !ours.items().contains(item)).cloned());
+            Json::Array(items)
+        }
+        "type" => merge_types(ours, theirs)?,
+        "enum" => {
+            let items: Vec<Json> =
+                ours.items().iter().filter(|item| theirs.items().contains(item)).cloned().collect();
+            Json::Array(items)
+        }
+        "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties" => {
+            pick(ours, theirs, true)?
+        }
+        "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties" => {
+            pick(ours, theirs, false)?
+        }
+        "uniqueItems" => Json::Bool(ours.as_bool() == Some(true) || theirs.as_bool() == Some(true)),
+        "items" | "additionalProperties" => match (ours, theirs) {
+            (Json::Bool(false), _) | (_, Json::Bool(false)) => Json::Bool(false),
+            (Json::Bool(true), other) | (other, Json::Bool(true)) => other.clone(),
+            _ => both(),
+        },
+        "format" => ours.clone(),
+        _ => return Err(format!("`{key}` stands twice in an `allOf` with different values")),
+    })
+}
+
+/// Of two numbers the greater or the smaller.
+fn pick(ours: &Json, theirs: &Json, greater: bool) -> Result<Json, String> {
+    let value =
+        |json: &Json| json.as_number().map(Number::as_f64).ok_or("a bound is not a number".to_owned());
+    let ours_wins = if greater { value(ours)? >= value(theirs)? } else { value(ours)? <= value(theirs)? };
+    Ok(if ours_wins { ours.clone() } else { theirs.clone() })
+}
+
+fn merge_types(ours: &Json, theirs: &Json) -> Result<Json, String> {
+    let words = |json: &Json| match json {
+        Json::Array(items) => items.clone(),
+        word => vec![word.clone()],
+    };
+    let has = |list: &[Json], word: &str| list.iter().any(|item| item.as_str() == Some(word));
+    let (a, b) = (words(ours), words(theirs));
+    let mut out: Vec<Json> = a.iter().filter(|word| b.contains(word)).cloned().collect();
+    let integer = (has(&a, "integer") && has(&b, "number")) || (has(&a, "number") && has(&b, "integer"));
+    if integer && !has(&out, "integer") {
+        out.push(Json::String("integer".to_owned()));
+    }
+    match out.as_slice() {
+        [] => Err("`allOf` asks for two types at once".to_owned()),
+        [only] => Ok(only.clone()),
+        _ => Ok(Json::Array(out)),
+    }
+}
+
+/// `additionalProperties: false` of one part looks only at that part's own properties. Where another part brings more,
+/// the merged schema cannot say so, and accepts more instead.
+fn relax_closed(out: &mut Vec<(String, Json)>, a: &Json, b: &Json) {
+    let closed =
+        |json: &Json| json.get("additionalProperties").is_some_and(|value| *value != Json::Bool(true));
+    let brings = |json: &Json, other: &Json| {
+        json.get("properties").map(Json::entries).unwrap_or_default().iter().any(|(name, _)| {
+            !other.get("properties").is_some_and(|properties| properties.get(name).is_some())
+        })
+    };
+    if (closed(a) && brings(b, a)) || (closed(b) && brings(a, b)) {
+        out.retain(|(key, _)| key != "additionalProperties");
+    }
+}

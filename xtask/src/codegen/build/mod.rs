@@ -1,0 +1,295 @@
+//! From schemas to the model. Every named schema becomes a type; a schema that has no name but needs one gets it from
+//! its title or from where it stands. What the model cannot express becomes JSON that is accepted as it is, with a
+//! warning that names the place: never a wrong type.
+mod merge;
+mod protocol;
+mod scalar;
+mod shape;
+mod union;
+
+pub use scalar::SAFE;
+pub use union::{is_unknown_arm, tag_of};
+
+use std::collections::{HashMap, VecDeque};
+
+use super::finding::{Finding, Place, Severity};
+use super::json::{Json, quote};
+use super::model::{Additional, Kind, Model, Role, Section, Shape, Struct, Ty, TypeDef, TypeId};
+use super::names::pascal;
+use super::source::Source;
+
+/// Builds the model, with the warnings found on the way.
+pub fn build(source: &Source) -> Result<(Model, Vec<Finding>), Vec<Finding>> {
+    let mut builder = Builder::new(source);
+    builder.seed();
+    builder.drain();
+    builder.protocol();
+    builder.settle();
+    if builder.findings.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(builder.findings);
+    }
+    Ok((builder.model, builder.findings))
+}
+
+/// How many types one run may hold: a guard against schemas that unfold without end.
+const MOST_TYPES: usize = 100_000;
+
+struct Builder<'a> {
+    source: &'a Source,
+    strict: bool,
+    model: Model,
+    findings: Vec<Finding>,
+    by_place: HashMap<Place, TypeId>,
+    by_name: HashMap<String, Place>,
+    queue: VecDeque<(TypeId, Json)>,
+}
+
+/// Where a schema stands, for naming what has no name of its own.
+#[derive(Debug, Clone)]
+struct Spot {
+    place: Place,
+    /// The name of the type it belongs to.
+    owner: String,
+    /// The words that lead to it from there (`Item`, a property's name).
+    words: String,
+}
+
+impl Spot {
+    fn child(&self, place: Place, word: &str) -> Self {
+        Self { place, owner: self.owner.clone(), words: format!("{}{}", self.words, pascal(word)) }
+    }
+}
+
+impl<'a> Builder<'a> {
+    fn new(source: &'a Source) -> Self {
+        Self {
+            source,
+            strict: source.is_protocol(),
+            model: Model::default(),
+            findings: Vec::new(),
+            by_place: HashMap::new(),
+            by_name: HashMap::new(),
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// Names everything that has a name in the schemas: files, and their `$defs`.
+    fn seed(&mut self) {
+        let source = self.source;
+        for file in source.files() {
+            let root = Place::root(&file.path);
+            let (name, role, section) = self.root_name(&file.path, &file.root);
+            if self.strict || says_something(&file.root) {
+                self.declare(&root, &name, role, section, file.root.clone());
+            }
+            for keyword in ["$defs", "definitions"] {
+                let Some(definitions) = file.root.get(keyword) else { continue };
+                for (key, schema) in definitions.entries() {
+                    let place = root.child(keyword).child(key);
+                    let name = if self.strict { key.clone() } else { pascal(key) };
+                    self.declare(&place, &name, Role::Data, section, schema.clone());
+                }
+            }
+        }
+    }
+
+    /// The name, role and section of a file's root, by the file's path.
+    fn root_name(&self, path: &str, root: &Json) -> (String, Role, Section) {
+        let stem = path.rsplit('/').next().unwrap_or(path);
+        let stem = stem.strip_suffix(".json").unwrap_or(stem);
+        let stem = stem.strip_suffix(".schema").unwrap_or(stem);
+        let base = pascal(stem);
+        if !self.strict {
+            let title = root.get("title").and_then(Json::as_str).filter(|title| !title.trim().is_empty());
+            return (title.map_or(base, pascal), Role::Data, Section::Types);
+        }
+        match path.split_once('/') {
+            Some(("actions", _)) => (format!("{base}Params"), Role::Params, Section::Actions),
+            Some(("events", _)) => (format!("{base}Event"), Role::Event, Section::Events),
+            None if stem == "errors" => ("ErrorCode".to_owned(), Role::ErrorCode, Section::Errors),
+            _ => (base, Role::Data, Section::Types),
+        }
+    }
+
+    /// Gives a place a type of its own, to be defined later. The name is made unique in schemas of others; in ours a
+    /// second use of a name is an error.
+    fn declare(&mut self, place: &Place, wish: &str, role: Role, section: Section, schema: Json) -> TypeId {
+        let name = self.claim(place, wish);
+        let id = TypeId(self.model.types.len());
+        let text = |key: &str| schema.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
+        let doc = if schema.get("description").is_some() { text("description") } else { text("title") };
+        self.model.types.push(TypeDef {
+            name,
+            section,
+            role,
+            place: place.clone(),
+            doc,
+            deprecated: schema.get("deprecated").and_then(Json::as_bool) == Some(true),
+            examples: schema.get("examples").map(|list| list.items().to_vec()).unwrap_or_default(),
+            shape: Shape::Alias(Ty::default()),
+        });
+        self.by_place.insert(place.clone(), id);
+        self.queue.push_back((id, schema));
+        id
+    }
+
+    fn claim(&mut self, place: &Place, wish: &str) -> String {
+        let mut wish: String =
+            if wish.is_empty() { "Value".to_owned() } else { wish.chars().take(100).collect() };
+        if wish.strip_prefix("Unknown").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
+        {
+            if self.strict {
+                let problem =
+                    format!("{} begins with Unknown, as the unknown arms of unions do", quote(&wish));
+                self.findings.push(Finding::error("reserved-name", place, problem, "choose another name"));
+            }
+            wish.push_str("Value");
+        }
+        if let Some(other) = self.by_name.get(&wish.to_ascii_lowercase()) {
+            if self.strict {
+                let problem = format!("the name {} is also used at {other}", quote(&wish));
+                let finding = Finding::error("name-collision", place, problem, "rename one of the two");
+                self.findings.push(finding);
+            } else {
+                return self.other_name(place, &wish);
+            }
+        }
+        self.by_name.insert(wish.to_ascii_lowercase(), place.clone());
+        wish
+    }
+
+    /// Another name for a place whose first choice is taken: with the file or the keyword it stands under in front or
+    /// behind, and with a letter only when all of these are taken.
+    fn other_name(&mut self, place: &Place, wish: &str) -> String {
+        let stem = place.file.rsplit('/').next().unwrap_or_default();
+        let file = pascal(stem.strip_suffix(".json").unwrap_or(stem));
+        let segments: Vec<&str> = place.pointer.split('/').filter(|part| !part.is_empty()).collect();
+        let mut wishes = vec![format!("{file}{wish}")];
+        for segment in segments.iter().rev().skip(1) {
+            wishes.push(format!("{}{wish}", pascal(&super::json::unescape(segment))));
+        }
+        wishes.push(format!("{wish}Value"));
+        wishes.push(format!("{file}{}", segments.iter().map(|segment| pascal(segment)).collect::<String>()));
+        let mut letters =
+            ('A'..='Z').flat_map(|first| ('A'..='Z').map(move |second| format!("{first}{second}")));
+        loop {
+            let wish: String = match wishes.is_empty() {
+                false => wishes.remove(0).chars().take(120).collect(),
+                true => format!("{wish}Variant{}", letters.next().unwrap_or_default()),
+            };
+            if !self.by_name.contains_key(&wish.to_ascii_lowercase()) {
+                self.by_name.insert(wish.to_ascii_lowercase(), place.clone());
+                return wish;
+            }
+        }
+    }
+
+    /// Defines every declared type; defining one may declare more.
+    fn drain(&mut self) {
+        while let Some((id, schema)) = self.queue.pop_front() {
+            if self.model.types.len() > MOST_TYPES {
+                let place = self.model.ty(id).place.clone();
+                let problem = format!("the schema unfolds into more than {MOST_TYPES} types");
+                self.findings.push(Finding::error("too-large", &place, problem, "split it"));
+                return;
+            }
+            let def = self.model.ty(id);
+            let spot = Spot { place: def.place.clone(), owner: def.name.clone(), words: String::new() };
+            let shape = self.define(&schema, &spot);
+            self.model.types[id.0].shape = shape;
+        }
+    }
+
+    /// A type for a schema that has no name in the schema files but needs one.
+    fn name_inline(&mut self, schema: &Json, spot: &Spot) -> TypeId {
+        if let Some(id) = self.by_place.get(&spot.place) {
+            return *id;
+        }
+        let section = self.by_place.get(&Place::root(&spot.place.file)).map(|id| self.model.ty(*id).section);
+        let title = schema.get("title").and_then(Json::as_str).map(pascal).unwrap_or_default();
+        let by_place = format!("{}{}", spot.owner, spot.words);
+        let free = |name: &str| !name.is_empty() && !self.by_name.contains_key(&name.to_ascii_lowercase());
+        let wish = if free(&title) && !self.strict { title } else { by_place };
+        self.declare(&spot.place, &wish, Role::Data, section.unwrap_or(Section::Types), schema.clone())
+    }
+
+    /// After all types are defined: recursive aliases become newtypes, so that every language can write them.
+    fn settle(&mut self) {
+        loop {
+            let looped =
+                self.model.each().find(|(id, def)| matches!(def.shape, Shape::Alias(_)) && self.loops(*id));
+            let Some((id, _)) = looped else { return };
+            if let Shape::Alias(ty) =
+                std::mem::replace(&mut self.model.types[id.0].shape, Shape::Alias(Ty::default()))
+            {
+                self.model.types[id.0].shape = Shape::Newtype(ty);
+            }
+        }
+    }
+
+    /// Whether an alias leads back to itself by way of aliases, lists, maps and tuples.
+    fn loops(&self, start: TypeId) -> bool {
+        fn uses(ty: &Ty, out: &mut Vec<TypeId>) {
+            match &ty.kind {
+                Kind::Named(id) => out.push(*id),
+                Kind::List(item) | Kind::Map(item) => uses(item, out),
+                Kind::Tuple(items) => items.iter().for_each(|item| uses(item, out)),
+                _ => {}
+            }
+        }
+        let mut open = vec![start];
+        let mut seen = std::collections::HashSet::new();
+        while let Some(id) = open.pop() {
+            let mut next = Vec::new();
+            if let Shape::Alias(ty) = &self.model.ty(id).shape {
+                uses(ty, &mut next);
+            }
+            if next.contains(&start) {
+                return true;
+            }
+            open.extend(next.into_iter().filter(|id| seen.insert(*id)));
+        }
+        false
+    }
+
+    fn warn(&mut self, rule: &'static str, place: &Place, problem: impl Into<String>) {
+        let remedy = "the generated type accepts more than the schema does";
+        self.findings.push(Finding::warning(rule, place, problem, remedy));
+    }
+
+    /// A type that accepts any JSON, with a warning that says why.
+    fn give_up(&mut self, place: &Place, problem: impl Into<String>) -> Ty {
+        self.warn("any-json", place, problem);
+        Ty::plain(Kind::Json)
+    }
+}
+
+/// An empty struct, for a schema of ours that could not be read as one.
+fn empty_struct() -> Struct {
+    Struct { tag: None, fields: Vec::new(), additional: Additional::Ignored }
+}
+
+/// Whether the root of a document is a schema in its own right and not only a place for `$defs`.
+fn says_something(root: &Json) -> bool {
+    match root {
+        Json::Object(entries) => entries.iter().any(|(key, _)| {
+            !matches!(
+                key.as_str(),
+                "$schema"
+                    | "$id"
+                    | "id"
+                    | "$defs"
+                    | "definitions"
+                    | "title"
+                    | "description"
+                    | "$comment"
+                    | "$vocabulary"
+                    | "examples"
+                    | "version"
+                    | "$anchor"
+                    | "$dynamicAnchor"
+            )
+        }),
+        _ => true,
+    }
+}

@@ -1,0 +1,333 @@
+//! The Rust printer. Its output is simply shaped, so that it is what rustfmt would leave untouched.
+mod checks;
+mod enums;
+mod structs;
+mod text;
+mod unions;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use super::finding::Finding;
+use super::model::{Kind, Model, Role, Section, Shape, Ty, TypeDef, TypeId};
+use super::names::{Case, Rules, Scope};
+use super::printer::{Input, Output, Page, Printer};
+use text::{doc, module_doc};
+
+/// The Rust printer.
+#[derive(Debug)]
+pub struct Rust;
+
+static RULES: Rules = Rules {
+    types: Case::Keep,
+    fields: Case::Snake,
+    variants: Case::Pascal,
+    methods: Case::Snake,
+    variant_scope: Scope::Type,
+    keywords: &[
+        "as", "async", "await", "box", "break", "const", "continue", "crate", "do", "dyn", "else", "enum",
+        "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match",
+        "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "Self", "static", "struct",
+        "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where",
+        "while", "yield", "abstract", "become",
+    ],
+    taken_types: &[
+        "String",
+        "Vec",
+        "Option",
+        "Some",
+        "None",
+        "Result",
+        "Ok",
+        "Err",
+        "Box",
+        "Default",
+        "Clone",
+        "Debug",
+        "PartialEq",
+        "Eq",
+        "Hash",
+        "Copy",
+        "From",
+        "Into",
+        "Iterator",
+        "IntoIterator",
+        "Serialize",
+        "Deserialize",
+        "Violation",
+        "At",
+        "Pattern",
+        "DecodeError",
+        "DecodeErrorKind",
+        "JsonObject",
+        "Tri",
+        "Call",
+        "Send",
+        "Sync",
+        "Drop",
+        "Fn",
+        "FnMut",
+        "FnOnce",
+        "AsRef",
+        "AsMut",
+        "ToString",
+        "ToOwned",
+        "Extend",
+        "PartialOrd",
+        "Ord",
+        "Sized",
+        "Unpin",
+        "Union",
+    ],
+    taken_fields: &[],
+    taken_variants: &["Unknown"],
+    taken_methods: &[],
+    initialisms: &[],
+    escape,
+};
+
+/// A name that is reserved or taken, written otherwise.
+fn escape(name: &str) -> String {
+    match name {
+        "self" | "super" | "crate" => format!("{name}_"),
+        name if name.starts_with(|c: char| c.is_ascii_uppercase()) => format!("{name}Value"),
+        name => format!("r#{name}"),
+    }
+}
+
+impl Printer for Rust {
+    fn language(&self) -> &'static str {
+        "rust"
+    }
+
+    fn home(&self) -> &'static str {
+        "rust/protocol"
+    }
+
+    fn rules(&self) -> &'static Rules {
+        &RULES
+    }
+
+    fn print(&self, input: &Input<'_>) -> Result<Vec<Output>, Vec<Finding>> {
+        let rust = Ctx { model: input.model, names: input, used: RefCell::default() };
+        let mut outputs = Vec::new();
+        let mut modules = Vec::new();
+        for (section, name, about) in [
+            (
+                Section::Actions,
+                "actions",
+                "What a client says: one struct per action, and the union of all of them.",
+            ),
+            (Section::Errors, "errors", "The error codes, with what is known about each."),
+            (
+                Section::Events,
+                "events",
+                "What a server says: one struct per event, and the union of all of them.",
+            ),
+            (Section::Types, "types", "The types that actions and events share."),
+        ] {
+            if input.model.types.iter().any(|def| def.section == section) {
+                modules.push(name);
+                outputs.push(Output::new(format!("src/generated/{name}.rs"), rust.module(section, about)));
+            }
+        }
+        outputs.push(Output::new("src/generated/mod.rs", root(&modules, input.standalone)));
+        outputs.push(Output::new("tests/generated/round_trip.rs", rust.round_trip()));
+        if input.standalone {
+            for (name, contents) in SUPPORT {
+                outputs.push(Output::new(format!("src/generated/{name}"), *contents));
+            }
+        }
+        Ok(outputs)
+    }
+}
+
+/// The support code, which in this repository stands beside the generated folder.
+const SUPPORT: &[(&str, &str)] = &[
+    ("decode.rs", include_str!("../../../../rust/protocol/src/decode.rs")),
+    ("locate.rs", include_str!("../../../../rust/protocol/src/locate.rs")),
+    ("tri.rs", include_str!("../../../../rust/protocol/src/tri.rs")),
+    ("violation.rs", include_str!("../../../../rust/protocol/src/violation.rs")),
+];
+
+/// The module that holds all others.
+fn root(modules: &[&str], standalone: bool) -> String {
+    let mut page = Page::new("    ");
+    module_doc(&mut page, "All generated types.");
+    for module in modules {
+        page.line(format!("mod {module};"));
+    }
+    if standalone {
+        for (name, _) in SUPPORT {
+            page.line(format!("pub mod {};", name.trim_end_matches(".rs")));
+        }
+    }
+    page.gap();
+    for module in modules {
+        page.line(format!("pub use {module}::*;"));
+    }
+    page.finish()
+}
+
+/// What the parts of the printer work with.
+struct Ctx<'a> {
+    model: &'a Model,
+    names: &'a Input<'a>,
+    used: RefCell<Used>,
+}
+
+/// What the file that is being printed needs from elsewhere.
+#[derive(Debug, Default)]
+struct Used {
+    section: Option<Section>,
+    names: BTreeSet<&'static str>,
+    other_sections: bool,
+}
+
+/// The names that a file may need: the module, and what of it. The module's own name stands for the module itself.
+const IMPORTS: &[(&str, &[&str])] = &[
+    ("decode", &["decode", "DecodeError", "JsonObject"]),
+    ("tri", &["Tri"]),
+    ("violation", &["violation", "At", "Pattern", "Violation"]),
+];
+
+impl Ctx<'_> {
+    fn name(&self, id: TypeId) -> &str {
+        self.names.names.ty(id)
+    }
+
+    /// Notes that the file needs these names from the support code or from serde.
+    fn needs(&self, names: &[&'static str]) {
+        self.used.borrow_mut().names.extend(names);
+    }
+
+    /// Notes that the file needs a type that may stand in another file.
+    fn needs_type(&self, id: TypeId) {
+        let mut used = self.used.borrow_mut();
+        used.other_sections |= used.section != Some(self.model.ty(id).section);
+    }
+
+    /// One file: all types of a section.
+    fn module(&self, section: Section, about: &str) -> String {
+        *self.used.borrow_mut() = Used { section: Some(section), ..Used::default() };
+        let mut body = Page::new("    ");
+        for (id, def) in self.model.each().filter(|(_, def)| def.section == section) {
+            body.gap();
+            self.definition(&mut body, id, def);
+        }
+        let mut page = Page::new("    ");
+        module_doc(&mut page, about);
+        self.imports(&mut page);
+        page.finish() + &body.finish()
+    }
+
+    fn imports(&self, page: &mut Page) {
+        let used = self.used.borrow();
+        let source = if self.names.standalone { "super" } else { "crate" };
+        let mut groups = vec![Vec::new(), Vec::new(), Vec::new()];
+        if used.names.contains("Serialize") {
+            groups[0].push("use serde::{Deserialize, Serialize};".to_owned());
+        }
+        for (module, names) in IMPORTS {
+            let taken = names.iter().filter(|name| used.names.contains(**name));
+            let taken: Vec<&str> = taken.map(|name| if name == module { "self" } else { name }).collect();
+            match taken.as_slice() {
+                [] => {}
+                ["self"] => groups[1].push(format!("use {source}::{module};")),
+                [only] => groups[1].push(format!("use {source}::{module}::{only};")),
+                many => groups[1].push(format!("use {source}::{module}::{{{}}};", many.join(", "))),
+            }
+        }
+        if used.other_sections {
+            groups[2].push("use super::*;".to_owned());
+        }
+        for (index, group) in groups.iter().filter(|group| !group.is_empty()).enumerate() {
+            if index > 0 {
+                page.gap();
+            }
+            group.iter().for_each(|line| drop(page.line(line)));
+        }
+    }
+
+    fn definition(&self, page: &mut Page, id: TypeId, def: &TypeDef) {
+        match &def.shape {
+            Shape::Struct(shape) => self.structure(page, id, def, shape),
+            Shape::TaggedUnion(union) => self.union(page, id, def, union),
+            Shape::ClosedEnum(shape) => self.enumeration(page, id, def, shape, false),
+            Shape::OpenEnum(shape) => {
+                self.enumeration(page, id, def, shape, true);
+                if def.role == Role::ErrorCode {
+                    self.error_facts(page, id);
+                }
+            }
+            Shape::Newtype(inner) => self.newtype(page, id, def, inner),
+            Shape::Alias(inner) => {
+                self.type_doc(page, def);
+                page.line(format!("pub type {} = {};", self.name(id), self.ty(inner, Some(id))));
+            }
+        }
+    }
+
+    /// The doc comment of a type, with `#[deprecated]` where the schema says so.
+    fn type_doc(&self, page: &mut Page, def: &TypeDef) {
+        doc(page, &def.doc, || format!("The type `{}`.", def.name));
+        if def.deprecated {
+            page.line("#[deprecated]");
+        }
+    }
+
+    /// A type as it is written where it is used. `owner` is the type that holds it in place, for boxes.
+    fn ty(&self, ty: &Ty, owner: Option<TypeId>) -> String {
+        let name = match &ty.kind {
+            Kind::String => "String".to_owned(),
+            Kind::Bool => "bool".to_owned(),
+            Kind::Int(int) => text::int(*int).to_owned(),
+            Kind::Float => "f64".to_owned(),
+            Kind::Json => "serde_json::Value".to_owned(),
+            Kind::JsonObject => {
+                self.needs(&["JsonObject"]);
+                "JsonObject".to_owned()
+            }
+            Kind::List(item) => format!("Vec<{}>", self.ty(item, None)),
+            Kind::Map(item) => format!("std::collections::BTreeMap<String, {}>", self.ty(item, None)),
+            Kind::Tuple(items) => {
+                let items: Vec<String> = items.iter().map(|item| self.ty(item, owner)).collect();
+                let comma = if items.len() == 1 { "," } else { "" };
+                format!("({}{comma})", items.join(", "))
+            }
+            Kind::Named(id) => {
+                self.needs_type(*id);
+                let boxed = owner.is_some_and(|owner| self.model.needs_box(owner, *id));
+                if boxed { format!("Box<{}>", self.name(*id)) } else { self.name(*id).to_owned() }
+            }
+        };
+        if ty.nullable { format!("Option<{name}>") } else { name }
+    }
+
+    /// The function that a codec test calls for a type by its name.
+    fn round_trip(&self) -> String {
+        let mut page = Page::new("    ");
+        module_doc(
+            &mut page,
+            "Decodes, validates and encodes a value of any type of the schema, by the type's name.",
+        );
+        page.line("use super::*;").gap();
+        page.line("/// Runs one value through its type; nothing if there is no such type.");
+        page.block("pub fn round_trip(name: &str, text: &str) -> Option<Outcome> {", "}", |page| {
+            page.block("Some(match name {", "})", |page| {
+                for (id, def) in self.model.each() {
+                    let (wire, name) = (text::quote(&def.name), self.name(id));
+                    page.line(match &def.shape {
+                        Shape::Struct(_) | Shape::Newtype(_) => {
+                            format!("{wire} => data(text, {name}::validate),")
+                        }
+                        Shape::TaggedUnion(_) => format!("{wire} => data(text, {name}::validate),"),
+                        _ => format!("{wire} => data::<{name}>(text, |_| Ok(())),"),
+                    });
+                }
+                page.line("_ => return None,");
+            });
+        });
+        page.finish()
+    }
+}
