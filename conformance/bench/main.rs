@@ -94,6 +94,7 @@ fn server(gateway: &ServerProcess) -> Setup {
         .gateway(&format!("http://{}/v1", gateway.host()), KEY)
         .env("RUST_LOG", "warn")
         .env("SMOOTH_AGENT_STORAGE", "memory")
+        .operator_toml("[limits]\nmax_connections = 20000\n")
         .release()
 }
 

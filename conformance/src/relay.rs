@@ -15,6 +15,12 @@ use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+/// The id of everything: the relay keeps nothing apart.
+const ID: &str = "00000000-0000-4000-8000-000000000000";
+
+/// The keys of a response that was not analysed.
+const NEUTRAL: &str = r#""customerHappinessScore":0.5,"needsSatisfactionScore":0.5,"requestSummary":"","resolutionStatus":"in_progress","suggestedNextActions":[]"#;
+
 /// Serves for ever, asking the gateway with this base URL.
 ///
 /// # Errors
@@ -66,11 +72,13 @@ async fn answer(socket: &mut WebSocket, upstream: &Upstream, text: &str) -> Resu
     if frame.action == "send_message" {
         return forward(socket, upstream, request, &frame.message).await;
     }
-    let session = r#"{"sessionId":"relay","conversationId":"relay"}"#;
+    let session = format!(
+        r#"{{"sessionId":"{ID}","conversationId":"{ID}","agentId":"{ID}","agentName":"Relay","userParticipantId":"{ID}","agentParticipantId":"{ID}"}}"#
+    );
     send(
         socket,
         format!(
-            r#"{{"type":"immediate_response","requestId":"{request}","timestamp":0,"status":200,"data":{session}}}"#
+            r#"{{"type":"immediate_response","requestId":"{request}","timestamp":0,"status":200,"message":"","data":{session}}}"#
         ),
     )
     .await
@@ -143,7 +151,7 @@ async fn forward(socket: &mut WebSocket, upstream: &Upstream, request: &str, mes
     send(
         socket,
         format!(
-            r#"{{"type":"eventual_response","requestId":"{request}","timestamp":0,"status":200,"data":{{"requestId":"{request}","status":200,"data":{{"response":{{"responseParts":[{reply}]}}}}}}}}"#
+            r#"{{"type":"eventual_response","requestId":"{request}","timestamp":0,"status":200,"data":{{"requestId":"{request}","status":200,"data":{{"messageId":"{ID}","response":{{"responseParts":[{reply}],{NEUTRAL}}},"needsEscalation":false}}}}}}"#
         ),
     )
     .await

@@ -1,7 +1,7 @@
 //! A raw WebSocket client: it sends literal frames and looks at every frame that comes back. It knows
 //! no more of the protocol than how to tell one request's events from another's.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -35,6 +35,8 @@ pub struct Socket {
     history: Vec<String>,
     closed: Option<Closed>,
     requests: u32,
+    /// The action that was last sent under each request id, by which responses are checked.
+    actions: HashMap<String, String>,
     /// The answer's `Sec-WebSocket-Protocol`.
     protocol: Option<String>,
 }
@@ -81,6 +83,9 @@ impl Socket {
     /// # Errors
     /// When the connection is lost.
     pub async fn send(&mut self, frame: Value) -> Result<()> {
+        if let (Some(request), Some(action)) = (frame["requestId"].as_str(), frame["action"].as_str()) {
+            self.actions.insert(request.to_owned(), action.to_owned());
+        }
         self.send_text(&frame.to_string()).await
     }
 
@@ -321,7 +326,7 @@ impl Socket {
             let next = within(what, self.stream.next()).await.with_context(|| self.told("nothing came"))?;
             match next {
                 Some(Ok(Message::Text(text))) => {
-                    let event = frame_check::check(&text).with_context(|| self.told("a bad frame"))?;
+                    let event = self.check(&text).with_context(|| self.told("a bad frame"))?;
                     self.note("< ", &line(&event));
                     return Ok(event);
                 }
@@ -335,6 +340,16 @@ impl Socket {
                 }
             }
         }
+    }
+
+    fn check(&self, text: &str) -> Result<Value> {
+        let event = frame_check::check(text)?;
+        if event["type"] == "immediate_response" && event["status"] == 200 {
+            let action = event["requestId"].as_str().and_then(|request| self.actions.get(request));
+            let action = action.with_context(|| format!("a response to nothing that was asked: {event}"))?;
+            frame_check::check_reply(action, &event["data"])?;
+        }
+        Ok(event)
     }
 
     fn note(&mut self, direction: &str, text: &str) {
@@ -367,6 +382,7 @@ async fn handshake(url: &str, headers: &[(&str, &str)]) -> Result<Result<Socket,
                 history: Vec::new(),
                 closed: None,
                 requests: 0,
+                actions: HashMap::new(),
                 protocol: protocol.and_then(|value| value.to_str().ok()).map(str::to_owned),
             }))
         }

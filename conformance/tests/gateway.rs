@@ -249,3 +249,12 @@ fn a_script_is_data() {
     let text = serde_json::to_string(&script).unwrap();
     assert_eq!(serde_json::from_str::<Script>(&text).unwrap(), script);
 }
+
+#[test]
+fn the_script_of_the_readme_is_one() {
+    let readme = include_str!("../README.md");
+    let script = readme.split("```json").nth(1).unwrap().split("```").next().unwrap();
+    let script: Script = serde_json::from_str(script).unwrap();
+    assert_eq!(script.rules.len(), 4);
+    assert_eq!(script.rules[1].reply, Reply::text("Half an ans").cut());
+}

@@ -228,3 +228,81 @@ async fn a_skill_is_added_to_the_turns_instructions() -> Result<()> {
     assert!(!chats[1].system().contains("Speak like a pirate."), "for that turn only");
     Ok(())
 }
+
+const AGENT: &str = "019312ab-5c5e-7d6a-9f3e-2b1c0d9e8f70";
+
+/// A server whose one agent has these further settings.
+async fn with_agent(settings: &str) -> Result<Stage> {
+    let toml =
+        format!("[[agents]]\nid = \"{AGENT}\"\nname = \"Ada\"\ninstructions = \"Help.\"\n{settings}\n");
+    Stage::with(Script::new(), |setup| setup.operator_toml(&toml)).await
+}
+
+#[tokio::test]
+async fn an_agent_is_only_for_those_whom_it_is_for() -> Result<()> {
+    let stage = with_agent("allow = { users = [\"alice\"] }").await?;
+    let mut socket = stage.socket().await?;
+    let create = json!({ "action": "create_conversation_session", "agentId": AGENT });
+    expect(&socket.error(create).await?, "AGENT_NOT_AUTHORIZED", 403, None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_agent_is_only_for_pages_of_its_own_origins() -> Result<()> {
+    let stage = with_agent("origins = [\"http://localhost:3000\"]").await?;
+    let url = stage.server.ws_url();
+    let create = json!({ "action": "create_conversation_session", "agentId": AGENT });
+    let mut other = Socket::connect_with(&url, &[("origin", "http://localhost:4000")]).await?;
+    expect(&other.error(create.clone()).await?, "ORIGIN_NOT_ALLOWED", 403, None);
+    let mut own = Socket::connect_with(&url, &[("origin", "http://localhost:3000")]).await?;
+    own.data(create).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_model_that_may_not_be_chosen_is_forbidden() -> Result<()> {
+    let toml = "[gateway]\nallowed_models = [\"small-*\"]\n";
+    let script = Script::new().when_model("small-1", Reply::text("Small."));
+    let stage = Stage::with(script, |setup| setup.operator_toml(toml)).await?;
+    let (mut socket, session) = stage.session().await?;
+    let message = |model: &str| {
+        json!({ "action": "send_message", "sessionId": session, "requestId": model, "message": "Hello?",
+                "model": model })
+    };
+    expect(&socket.error(message("big-1")).await?, "FORBIDDEN", 403, Some("/model"));
+    socket.send(message("small-1")).await?;
+    assert_eq!(socket.turn("small-1").await?.reply(), "Small.");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_context_that_nobody_signed_is_refused() -> Result<()> {
+    let stage = Stage::with(Script::new(), |setup| {
+        setup
+            .operator_toml("[auth]\ncontext_secret = { env = \"CONTEXT\" }\n")
+            .env("CONTEXT", "a-long-enough-secret-of-a-test")
+    })
+    .await?;
+    let mut socket = stage.socket().await?;
+    let create = json!({ "action": "create_conversation_session",
+                         "authContext": { "userId": "alice", "signature": "00ff", "timestamp": 1_767_225_600 } });
+    expect(&socket.error(create).await?, "AUTH_CONTEXT_INVALID", 401, None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_fails_inside_says_no_more_than_that() -> Result<()> {
+    let stage = Stage::with(Script::new(), |setup| {
+        // A skill that is there and cannot be read.
+        setup.operator_toml("[skills]\ndir = \"skills\"\n").file("skills/broken.md/x", "")
+    })
+    .await?;
+    let (mut socket, session) = stage.session().await?;
+    let message =
+        json!({ "action": "send_message", "sessionId": session, "message": "Hello?", "skill": "broken" });
+    let error = socket.error(message).await?;
+    expect(&error, "INTERNAL_ERROR", 500, None);
+    let text = error.to_string();
+    assert!(!text.contains("skills/") && !text.contains("directory"), "{text}");
+    Ok(())
+}

@@ -11,6 +11,7 @@ mod forms;
 mod frames;
 mod gateway_faults;
 mod knowledge;
+mod limits;
 mod mount;
 mod shop;
 mod streaming;
