@@ -1,1 +1,3 @@
 //! The composition root: configuration, backend choice, authentication, telemetry.
+
+pub mod config;
