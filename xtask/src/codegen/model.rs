@@ -119,6 +119,7 @@ pub struct Tag {
 
 /// What happens to a property that is not declared.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one per struct of a schema: a box would only be in the way")]
 pub enum Additional {
     /// It is skipped on decoding and not written back. The rule of our own protocol.
     Ignored,

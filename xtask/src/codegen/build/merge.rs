@@ -247,11 +247,12 @@ fn merge_types(ours: &Json, theirs: &Json) -> Result<Json, String> {
 fn relax_closed(out: &mut Vec<(String, Json)>, a: &Json, b: &Json) {
     let closed =
         |json: &Json| json.get("additionalProperties").is_some_and(|value| *value != Json::Bool(true));
-    let brings = |json: &Json, other: &Json| {
-        json.get("properties").map(Json::entries).unwrap_or_default().iter().any(|(name, _)| {
-            !other.get("properties").is_some_and(|properties| properties.get(name).is_some())
-        })
-    };
+    let brings =
+        |json: &Json, other: &Json| {
+            json.get("properties").map(Json::entries).unwrap_or_default().iter().any(|(name, _)| {
+                other.get("properties").is_none_or(|properties| properties.get(name).is_none())
+            })
+        };
     if (closed(a) && brings(b, a)) || (closed(b) && brings(a, b)) {
         out.retain(|(key, _)| key != "additionalProperties");
     }

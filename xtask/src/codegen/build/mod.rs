@@ -10,6 +10,7 @@ mod union;
 pub use scalar::SAFE;
 pub use union::{is_unknown_arm, tag_of};
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use super::finding::{Finding, Place, Severity};
@@ -177,8 +178,8 @@ impl<'a> Builder<'a> {
                 false => wishes.remove(0).chars().take(120).collect(),
                 true => format!("{wish}Variant{}", letters.next().unwrap_or_default()),
             };
-            if !self.by_name.contains_key(&wish.to_ascii_lowercase()) {
-                self.by_name.insert(wish.to_ascii_lowercase(), place.clone());
+            if let Entry::Vacant(free) = self.by_name.entry(wish.to_ascii_lowercase()) {
+                free.insert(place.clone());
                 return wish;
             }
         }

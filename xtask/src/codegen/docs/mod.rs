@@ -357,7 +357,7 @@ fn heading(text: &str) -> String {
 
 /// A description on one line of Markdown, with everything escaped that could be markup or HTML outside code spans.
 fn prose(text: &str) -> String {
-    let balanced = text.matches('`').count() % 2 == 0 && !text.contains("``");
+    let balanced = text.matches('`').count().is_multiple_of(2) && !text.contains("``");
     let mut in_code = false;
     let mut out = String::new();
     for word in

@@ -3,7 +3,7 @@ use super::super::json::{Json, Number};
 use super::super::model::{Constraints, Format, Int, JsonType, Kind, Shape, Ty};
 use super::super::printer::Page;
 use super::Ctx;
-use super::text::{self, Value, WIDTH, float, quote};
+use super::text::{Value, WIDTH, float, quote};
 
 impl Ctx<'_> {
     /// The `validate` method around its checks.
@@ -124,7 +124,7 @@ impl Ctx<'_> {
             self.needs(&["At"]);
         }
         let line = format!("{head}{}?;", links.concat());
-        if page.column() + line.chars().count() + 8 <= text::WIDTH || links.is_empty() {
+        if page.column() + line.chars().count() + 8 <= WIDTH || links.is_empty() {
             page.line(line);
             return;
         }

@@ -1,5 +1,5 @@
 //! Enums, newtypes, and the facts about error codes.
-use super::super::model::{Enum, Kind, Ty, TypeDef, TypeId};
+use super::super::model::{Enum, ErrorCode, Kind, Ty, TypeDef, TypeId};
 use super::super::printer::Page;
 use super::text::{array, doc, quote};
 use super::{Ctx, text};
@@ -161,43 +161,38 @@ impl Ctx<'_> {
         let name = self.name(id);
         page.gap();
         page.block(format!("impl {name} {{"), "}", |page| {
+            let codes = &errors.codes;
+            let all = |value: &dyn Fn(&ErrorCode) -> String| codes.iter().map(value).collect::<Vec<String>>();
             page.line(
                 "/// The HTTP status that says the same; 500 for a code that this version does not know.",
             );
-            self.fact(page, id, "status", "u16", "500", |index| errors.codes[index].status.to_string());
+            self.fact(page, id, ["status", "u16", "500"], &all(&|code| code.status.to_string()));
             page.gap();
             page.line(
                 "/// Whether the same request may succeed when it is sent again; false for an unknown code.",
             );
-            self.fact(page, id, "retryable", "bool", "false", |index| {
-                errors.codes[index].retryable.to_string()
-            });
+            self.fact(page, id, ["retryable", "bool", "false"], &all(&|code| code.retryable.to_string()));
             page.gap();
             page.line("/// What went wrong; empty for an unknown code.");
-            self.fact(page, id, "description", "&'static str", "\"\"", |index| {
-                quote(&errors.codes[index].description)
-            });
+            self.fact(
+                page,
+                id,
+                ["description", "&'static str", "\"\""],
+                &all(&|code| quote(&code.description)),
+            );
             page.gap();
             page.line("/// What the caller should do; empty for an unknown code.");
-            self.fact(page, id, "hint", "&'static str", "\"\"", |index| quote(&errors.codes[index].hint));
+            self.fact(page, id, ["hint", "&'static str", "\"\""], &all(&|code| quote(&code.hint)));
         });
     }
 
-    fn fact(
-        &self,
-        page: &mut Page,
-        id: TypeId,
-        method: &str,
-        ty: &str,
-        unknown: &str,
-        value: impl Fn(usize) -> String,
-    ) {
-        let count = self.model.errors.as_ref().map_or(0, |errors| errors.codes.len());
+    /// One method with one value per code.
+    fn fact(&self, page: &mut Page, id: TypeId, [method, ty, unknown]: [&str; 3], values: &[String]) {
         page.block(format!("pub fn {method}(&self) -> {ty} {{"), "}", |page| {
             page.block("match self {", "}", |page| {
-                for index in 0..count {
+                for (index, value) in values.iter().enumerate() {
                     let variant = self.names.names.variant(id, index);
-                    text::arm(page, &format!("Self::{variant}"), &value(index));
+                    text::arm(page, &format!("Self::{variant}"), value);
                 }
                 page.line(format!("Self::Unknown(_) => {unknown},"));
             });

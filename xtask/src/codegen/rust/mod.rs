@@ -224,7 +224,7 @@ impl Ctx<'_> {
     fn imports(&self, page: &mut Page) {
         let used = self.used.borrow();
         let source = if self.names.standalone { "super" } else { "crate" };
-        let mut groups = vec![Vec::new(), Vec::new(), Vec::new()];
+        let mut groups = [Vec::new(), Vec::new(), Vec::new()];
         if used.names.contains("Serialize") {
             groups[0].push("use serde::{Deserialize, Serialize};".to_owned());
         }
@@ -245,7 +245,9 @@ impl Ctx<'_> {
             if index > 0 {
                 page.gap();
             }
-            group.iter().for_each(|line| drop(page.line(line)));
+            for line in group {
+                page.line(line);
+            }
         }
     }
 

@@ -119,7 +119,7 @@ pub fn doc(page: &mut Page, text: &str, fallback: impl FnOnce() -> String) {
 /// the start of a block. Code in single back quotes stays code.
 fn doc_lines(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    let balanced = text.matches('`').count() % 2 == 0 && !text.contains("``");
+    let balanced = text.matches('`').count().is_multiple_of(2) && !text.contains("``");
     let mut in_code = false;
     for word in text.split(|c: char| c.is_whitespace() || is_unsafe(c)).filter(|word| !word.is_empty()) {
         let was_in_code = in_code;
@@ -203,7 +203,9 @@ pub fn array(page: &mut Page, head: &str, items: &[String], tail: &str) {
     {
         let below = format!("&[{}]{tail}", items.join(", "));
         if page.column() + 4 + below.chars().count() <= WIDTH {
-            page.line(start).indented(|page| drop(page.line(below)));
+            page.line(start).indented(|page| {
+                page.line(below);
+            });
             return;
         }
     }
