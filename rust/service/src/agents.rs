@@ -9,7 +9,8 @@ use crate::service::Service;
 use crate::settings::{AgentSettings, RETRIEVED_PASSAGES, matches_any};
 use crate::tools::{Ask, Journaled, KnowledgeSearch, Unverifiable};
 use smooai_smooth_operator_core::{
-    Agent, AgentConfig, Challenge, Effect, Gate, Retrieve, Tool, ToolRegistry, ToolSpec, ToolSpecError, Workflow,
+    Agent, AgentConfig, Challenge, Effect, Gate, Retrieve, Tool, ToolRegistry, ToolSpec, ToolSpecError,
+    Workflow,
 };
 use smooai_smooth_operator_store::{Claim, Session};
 use std::sync::Arc;
@@ -69,14 +70,17 @@ impl Service {
         };
         let mut agent = Agent::new(config, Arc::clone(&self.llm));
         agent.tools = self.tools(place, settings, evidence);
-        agent.workflow = Workflow::default().then(Arc::new(Retrieve::new(Arc::clone(evidence) as _, RETRIEVED_PASSAGES)));
+        agent.workflow =
+            Workflow::default().then(Arc::new(Retrieve::new(Arc::clone(evidence) as _, RETRIEVED_PASSAGES)));
         agent
     }
 
     fn tools(&self, place: &Place<'_>, settings: &AgentSettings, evidence: &Arc<Evidence>) -> ToolRegistry {
         let session = place.session;
-        let mut all: Vec<Arc<dyn Tool>> =
-            vec![Arc::new(KnowledgeSearch::new(Arc::clone(&self.built_in.knowledge_search), Arc::clone(evidence)))];
+        let mut all: Vec<Arc<dyn Tool>> = vec![Arc::new(KnowledgeSearch::new(
+            Arc::clone(&self.built_in.knowledge_search),
+            Arc::clone(evidence),
+        ))];
         for (kind, spec) in &self.built_in.forms {
             let renders = session.supports.iter().any(|capability| capability == kind.capability());
             all.push(Arc::new(Ask { spec: Arc::clone(spec), kind: *kind, renders }));
@@ -103,7 +107,12 @@ impl Service {
     }
 
     /// The tool behind its gates: identity first, then approval.
-    fn guarded(&self, tool: Arc<dyn Tool>, place: &Place<'_>, settings: &AgentSettings) -> (Arc<dyn Tool>, Vec<Gate>) {
+    fn guarded(
+        &self,
+        tool: Arc<dyn Tool>,
+        place: &Place<'_>,
+        settings: &AgentSettings,
+    ) -> (Arc<dyn Tool>, Vec<Gate>) {
         let name = tool.spec().name();
         let writes = tool.spec().effect() == Effect::Write;
         let mut gates = Vec::new();

@@ -96,7 +96,12 @@ impl Backplane {
             cancel: cancel.clone(),
         };
         lock(&self.running).insert(claim.conversation.clone(), turn);
-        RunningGuard { backplane: Arc::clone(self), conversation: claim.conversation.clone(), fence: claim.fence, cancel }
+        RunningGuard {
+            backplane: Arc::clone(self),
+            conversation: claim.conversation.clone(),
+            fence: claim.fence,
+            cancel,
+        }
     }
 
     pub(crate) fn watch(self: &Arc<Self>, caller: &Caller, parked: &ParkedTurn) -> WatchGuard {
@@ -128,7 +133,8 @@ impl Backplane {
     /// The conversations of watched parks that are meant.
     pub(crate) fn watched(&self, caller: &Caller, target: &Target<'_>) -> Vec<ConversationId> {
         let watched = lock(&self.watched);
-        let meant = watched.values().filter(|w| target.means(caller, &w.owner, &w.conversation, &w.request_id));
+        let meant =
+            watched.values().filter(|w| target.means(caller, &w.owner, &w.conversation, &w.request_id));
         meant.map(|w| w.conversation.clone()).collect()
     }
 }

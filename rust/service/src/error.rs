@@ -2,7 +2,9 @@
 //! public text says what to do, the source is only logged.
 
 use smooai_smooth_operator_core::{LlmError, LlmErrorKind, RunError};
-use smooai_smooth_operator_protocol::{DecodeError, DecodeErrorKind, ErrorBody, ErrorCode, ErrorData, ErrorDetails, ErrorEvent, Violation};
+use smooai_smooth_operator_protocol::{
+    DecodeError, DecodeErrorKind, ErrorBody, ErrorCode, ErrorData, ErrorDetails, ErrorEvent, Violation,
+};
 use smooai_smooth_operator_store::StoreError;
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -44,8 +46,11 @@ impl ServiceError {
     }
 
     pub(crate) fn session_not_found() -> Self {
-        Self::new(ErrorCode::SessionNotFound, "There is no such session. Create one with create_conversation_session.")
-            .field("/sessionId")
+        Self::new(
+            ErrorCode::SessionNotFound,
+            "There is no such session. Create one with create_conversation_session.",
+        )
+        .field("/sessionId")
     }
 
     pub(crate) fn conversation_not_found() -> Self {
@@ -72,7 +77,8 @@ impl ServiceError {
     }
 
     pub(crate) fn internal(cause: impl StdError + Send + Sync + 'static) -> Self {
-        Self::new(ErrorCode::InternalError, "The server failed inside. It may work on another try.").caused_by(cause)
+        Self::new(ErrorCode::InternalError, "The server failed inside. It may work on another try.")
+            .caused_by(cause)
     }
 
     /// The one function that turns an error into an event; the cause goes to the log.
@@ -111,13 +117,15 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
 impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::UnknownCursor => {
-                Self::validation("/cursor", "The cursor is not one of this conversation. Leave it out to start at the newest.")
-            }
+            StoreError::UnknownCursor => Self::validation(
+                "/cursor",
+                "The cursor is not one of this conversation. Leave it out to start at the newest.",
+            ),
             StoreError::TooLarge { what, limit } => {
                 Self::new(ErrorCode::ValidationError, format!("The {what} is larger than {limit} bytes."))
             }
-            other => Self::new(ErrorCode::StorageError, "Storage did not answer. Try again in a moment.").caused_by(other),
+            other => Self::new(ErrorCode::StorageError, "Storage did not answer. Try again in a moment.")
+                .caused_by(other),
         }
     }
 }
@@ -125,20 +133,25 @@ impl From<StoreError> for ServiceError {
 impl From<Violation> for ServiceError {
     fn from(violation: Violation) -> Self {
         let field = violation.pointer.trim_start_matches('/').replace('/', ".");
-        Self::new(ErrorCode::ValidationError, format!("`{field}` {}.", violation.message)).field(violation.pointer)
+        Self::new(ErrorCode::ValidationError, format!("`{field}` {}.", violation.message))
+            .field(violation.pointer)
     }
 }
 
 impl From<LlmError> for ServiceError {
     fn from(error: LlmError) -> Self {
         let (code, message) = match error.kind {
-            LlmErrorKind::RateLimited { .. } => {
-                (ErrorCode::AgentError, "The model provider is asked too often at the moment. Try again in a moment.")
+            LlmErrorKind::RateLimited { .. } => (
+                ErrorCode::AgentError,
+                "The model provider is asked too often at the moment. Try again in a moment.",
+            ),
+            LlmErrorKind::ContextTooLong => (
+                ErrorCode::AgentError,
+                "The conversation does not fit the model's context window. Start a new one.",
+            ),
+            LlmErrorKind::ContentFiltered => {
+                (ErrorCode::AgentError, "The model provider withheld its reply.")
             }
-            LlmErrorKind::ContextTooLong => {
-                (ErrorCode::AgentError, "The conversation does not fit the model's context window. Start a new one.")
-            }
-            LlmErrorKind::ContentFiltered => (ErrorCode::AgentError, "The model provider withheld its reply."),
             LlmErrorKind::BadRequest => (ErrorCode::AgentError, "The model provider refused the request."),
             LlmErrorKind::Interrupted => (ErrorCode::AgentError, "The model's reply broke off. Ask again."),
             _ => (ErrorCode::AgentError, "The model did not answer. Try again in a moment."),
@@ -155,10 +168,11 @@ impl From<RunError> for ServiceError {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Model(error) => error.into(),
-            RunError::Phase(error) => {
-                Self::new(ErrorCode::AgentError, "The documents could not be searched. Try again in a moment.")
-                    .caused_by(error)
-            }
+            RunError::Phase(error) => Self::new(
+                ErrorCode::AgentError,
+                "The documents could not be searched. Try again in a moment.",
+            )
+            .caused_by(error),
             other => Self::internal(other),
         }
     }
@@ -169,7 +183,9 @@ impl From<DecodeError> for ServiceError {
         let message = error.to_string();
         let (code, field) = match error.kind {
             DecodeErrorKind::UnknownTag(_) => (ErrorCode::UnsupportedAction, Some("/action".to_owned())),
-            DecodeErrorKind::MissingTag { property } => (ErrorCode::ValidationError, Some(format!("/{property}"))),
+            DecodeErrorKind::MissingTag { property } => {
+                (ErrorCode::ValidationError, Some(format!("/{property}")))
+            }
             DecodeErrorKind::Invalid { field, .. } => (ErrorCode::ValidationError, Some(field)),
             _ => (ErrorCode::ValidationError, None),
         };

@@ -56,7 +56,10 @@ pub struct CodeDelivery {
 
 impl std::fmt::Debug for CodeDelivery {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("CodeDelivery").field("channel", &self.channel).field("session", &self.session).finish()
+        out.debug_struct("CodeDelivery")
+            .field("channel", &self.channel)
+            .field("session", &self.session)
+            .finish()
     }
 }
 

@@ -11,8 +11,8 @@ use crate::settings::Settings;
 use crate::sink::{Closed, EventSink};
 use crate::turn::Watch;
 use crate::world::{World, millis};
-use smooai_smooth_operator_core::{LlmProvider, ToolSpecError};
 use jiff::Timestamp;
+use smooai_smooth_operator_core::{LlmProvider, ToolSpecError};
 use smooai_smooth_operator_protocol::{Action, DecodeError, ErrorCode, Event};
 use smooai_smooth_operator_retrieval::Retriever;
 use smooai_smooth_operator_store::{Scope, SessionId, StorageAdapter};
@@ -82,7 +82,8 @@ impl Service {
     /// # Errors
     /// When a built-in tool's description is wrong, which a test rules out.
     pub fn new(parts: Parts) -> Result<Self, ToolSpecError> {
-        let Parts { settings, storage, llm, retriever, world, tool_sources, skills, codes, auth_context } = parts;
+        let Parts { settings, storage, llm, retriever, world, tool_sources, skills, codes, auth_context } =
+            parts;
         Ok(Self {
             settings,
             storage,

@@ -30,12 +30,22 @@ impl Stamp {
 
     pub(crate) fn stream_reasoning(&self, token: String) -> Event {
         let data = self.token(token.clone());
-        Event::StreamReasoning(StreamReasoningEvent { request_id: self.id(), timestamp: self.timestamp, token, data })
+        Event::StreamReasoning(StreamReasoningEvent {
+            request_id: self.id(),
+            timestamp: self.timestamp,
+            token,
+            data,
+        })
     }
 
     pub(crate) fn stream_preamble(&self, token: String) -> Event {
         let data = self.token(token.clone());
-        Event::StreamPreamble(StreamPreambleEvent { request_id: self.id(), timestamp: self.timestamp, token, data })
+        Event::StreamPreamble(StreamPreambleEvent {
+            request_id: self.id(),
+            timestamp: self.timestamp,
+            token,
+            data,
+        })
     }
 
     fn chunk(&self, node: String, raw_response: Option<ToolProgress>) -> Event {
@@ -45,7 +55,8 @@ impl Stamp {
             pending_write_confirmation: None,
             pending_otp_verification: None,
         };
-        let data = StreamChunkData { request_id: self.request_id.clone(), node: node.clone(), state, done: None };
+        let data =
+            StreamChunkData { request_id: self.request_id.clone(), node: node.clone(), state, done: None };
         Event::StreamChunk(StreamChunkEvent { request_id: self.id(), timestamp: self.timestamp, node, data })
     }
 
@@ -57,11 +68,15 @@ impl Stamp {
         // What a model wrote may be no JSON; the member is JSON text in any case.
         let arguments = match &call.arguments {
             Ok(arguments) => arguments.to_string(),
-            Err(_) if serde_json::from_str::<Value>(&call.raw_arguments).is_ok() => call.raw_arguments.clone(),
+            Err(_) if serde_json::from_str::<Value>(&call.raw_arguments).is_ok() => {
+                call.raw_arguments.clone()
+            }
             Err(_) => Value::String(call.raw_arguments.clone()).to_string(),
         };
-        let progress =
-            ToolProgress { tool_call: Some(ToolCall { name: call.name.clone(), arguments }), tool_result: None };
+        let progress = ToolProgress {
+            tool_call: Some(ToolCall { name: call.name.clone(), arguments }),
+            tool_result: None,
+        };
         self.chunk(call.name.clone(), Some(progress))
     }
 
@@ -89,7 +104,12 @@ impl Stamp {
 
     pub(crate) fn cancelled(&self) -> Event {
         let data = CancelledData { status: 499, request_id: self.id() };
-        Event::Cancelled(CancelledEvent { request_id: self.id(), timestamp: self.timestamp, status: 499, data })
+        Event::Cancelled(CancelledEvent {
+            request_id: self.id(),
+            timestamp: self.timestamp,
+            status: 499,
+            data,
+        })
     }
 
     pub(crate) fn write_confirmation_required(&self, call: &core::ToolCall) -> Event {
@@ -102,11 +122,19 @@ impl Stamp {
         })
     }
 
-    pub(crate) fn otp_verification_required(&self, call: &core::ToolCall, challenge: &core::Challenge) -> Event {
+    pub(crate) fn otp_verification_required(
+        &self,
+        call: &core::ToolCall,
+        challenge: &core::Challenge,
+    ) -> Event {
         let data = OtpVerification {
             tool_id: call.name.clone(),
             action_description: describe(call),
-            available_channels: challenge.channels.iter().map(|channel| OtpChannel::from(channel.as_str())).collect(),
+            available_channels: challenge
+                .channels
+                .iter()
+                .map(|channel| OtpChannel::from(channel.as_str()))
+                .collect(),
             auth_level: challenge.auth_level.clone(),
         };
         let data = OtpVerificationRequiredData { request_id: self.request_id.clone(), data };
@@ -149,10 +177,19 @@ impl Stamp {
             reason: form.reason.clone(),
         };
         let data = InteractionRequiredData { request_id: self.request_id.clone(), data };
-        Event::InteractionRequired(InteractionRequiredEvent { request_id: self.id(), timestamp: self.timestamp, data })
+        Event::InteractionRequired(InteractionRequiredEvent {
+            request_id: self.id(),
+            timestamp: self.timestamp,
+            data,
+        })
     }
 
-    pub(crate) fn interaction_invalid(&self, interaction_id: &str, kind: &str, errors: Vec<FieldError>) -> Event {
+    pub(crate) fn interaction_invalid(
+        &self,
+        interaction_id: &str,
+        kind: &str,
+        errors: Vec<FieldError>,
+    ) -> Event {
         let data = InteractionRejection {
             interaction_id: interaction_id.to_owned(),
             kind: InteractionKind::from(kind),
@@ -160,7 +197,11 @@ impl Stamp {
             message: "Some fields need attention.".to_owned(),
         };
         let data = InteractionInvalidData { request_id: self.request_id.clone(), data };
-        Event::InteractionInvalid(InteractionInvalidEvent { request_id: self.id(), timestamp: self.timestamp, data })
+        Event::InteractionInvalid(InteractionInvalidEvent {
+            request_id: self.id(),
+            timestamp: self.timestamp,
+            data,
+        })
     }
 
     pub(crate) fn eventual_response(&self, result: TurnResult) -> Event {
@@ -205,7 +246,8 @@ pub(crate) fn describe(call: &core::ToolCall) -> String {
     let text = match arguments {
         None => format!("Run {} without arguments.", call.name),
         Some(arguments) => {
-            let pairs: Vec<String> = arguments.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+            let pairs: Vec<String> =
+                arguments.iter().map(|(name, value)| format!("{name} = {value}")).collect();
             format!("Run {} with {}.", call.name, pairs.join(", "))
         }
     };

@@ -18,8 +18,11 @@ pub(super) async fn confirm_tool_action(
 ) -> Handled {
     let ConfirmToolActionParams { request_id, session_id, approved } = params;
     let parked = service.parked(caller, &session_id, request_id.as_deref(), ParkReason::Approval).await?;
-    let parked = parked.filter(|parked| !parked.has_expired(service)).ok_or_else(ServiceError::no_pending_confirmation)?;
-    let claim = service.take(caller, &parked.turn).await?.ok_or_else(ServiceError::no_pending_confirmation)?;
+    let parked = parked
+        .filter(|parked| !parked.has_expired(service))
+        .ok_or_else(ServiceError::no_pending_confirmation)?;
+    let claim =
+        service.take(caller, &parked.turn).await?.ok_or_else(ServiceError::no_pending_confirmation)?;
     let verdict = if approved { Verdict::Approved } else { Verdict::Denied };
     let data = ConfirmToolActionReply { session_id, approved };
     let said = if approved { "Action approved" } else { "Action denied" };

@@ -24,14 +24,19 @@ pub(super) async fn create_conversation_session(
     sink: &mut dyn EventSink,
 ) -> Handled {
     let agent = service.settings.agent(params.agent_id.as_deref()).ok_or_else(|| {
-        ServiceError::validation("/agentId", "`agentId` is not one of the configured agents. Leave it out for the default one.")
+        ServiceError::validation(
+            "/agentId",
+            "`agentId` is not one of the configured agents. Leave it out for the default one.",
+        )
     })?;
     let verified_user = verified_user(service, params.auth_context.as_ref())?;
     admit(caller, verified_user.as_deref(), &agent)?;
 
     let earlier = match &params.conversation_id {
         None => None,
-        Some(id) => service.storage.conversations.get(&caller.scope, &ConversationId::from(id.as_str())).await?,
+        Some(id) => {
+            service.storage.conversations.get(&caller.scope, &ConversationId::from(id.as_str())).await?
+        }
     };
     let conversation = match earlier {
         Some(conversation) => conversation,
@@ -51,7 +56,11 @@ pub(super) async fn create_conversation_session(
         status: SessionStatus::Active,
         supports: params.supports.unwrap_or_default().iter().map(|c| c.as_str().to_owned()).collect(),
         verified_user,
-        contact: Contact { name: Some(name(params.user_name.as_deref())), email: params.user_email, phone: None },
+        contact: Contact {
+            name: Some(name(params.user_name.as_deref())),
+            email: params.user_email,
+            phone: None,
+        },
         metadata: params.metadata.map(Value::Object),
         token_count: 0,
         message_count: 0,

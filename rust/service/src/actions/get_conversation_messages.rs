@@ -7,8 +7,8 @@ use crate::service::Service;
 use crate::sink::EventSink;
 use jiff::Timestamp;
 use smooai_smooth_operator_protocol::{
-    ConversationMessage, ConversationMessageContent, GetConversationMessagesParams, GetConversationMessagesReply,
-    MessageDirection, MessageParty, ParticipantType,
+    ConversationMessage, ConversationMessageContent, GetConversationMessagesParams,
+    GetConversationMessagesReply, MessageDirection, MessageParty, ParticipantType,
 };
 use smooai_smooth_operator_store::{Before, Direction, Message, MessageId, Page, Session, StoreError};
 
@@ -27,15 +27,18 @@ pub(super) async fn get_conversation_messages(
         (None, None) => ("/cursor", None),
     };
     let page = Page { limit: params.limit.unwrap_or(DEFAULT_LIMIT) as usize, before };
-    let page = service.storage.messages.page(&caller.scope, &session.conversation, page).await.map_err(|error| {
-        match error {
+    let page = service.storage.messages.page(&caller.scope, &session.conversation, page).await.map_err(
+        |error| match error {
             StoreError::UnknownCursor => ServiceError::validation(
                 field,
-                format!("`{}` is no position of this conversation. Leave it out to start at the newest message.", &field[1..]),
+                format!(
+                    "`{}` is no position of this conversation. Leave it out to start at the newest message.",
+                    &field[1..]
+                ),
             ),
             other => other.into(),
-        }
-    })?;
+        },
+    )?;
     let data = GetConversationMessagesReply {
         messages: page.messages.into_iter().map(|message| shown(message, &session)).collect(),
         has_more: page.next.is_some(),

@@ -29,6 +29,8 @@ pub(super) async fn list_conversations(
             message_count: u32::try_from(conversation.message_count).unwrap_or(u32::MAX),
         })
         .collect();
-    service.reply(sink, params.request_id, "Conversations listed", &ListConversationsReply { conversations }).await?;
+    service
+        .reply(sink, params.request_id, "Conversations listed", &ListConversationsReply { conversations })
+        .await?;
     Ok(None)
 }

@@ -19,7 +19,8 @@ pub(super) async fn rename_conversation(
         return Err(ServiceError::validation("/title", "`title` must hold more than white space.").into());
     }
     let id = ConversationId::from(params.conversation_id);
-    let renamed = service.storage.conversations.rename(&caller.scope, &id, title, service.world.now()).await?;
+    let renamed =
+        service.storage.conversations.rename(&caller.scope, &id, title, service.world.now()).await?;
     renamed.ok_or_else(ServiceError::conversation_not_found)?;
     let data = RenameConversationReply { conversation_id: id.to_string(), title: title.to_owned() };
     service.reply(sink, params.request_id, "Conversation renamed", &data).await?;

@@ -9,7 +9,9 @@ use crate::sink::EventSink;
 use crate::turn::{Opening, Turn};
 use serde::Deserialize;
 use smooai_smooth_operator_core::ContentPart;
-use smooai_smooth_operator_protocol::{DecodeError, DecodeErrorKind, ErrorCode, FileInput, ImageInput, SendMessageParams};
+use smooai_smooth_operator_protocol::{
+    DecodeError, DecodeErrorKind, ErrorCode, FileInput, ImageInput, SendMessageParams,
+};
 use smooai_smooth_operator_store::{Claim, ClaimRequest, Session, SessionId, TurnId};
 
 pub(super) async fn send_message(
@@ -26,7 +28,8 @@ pub(super) async fn send_message(
             return Err(if busy { ServiceError::turn_in_progress() } else { error }.into());
         }
     };
-    let claim = service.claim(caller, &session, &request_id).await?.ok_or_else(ServiceError::turn_in_progress)?;
+    let claim =
+        service.claim(caller, &session, &request_id).await?.ok_or_else(ServiceError::turn_in_progress)?;
     let attachments = attachments(params.images, params.files);
     let opening = Opening {
         session,
@@ -101,11 +104,17 @@ impl Service {
             Some(skills) => skills.skill(name).await.map_err(ServiceError::internal)?,
         };
         found.ok_or_else(|| {
-            ServiceError::new(ErrorCode::SkillNotFound, format!("There is no skill {name:?}.")).field("/skill")
+            ServiceError::new(ErrorCode::SkillNotFound, format!("There is no skill {name:?}."))
+                .field("/skill")
         })
     }
 
-    async fn claim(&self, caller: &Caller, session: &Session, request_id: &str) -> Result<Option<Claim>, ServiceError> {
+    async fn claim(
+        &self,
+        caller: &Caller,
+        session: &Session,
+        request_id: &str,
+    ) -> Result<Option<Claim>, ServiceError> {
         let now = self.world.now();
         let request = ClaimRequest {
             conversation: session.conversation.clone(),
@@ -119,7 +128,8 @@ impl Service {
 
     /// Whether a turn holds the session's conversation, found out by trying to.
     async fn is_busy(&self, caller: &Caller, session_id: &str, request_id: &str) -> bool {
-        let Ok(Some(session)) = self.storage.sessions.get(&caller.scope, &SessionId::from(session_id)).await else {
+        let Ok(Some(session)) = self.storage.sessions.get(&caller.scope, &SessionId::from(session_id)).await
+        else {
             return false;
         };
         match self.claim(caller, &session, request_id).await {

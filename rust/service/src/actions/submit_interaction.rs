@@ -21,7 +21,9 @@ pub(super) async fn submit_interaction(
 ) -> Handled {
     let parked =
         service.parked(caller, &params.session_id, Some(&params.request_id), ParkReason::Interaction).await?;
-    let parked = parked.filter(|parked| !parked.has_expired(service)).ok_or_else(ServiceError::no_pending_interaction)?;
+    let parked = parked
+        .filter(|parked| !parked.has_expired(service))
+        .ok_or_else(ServiceError::no_pending_interaction)?;
     let (kind, spec) = meant(&parked, &params)?;
     let declined = params.declined == Some(true);
     let values = if declined {
@@ -51,15 +53,19 @@ pub(super) async fn submit_interaction(
     };
     let verdict = if declined { Verdict::Declined } else { Verdict::Submitted(Value::Object(values)) };
     let said = if declined { "Form declined" } else { "Form accepted" };
-    let reply = wire::reply(Some(params.request_id), service.now(), said, &data).map_err(ServiceError::internal)?;
+    let reply =
+        wire::reply(Some(params.request_id), service.now(), said, &data).map_err(ServiceError::internal)?;
     service.resume(caller, parked, (claim, verdict), Some(reply), sink).await
 }
 
 /// The form that is parked, if it is the one the client means.
 fn meant(parked: &Parked, params: &SubmitInteractionParams) -> Result<(FormKind, Value), ServiceError> {
     let mismatch = |field: &str| {
-        ServiceError::new(ErrorCode::InteractionMismatch, format!("Another form is waiting: `{field}` does not fit it."))
-            .field(format!("/{field}"))
+        ServiceError::new(
+            ErrorCode::InteractionMismatch,
+            format!("Another form is waiting: `{field}` does not fit it."),
+        )
+        .field(format!("/{field}"))
     };
     if params.interaction_id != parked.turn.id.as_str() {
         return Err(mismatch("interactionId"));

@@ -53,7 +53,8 @@ pub(super) fn tool() -> Result<ToolSpec, ToolSpecError> {
 }
 
 pub(super) fn check_spec(spec: &Value) -> Result<(), String> {
-    let headers = spec["questions"].as_array().into_iter().flatten().map(|question| question["header"].as_str());
+    let headers =
+        spec["questions"].as_array().into_iter().flatten().map(|question| question["header"].as_str());
     let mut seen = BTreeSet::new();
     match headers.flatten().find(|header| !seen.insert(*header)) {
         None => Ok(()),
@@ -61,13 +62,15 @@ pub(super) fn check_spec(spec: &Value) -> Result<(), String> {
     }
 }
 
-pub(super) fn accept(spec: &Value, values: &Map<String, Value>) -> Result<Map<String, Value>, Vec<FieldError>> {
+pub(super) fn accept(
+    spec: &Value,
+    values: &Map<String, Value>,
+) -> Result<Map<String, Value>, Vec<FieldError>> {
     let broken = |message: String| vec![field_error("answers", message)];
     let spec: ChoicesSpec =
         serde_json::from_value(spec.clone()).map_err(|_| broken("the form cannot be read".to_owned()))?;
-    let given: ChoicesValues = serde_json::from_value(Value::Object(values.clone())).map_err(|_| {
-        broken("must be a list of {header, options?: [label], other?: text}".to_owned())
-    })?;
+    let given: ChoicesValues = serde_json::from_value(Value::Object(values.clone()))
+        .map_err(|_| broken("must be a list of {header, options?: [label], other?: text}".to_owned()))?;
     let mut errors = Vec::new();
     for answer in &given.answers {
         if spec.questions.iter().all(|question| question.header != answer.header) {

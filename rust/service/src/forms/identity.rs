@@ -42,10 +42,15 @@ pub(super) fn tool() -> Result<ToolSpec, ToolSpecError> {
     )
 }
 
-pub(super) fn accept(spec: &Value, values: &Map<String, Value>) -> Result<Map<String, Value>, Vec<FieldError>> {
+pub(super) fn accept(
+    spec: &Value,
+    values: &Map<String, Value>,
+) -> Result<Map<String, Value>, Vec<FieldError>> {
     let fields: Vec<(&str, bool)> = spec["fields"]
         .as_array()
-        .map(|fields| fields.iter().map(|f| (f["key"].as_str().unwrap_or_default(), f["required"] == true)).collect())
+        .map(|fields| {
+            fields.iter().map(|f| (f["key"].as_str().unwrap_or_default(), f["required"] == true)).collect()
+        })
         .unwrap_or_default();
     let mut errors = Vec::new();
     let mut accepted = Map::new();
@@ -106,7 +111,8 @@ fn email(text: &str) -> Option<String> {
         && !local.ends_with('.')
         && !local.contains("..");
     let domain_fits = domain.contains('.') && domain.split('.').all(label);
-    (text.len() <= MAX_EMAIL && local_fits && domain_fits).then(|| format!("{local}@{}", domain.to_lowercase()))
+    (text.len() <= MAX_EMAIL && local_fits && domain_fits)
+        .then(|| format!("{local}@{}", domain.to_lowercase()))
 }
 
 /// E.164: `+`, then 8 to 15 digits that do not begin with 0. Spaces, dots, dashes and brackets are
@@ -147,7 +153,10 @@ mod tests {
             &json!({"name": " Ada ", "email": "Ada.L@Example.ORG", "phone": "+1 (415) 555-0123"}),
             &json!({"name": "Ada", "email": "Ada.L@example.org", "phone": "+14155550123"}),
         );
-        check(&json!({"email": "ada@example.org", "phone": "0049 151 1234567"}), &json!({"email": "ada@example.org", "phone": "+491511234567"}));
+        check(
+            &json!({"email": "ada@example.org", "phone": "0049 151 1234567"}),
+            &json!({"email": "ada@example.org", "phone": "+491511234567"}),
+        );
         check(&json!({}), &json!(["email is required"]));
         check(&json!({"email": "ada@"}), &json!(["email must be a valid email address"]));
         check(&json!({"email": "a@b@c.de"}), &json!(["email must be a valid email address"]));

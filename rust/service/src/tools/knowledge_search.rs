@@ -59,7 +59,9 @@ impl Tool for KnowledgeSearch {
             ToolError("The documents could not be searched at the moment.".to_owned())
         })?;
         if found.is_empty() {
-            return Ok("Nothing was found. Try other words, or say that the documents do not tell.".to_owned());
+            return Ok(
+                "Nothing was found. Try other words, or say that the documents do not tell.".to_owned()
+            );
         }
         Ok(format_passages(&found))
     }

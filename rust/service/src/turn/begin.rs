@@ -84,7 +84,12 @@ impl<'s> Turn<'s> {
 }
 
 impl Service {
-    fn evidence(&self, caller: &Caller, session: &Session, findings: Vec<crate::evidence::Finding>) -> Arc<Evidence> {
+    fn evidence(
+        &self,
+        caller: &Caller,
+        session: &Session,
+        findings: Vec<crate::evidence::Finding>,
+    ) -> Arc<Evidence> {
         Arc::new(Evidence::new(Arc::clone(&self.retriever), caller.access(session), findings))
     }
 
@@ -121,7 +126,8 @@ impl Service {
 
 /// The first line, cut at a word's end.
 fn title(text: &str) -> String {
-    let line: String = text.trim().lines().next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    let line: String =
+        text.trim().lines().next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= TITLE_LENGTH {
         return line;
     }

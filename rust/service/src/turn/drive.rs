@@ -134,7 +134,11 @@ impl Voice<'_> {
             AgentEvent::ToolCall(call) => stamp.tool_call(&call),
             AgentEvent::ToolResult { name, result } => stamp.tool_result(&name, &result),
             AgentEvent::HistoryDropped(count) => {
-                tracing::info!(request_id = self.request_id, count, "oldest messages left out of a small context window");
+                tracing::info!(
+                    request_id = self.request_id,
+                    count,
+                    "oldest messages left out of a small context window"
+                );
                 return Ok(());
             }
             _ => return Ok(()),
@@ -175,5 +179,8 @@ impl Service {
 
 fn late(service: &Service) -> ServiceError {
     let seconds = service.settings.turn_timeout.as_secs();
-    ServiceError::new(ErrorCode::AgentError, format!("The turn took longer than {seconds} seconds and was stopped."))
+    ServiceError::new(
+        ErrorCode::AgentError,
+        format!("The turn took longer than {seconds} seconds and was stopped."),
+    )
 }

@@ -19,7 +19,8 @@ impl Turn<'_> {
         let service = self.service;
         let question = self.state.checkpoint.run.question();
         let text = answer.text.clone();
-        let Analysis { response, needs_escalation, escalation_reason } = service.analyse(&question, answer.text).await;
+        let Analysis { response, needs_escalation, escalation_reason } =
+            service.analyse(&question, answer.text).await;
         let now = service.world.now();
         let message = Message {
             id: MessageId::new(service.world.uuid()),
@@ -40,7 +41,8 @@ impl Turn<'_> {
         service.storage.sessions.record(scope, &self.session.id, activity).await?;
         service.storage.turns.release(&self.claim).await?;
 
-        let citations = Some(self.evidence.citations(MAX_CITATIONS)).filter(|citations| !citations.is_empty());
+        let citations =
+            Some(self.evidence.citations(MAX_CITATIONS)).filter(|citations| !citations.is_empty());
         let result = TurnResult {
             message_id,
             response,

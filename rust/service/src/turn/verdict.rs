@@ -41,7 +41,8 @@ impl Service {
         let Some((turn, ended)) = found.filter(|(turn, _)| turn.reason == reason) else {
             return Ok(None);
         };
-        let late = request_id.is_some_and(|id| id != turn.claim.request_id && ended.iter().any(|old| old == id));
+        let late =
+            request_id.is_some_and(|id| id != turn.claim.request_id && ended.iter().any(|old| old == id));
         if late {
             return Ok(None);
         }
@@ -50,15 +51,22 @@ impl Service {
     }
 
     /// Takes the park: of all who try, one gets the claim. Nothing is said about it as parked after this.
-    pub(crate) async fn take(&self, caller: &Caller, parked: &ParkedTurn) -> Result<Option<Claim>, ServiceError> {
+    pub(crate) async fn take(
+        &self,
+        caller: &Caller,
+        parked: &ParkedTurn,
+    ) -> Result<Option<Claim>, ServiceError> {
         let speaking = self.backplane.speaking(&parked.id);
         let _held = match &speaking {
             Some(speaking) => Some(speaking.lock().await),
             None => None,
         };
         let lease_until = self.world.now() + self.settings.lease;
-        let claim =
-            self.storage.turns.unpark(&caller.scope, &parked.claim.conversation, &parked.id, lease_until).await?;
+        let claim = self
+            .storage
+            .turns
+            .unpark(&caller.scope, &parked.claim.conversation, &parked.id, lease_until)
+            .await?;
         Ok(claim)
     }
 
