@@ -1,6 +1,7 @@
 //! All automation of the repository: `cargo xtask <verb>`. One verb, one module.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks on its streams")]
 
+mod codegen;
 mod environment;
 mod interrupt;
 mod measure;
@@ -22,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Make code and docs from the schemas of spec/
+    Codegen(codegen::Args),
     /// Measure what has an aim: turn
     Bench(measure::Args),
     /// Check sizes, names, links, imports and words, and print every finding
@@ -34,6 +37,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = interrupt::listen().and_then(|()| match Arguments::parse().verb {
+        Verb::Codegen(args) => codegen::run(&args),
         Verb::Bench(args) => measure::run(measure::BENCHES, &args),
         Verb::Tidy(args) => tidy::run(&args),
         Verb::Services(args) => services::run(&args),

@@ -65,7 +65,7 @@ pub const SUITES: &[Suite] = &[
         name: "fmt",
         what: "Rust is formatted as rustfmt does",
         tools: &[RUSTFMT],
-        steps: &[Step::plain(&["cargo", "fmt", "--all", "--check"])],
+        steps: &[Step::plain(&["cargo", "fmt", "--all", "--check", "--", "-l", "--color", "never"])],
         count: None,
     },
     Suite {
@@ -80,6 +80,13 @@ pub const SUITES: &[Suite] = &[
         what: "sizes, names, links, imports, licences and words are in order",
         tools: &[GIT],
         steps: &[Step::plain(&["xtask", "tidy"])],
+        count: None,
+    },
+    Suite {
+        name: "codegen",
+        what: "what is generated is what the schemas of spec/ say",
+        tools: &[],
+        steps: &[Step::plain(&["xtask", "codegen", "--check"])],
         count: None,
     },
     Suite {
