@@ -68,9 +68,15 @@ impl CodeSender for CodeWebhook {
             session_id: delivery.session.as_str(),
             expires_in_seconds: delivery.lifetime_seconds,
         };
-        let request = self.http.post(self.url.clone()).headers(self.headers.clone()).timeout(self.timeout).json(&body);
-        let response = request.send().await.map_err(|error| SendCodeError(error.without_url().to_string()))?;
+        let request =
+            self.http.post(self.url.clone()).headers(self.headers.clone()).timeout(self.timeout).json(&body);
+        let response =
+            request.send().await.map_err(|error| SendCodeError(error.without_url().to_string()))?;
         let status = response.status();
-        if status.is_success() { Ok(()) } else { Err(SendCodeError(format!("the webhook answered {}", status.as_u16()))) }
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(SendCodeError(format!("the webhook answered {}", status.as_u16())))
+        }
     }
 }

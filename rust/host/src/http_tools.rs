@@ -155,7 +155,10 @@ impl HttpTool {
     fn failed(&self, error: &reqwest::Error) -> ToolError {
         tracing::warn!(tool = self.endpoint.spec.name(), %error, "a tool's endpoint failed");
         if error.is_timeout() {
-            return ToolError(format!("The tool did not answer within {} ms.", self.endpoint.timeout.as_millis()));
+            return ToolError(format!(
+                "The tool did not answer within {} ms.",
+                self.endpoint.timeout.as_millis()
+            ));
         }
         ToolError("The tool could not be reached.".to_owned())
     }

@@ -4,7 +4,9 @@ use crate::config::{Config, KnowledgeConfig, PeopleConfig};
 use crate::world::RealWorld;
 use indicatif::{ProgressBar, ProgressStyle};
 use smooai_smooth_operator::World as _;
-use smooai_smooth_operator_ingestion::{Connector, FileError, Files, Inline, Pipeline, Progress, Report, demo};
+use smooai_smooth_operator_ingestion::{
+    Connector, FileError, Files, Inline, Pipeline, Progress, Report, demo,
+};
 use smooai_smooth_operator_retrieval::Embedder;
 use smooai_smooth_operator_store::{AccessList, KnowledgeStore, OrganizationId};
 use std::io::IsTerminal as _;
@@ -62,7 +64,8 @@ fn restricted(people: &PeopleConfig) -> AccessList {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("loading documents {bar:30} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template("loading documents {bar:30} {pos}/{len} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn show(bar: &ProgressBar, progress: &Progress) {

@@ -45,7 +45,11 @@ impl Launch {
 impl Exit {
     /// Tells the user, and gives the process's exit code.
     #[must_use]
-    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the last words of a process that does not serve")]
+    #[expect(
+        clippy::print_stdout,
+        clippy::print_stderr,
+        reason = "the last words of a process that does not serve"
+    )]
     pub fn report(self) -> ExitCode {
         match self {
             Self::Flags(error) => {

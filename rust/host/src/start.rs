@@ -11,20 +11,26 @@ use crate::telemetry;
 use crate::world::RealWorld;
 use reqwest::Client;
 use smooai_smooth_operator::{
-    AgentSettings, Allow, AuthContextVerifier, CodeSender, OtpSettings, Parts, Service, Settings, SkillSource, ToolSource,
+    AgentSettings, Allow, AuthContextVerifier, CodeSender, OtpSettings, Parts, Service, Settings,
+    SkillSource, ToolSource,
 };
 use smooai_smooth_operator_core::{CostBudget, LlmProvider, ToolSpecError};
 use smooai_smooth_operator_ingestion::FileError;
 use smooai_smooth_operator_llm::http::{HttpError, client};
 use smooai_smooth_operator_llm::offline::ExtractiveModel;
 use smooai_smooth_operator_llm::{
-    ApiKey, Dimension, Gateway, GatewayEmbedder, GatewayError, GatewayReranker, GatewaySettings, Limits, Price, PriceTable,
-    known_dimension,
+    ApiKey, Dimension, Gateway, GatewayEmbedder, GatewayError, GatewayReranker, GatewaySettings, Limits,
+    Price, PriceTable, known_dimension,
 };
 use smooai_smooth_operator_retrieval::{DeterministicEmbedder, EmbedError, Embedder, Retriever};
 use smooai_smooth_operator_store::StorageAdapter;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What the model is called where there is none.
+const OFFLINE: &str = "offline";
+/// The length of the deterministic embedder's vectors.
+const EMBEDDING_DIMENSION: usize = 256;
 
 /// A running service, with what a mount needs besides.
 pub struct Host {
@@ -47,7 +53,9 @@ pub enum StartError {
     #[error(transparent)]
     Gateway(#[from] GatewayError),
     /// The embedding model did not tell how long its vectors are.
-    #[error("the embedding model `{model}` could not be asked; set gateway.embedding_dimensions or check the gateway")]
+    #[error(
+        "the embedding model `{model}` could not be asked; set gateway.embedding_dimensions or check the gateway"
+    )]
     Embedding {
         /// The model.
         model: String,
@@ -85,6 +93,12 @@ impl Host {
         Self::compose(launch.loaded.config).await
     }
 
+    /// The name of the model that answers by default.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        if self.config.gateway.offline { OFFLINE } else { &self.config.gateway.model }
+    }
+
     /// Puts the service together, without a log of its own.
     ///
     /// # Errors
@@ -100,16 +114,19 @@ impl Host {
         let storage = storage(&config);
         let embedder = embedder(&config, &gateway).await?;
         let organization = authenticator.home_organization();
-        knowledge::load(&config, &organization, Arc::clone(&storage.knowledge), Arc::clone(&embedder)).await?;
+        knowledge::load(&config, &organization, Arc::clone(&storage.knowledge), Arc::clone(&embedder))
+            .await?;
         let mut retriever =
             Retriever::new(Arc::clone(&storage.knowledge), embedder).with_language(config.retrieval.language);
         if let (Some(model), false) = (&config.gateway.rerank_model, config.gateway.offline) {
             retriever = retriever.with_reranker(Arc::new(GatewayReranker::new(gateway, model)));
         }
         let tools: Arc<dyn ToolSource> = Arc::new(HttpTools::new(&http, &config.tools)?);
-        let codes = CodeWebhook::new(&http, &config.otp)?.map(|sender| Arc::new(sender) as Arc<dyn CodeSender>);
+        let codes =
+            CodeWebhook::new(&http, &config.otp)?.map(|sender| Arc::new(sender) as Arc<dyn CodeSender>);
         let skills = config.skills.dir.clone().map(|dir| Arc::new(SkillFolder(dir)) as Arc<dyn SkillSource>);
-        let auth_context = auth_context::verifier(&config.auth).map(|judge| Arc::new(judge) as Arc<dyn AuthContextVerifier>);
+        let auth_context =
+            auth_context::verifier(&config.auth).map(|judge| Arc::new(judge) as Arc<dyn AuthContextVerifier>);
         let service = Service::new(Parts {
             settings: settings(&config),
             storage,
@@ -159,11 +176,11 @@ fn gateway(config: &GatewayConfig, http: &Client) -> Result<Gateway, GatewayErro
 async fn embedder(config: &Config, gateway: &Gateway) -> Result<Arc<dyn Embedder>, StartError> {
     let language = config.retrieval.language;
     let Some(model) = config.gateway.embedding_model.as_ref().filter(|_| !config.gateway.offline) else {
-        return Ok(Arc::new(DeterministicEmbedder::with(language, DeterministicEmbedder::DIMENSION)));
+        return Ok(Arc::new(DeterministicEmbedder::with(language, EMBEDDING_DIMENSION)));
     };
     let dimension = match (config.gateway.embedding_dimensions, known_dimension(model)) {
         (Some(asked), _) => Some(Dimension::Asked(asked)),
-        (None, Some(known)) => Some(Dimension::Given(known)),
+        (None, Some(known)) => Some(Dimension::Own(known)),
         (None, None) => None,
     };
     Ok(match dimension {
@@ -176,14 +193,16 @@ async fn embedder(config: &Config, gateway: &Gateway) -> Result<Arc<dyn Embedder
 }
 
 fn settings(config: &Config) -> Settings {
-    let LimitsConfig { max_iterations, max_tokens, history_tokens, turn_tokens, turn_cost_usd, .. } = config.limits;
-    let mut agents: Vec<AgentSettings> = config.agents.iter().map(|agent| agent_settings(agent, max_iterations)).collect();
+    let LimitsConfig { max_iterations, max_tokens, history_tokens, turn_tokens, turn_cost_usd, .. } =
+        config.limits;
+    let mut agents: Vec<AgentSettings> =
+        config.agents.iter().map(|agent| agent_settings(agent, max_iterations)).collect();
     if let Some(default) = config.agents.iter().position(|agent| agent.default) {
         agents[..=default].rotate_right(1);
     }
     Settings {
         agents,
-        model: if config.gateway.offline { "offline".to_owned() } else { config.gateway.model.clone() },
+        model: if config.gateway.offline { OFFLINE.to_owned() } else { config.gateway.model.clone() },
         allowed_models: config.gateway.allowed_models.clone(),
         max_tokens,
         max_iterations,
@@ -214,7 +233,10 @@ fn agent_settings(agent: &AgentConfig, max_iterations: u32) -> AgentSettings {
         tools: agent.tools.clone(),
         confirm: agent.confirm.clone(),
         verify: agent.verify.clone(),
-        allow: agent.allow.as_ref().map(|people| Allow { users: people.users.clone(), groups: people.groups.clone() }),
+        allow: agent
+            .allow
+            .as_ref()
+            .map(|people| Allow { users: people.users.clone(), groups: people.groups.clone() }),
         origins: agent.origins.clone(),
     }
 }

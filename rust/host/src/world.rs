@@ -25,7 +25,10 @@ impl World for RealWorld {
     fn code(&self) -> u32 {
         const FAIR: u32 = u32::MAX - u32::MAX % CODES;
         loop {
-            #[expect(clippy::disallowed_methods, reason = "a random UUID is the operating system's random bits")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a random UUID is the operating system's random bits"
+            )]
             let random = getrandom::u32().unwrap_or_else(|_| uuid::Uuid::new_v4().as_fields().0);
             if random < FAIR {
                 return random % CODES;

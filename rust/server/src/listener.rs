@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use smooai_smooth_operator_host::Host;
+use smooai_smooth_operator_host::{Config, Host};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,22 +25,28 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until the process is asked to end.
 pub(crate) async fn run(host: Host) -> anyhow::Result<()> {
-    let address = SocketAddr::new(host.config.bind, host.config.port);
+    let model = host.model().to_owned();
+    let Host { service, authenticator, config } = host;
+    let Config { server, limits, .. } = &config;
+    let address = SocketAddr::new(server.bind, server.port);
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr()?;
     let draining = CancellationToken::new();
     let tasks = TaskTracker::new();
     let shared = Arc::new(Shared {
-        service: Arc::clone(&host.service),
-        authenticator: host.authenticator,
-        origins: host.config.origins.clone(),
-        loopback: host.config.bind.is_loopback(),
-        limits: host.config.limits.clone(),
-        admission: Admission::new(host.config.limits.max_connections, host.config.limits.max_connections_per_address),
+        service,
+        authenticator,
+        origins: server.origins.clone(),
+        loopback: server.bind.is_loopback(),
+        most_at_once: limits.max_turns_per_connection as usize,
+        admission: Admission::new(
+            limits.max_connections as usize,
+            limits.max_connections_per_address as usize,
+        ),
         draining: draining.clone(),
         tasks: tasks.clone(),
     });
-    announce(address, &host.config.settings.model)?;
+    announce(address, &model)?;
 
     let stop = shutdown::asked();
     tokio::pin!(stop);
@@ -62,7 +68,7 @@ pub(crate) async fn run(host: Host) -> anyhow::Result<()> {
     tracing::info!("draining: no new connections, running turns may end");
     draining.cancel();
     tasks.close();
-    if tokio::time::timeout(host.config.limits.drain, tasks.wait()).await.is_err() {
+    if tokio::time::timeout(Duration::from_millis(limits.drain_ms), tasks.wait()).await.is_err() {
         tracing::warn!("some turns did not end within the drain limit");
     }
     Ok(())
@@ -82,9 +88,10 @@ async fn converse(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     }
     let draining = shared.draining.clone();
     let routes = routes::router(shared, peer);
-    let service = TowerToHyperService::new(routes.map_request(|request: hyper::Request<hyper::body::Incoming>| {
-        request.map(axum::body::Body::new)
-    }));
+    let service =
+        TowerToHyperService::new(routes.map_request(|request: hyper::Request<hyper::body::Incoming>| {
+            request.map(axum::body::Body::new)
+        }));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEAD_BUFFER);
     let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();

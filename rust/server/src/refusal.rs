@@ -32,9 +32,11 @@ impl IntoResponse for Refusal {
                 ErrorCode::ValidationError,
                 "This is a WebSocket endpoint: connect with a WebSocket client (version 13).",
             ),
-            Self::Draining => {
-                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, "The server is shutting down. Connect again.")
-            }
+            Self::Draining => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::InternalError,
+                "The server is shutting down. Connect again.",
+            ),
         };
         let body = json!({"error": {"code": code.as_str(), "message": message}}).to_string();
         let mut response = (status, body).into_response();

@@ -9,11 +9,14 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use hyper_util::rt::TokioIo;
 use smooai_smooth_operator::{Caller, Service};
-use smooai_smooth_operator_host::{Authenticator, Identity, Limits};
+use smooai_smooth_operator_host::{Authenticator, Identity};
 use smooai_smooth_operator_store::Scope;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,7 +37,7 @@ pub(crate) struct Shared {
     pub authenticator: Authenticator,
     pub origins: Vec<String>,
     pub loopback: bool,
-    pub limits: Limits,
+    pub most_at_once: usize,
     pub admission: Arc<Admission>,
     pub draining: CancellationToken,
     pub tasks: TaskTracker,
@@ -141,7 +144,7 @@ async fn open(here: Here, request: Request, identity: Identity, page: Option<Str
         service: Arc::clone(&shared.service),
         caller: Arc::new(caller),
         valid_for: identity.expires_at.map(|at| shared.service.time_until(at)),
-        most_at_once: shared.limits.max_actions_per_connection,
+        most_at_once: shared.most_at_once,
         draining: shared.draining.clone(),
         leave: shared.draining.child_token(),
     };
