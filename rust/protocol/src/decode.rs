@@ -241,8 +241,7 @@ impl<'de> Visitor<'de> for TextVisitor {
 /// # Errors
 /// When there is no tag, or the object is not what its tag names.
 pub fn union<'de, T: Union, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    /// The tag is not known at this point by a constant of the right type, so each union leaks nothing: serde only
-    /// needs the name of the one property.
+    /// Holds the union's tag as the static list of names that serde asks for.
     struct Field<T>(PhantomData<T>);
     impl<T: Union> Field<T> {
         const NAMES: &'static [&'static str] = &[T::TAG];

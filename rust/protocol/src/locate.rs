@@ -91,10 +91,10 @@ pub fn one_of(names: &[&str]) -> String {
 /// What serde calls the things it expects, in the words of JSON.
 fn plain_words(expected: &str) -> String {
     let words = match expected {
-        "i8" | "i16" | "i32" => "a whole number of 32 bits",
-        "u8" | "u16" | "u32" => "a whole number of 32 bits that is not negative",
-        "i64" => "a whole number of 64 bits",
-        "u64" => "a whole number of 64 bits that is not negative",
+        "i8" | "i16" | "i32" => "a whole number from -2147483648 to 2147483647",
+        "u8" | "u16" | "u32" => "a whole number from 0 to 4294967295",
+        "i64" => "a whole number",
+        "u64" => "a whole number that is not negative",
         "f32" | "f64" => "a number",
         "a borrowed string" => "a string",
         "a map" => "an object",

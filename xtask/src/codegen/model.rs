@@ -479,18 +479,22 @@ impl Model {
         }
     }
 
-    /// The fields that every member of a union has with the same wire name, kind and presence, by the wire name
-    /// (`requestId`, `timestamp`): a printer may offer them on the union itself.
+    /// The fields that every member of a union has with the same wire name and kind and never null (`requestId`,
+    /// `timestamp`): a printer may offer them on the union itself. Where some members require the field and others do
+    /// not, the field given is one that is optional.
     pub fn shared_fields(&self, union: &TaggedUnion) -> Vec<&Field> {
         let fields = |member: &Member| match &self.ty(member.ty).shape {
             Shape::Struct(shape) => shape.fields.as_slice(),
             _ => &[],
         };
-        let Some((first, rest)) = union.members.split_first() else { return Vec::new() };
-        let alike =
-            |a: &Field, b: &Field| a.wire == b.wire && a.ty.kind == b.ty.kind && a.presence() == b.presence();
-        let shared =
-            |field: &&Field| rest.iter().all(|member| fields(member).iter().any(|other| alike(field, other)));
-        fields(first).iter().filter(shared).collect()
+        let Some(first) = union.members.first() else { return Vec::new() };
+        let alike = |a: &Field, b: &Field| a.wire == b.wire && a.ty.kind == b.ty.kind && !b.ty.nullable;
+        let shared = |field: &Field| {
+            let uses =
+                union.members.iter().map(|member| fields(member).iter().find(|other| alike(field, other)));
+            let uses: Option<Vec<&Field>> = uses.collect();
+            uses.and_then(|uses| uses.iter().find(|field| !field.required).or(uses.first()).copied())
+        };
+        fields(first).iter().filter_map(shared).collect()
     }
 }

@@ -959,6 +959,23 @@ impl Action {
         }
     }
 
+    /// The `requestId`, where it is there.
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Cancel(value) => value.request_id.as_deref(),
+            Self::ConfirmToolAction(value) => value.request_id.as_deref(),
+            Self::CreateConversationSession(value) => value.request_id.as_deref(),
+            Self::GetConversationMessages(value) => value.request_id.as_deref(),
+            Self::GetSession(value) => value.request_id.as_deref(),
+            Self::ListConversations(value) => value.request_id.as_deref(),
+            Self::Ping(value) => value.request_id.as_deref(),
+            Self::RenameConversation(value) => value.request_id.as_deref(),
+            Self::SendMessage(value) => value.request_id.as_deref(),
+            Self::SubmitInteraction(value) => Some(&value.request_id),
+            Self::VerifyOtp(value) => Some(&value.request_id),
+        }
+    }
+
     /// Whether it starts or continues a turn.
     pub fn is_turn(&self) -> bool {
         match self {

@@ -117,7 +117,8 @@ impl Ctx<'_> {
                             continue;
                         };
                         let place = format!("value.{}", self.names.names.field(owner, index));
-                        let read = match (field.presence(), text) {
+                        let presence = self.presence(owner, index);
+                        let read = match (presence, text) {
                             (Presence::Optional, true) => format!("{place}.as_deref()"),
                             (_, true) if wrapped => format!("Some(&{place})"),
                             (_, true) => format!("&{place}"),
@@ -151,6 +152,13 @@ impl Ctx<'_> {
         let owner = union.members.get(position)?.ty;
         let Shape::Struct(shape) = &self.model.ty(owner).shape else { return None };
         shape.fields.iter().position(|field| field.wire == wire).map(|index| (owner, index))
+    }
+
+    fn presence(&self, owner: TypeId, index: usize) -> Presence {
+        match &self.model.ty(owner).shape {
+            Shape::Struct(shape) => shape.fields[index].presence(),
+            _ => Presence::Optional,
+        }
     }
 
     fn is_turn(&self, page: &mut Page, id: TypeId, union: &TaggedUnion) {
