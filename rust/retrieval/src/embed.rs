@@ -51,6 +51,11 @@ pub trait Embedder: Send + Sync {
         0.4
     }
 
+    /// What the dense leg counts in the fused order, against 1 for the keyword leg.
+    fn weight(&self) -> f32 {
+        1.0
+    }
+
     /// One vector per text, in order.
     ///
     /// # Errors
@@ -141,6 +146,11 @@ impl Embedder for DeterministicEmbedder {
     /// Never: it knows words only, so two texts without a common word are near by collision alone.
     fn relevant_cosine(&self) -> f32 {
         f32::INFINITY
+    }
+
+    /// Little: it knows the words that the keyword leg knows, less exactly, so it is no second opinion.
+    fn weight(&self) -> f32 {
+        0.25
     }
 
     async fn embed(&self, _kind: EmbedKind, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {

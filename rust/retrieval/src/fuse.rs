@@ -17,17 +17,18 @@ pub struct Fused {
     pub cosine: Option<f32>,
 }
 
-/// Joins the legs, best first, ties by [`ChunkRef`]. A leg that failed is passed as empty.
+/// Joins the legs, best first, ties by [`ChunkRef`]; the dense leg counts `weight` against 1 for the
+/// keyword leg. A leg that failed is passed as empty.
 #[must_use]
-pub fn fuse(keyword: &[Hit], dense: &[Hit]) -> Vec<Fused> {
-    let best = 2.0 / (K + 1.0);
+pub fn fuse(keyword: &[Hit], dense: &[Hit], weight: f32) -> Vec<Fused> {
+    let best = (1.0 + weight) / (K + 1.0);
     let mut found: HashMap<&ChunkRef, (f32, Option<f32>)> = HashMap::new();
     for (rank, hit) in keyword.iter().enumerate() {
         found.entry(&hit.chunk).or_default().0 += reciprocal(rank);
     }
     for (rank, hit) in dense.iter().enumerate() {
         let entry = found.entry(&hit.chunk).or_default();
-        entry.0 += reciprocal(rank);
+        entry.0 += weight * reciprocal(rank);
         entry.1 = Some(hit.score);
     }
     let mut fused: Vec<Fused> = found
@@ -65,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_chunk_that_both_legs_found_comes_before_one_that_a_single_leg_ranks_higher() {
-        let fused = fuse(&hits(&["a", "b", "c"]), &hits(&["d", "b"]));
+        let fused = fuse(&hits(&["a", "b", "c"]), &hits(&["d", "b"]), 1.0);
         assert_eq!(order(&fused), ["b", "a", "d", "c"]);
         assert_eq!(fused[0].cosine, Some(0.5));
         assert_eq!(fused[1].cosine, None);
@@ -73,12 +74,18 @@ mod tests {
 
     #[test]
     fn first_in_both_legs_scores_one() {
-        let fused = fuse(&hits(&["a"]), &hits(&["a"]));
+        let fused = fuse(&hits(&["a"]), &hits(&["a"]), 0.5);
         assert!((fused[0].score - 1.0).abs() < 1e-6);
     }
 
     #[test]
+    fn a_leg_of_little_weight_decides_between_neighbours_only() {
+        let fused = fuse(&hits(&["a", "b", "c"]), &hits(&["x", "c", "b"]), 0.01);
+        assert_eq!(order(&fused), ["a", "b", "c", "x"]);
+    }
+
+    #[test]
     fn one_leg_alone_keeps_its_order() {
-        assert_eq!(order(&fuse(&hits(&["c", "a", "b"]), &[])), ["c", "a", "b"]);
+        assert_eq!(order(&fuse(&hits(&["c", "a", "b"]), &[], 1.0)), ["c", "a", "b"]);
     }
 }

@@ -17,4 +17,4 @@ pub use cite::{CITATION_LIMIT, Citation, cite};
 pub use embed::{DeterministicEmbedder, EmbedError, EmbedKind, Embedder, normalise};
 pub use fuse::{Fused, fuse};
 pub use rerank::{RerankError, Reranker};
-pub use retriever::{LegError, RetrieveError, Retrieved, Retriever, ScoredPassage};
+pub use retriever::{LegError, PASSAGE_LIMIT, RetrieveError, Retrieved, Retriever, ScoredPassage};

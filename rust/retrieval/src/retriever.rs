@@ -5,10 +5,13 @@ use crate::embed::{EmbedError, EmbedKind, Embedder};
 use crate::fuse::fuse;
 use crate::relevance::Relevance;
 use crate::rerank::Reranker;
-use smooai_smooth_operator_store::{Access, ChunkRef, Hit, KnowledgeStore, Passage, StoreError};
+use smooai_smooth_operator_store::{Access, ChunkRef, DocumentId, Hit, KnowledgeStore, Passage, StoreError};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// So many passages are given to a model for a question.
+pub const PASSAGE_LIMIT: usize = 8;
 
 /// How long one leg may take, and how long a reranker may, unless told otherwise.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -21,6 +24,9 @@ const CANDIDATES: usize = 100;
 
 /// How many fused chunks are read, judged and given to the reranker, at least.
 const POOL: usize = 32;
+
+/// So many passages of one document go before those of others.
+const SAME_DOCUMENT: usize = 3;
 
 /// A passage with how well it answers.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,9 +150,8 @@ impl Retriever {
             tokio::join!(self.keyword(access, query, candidates), self.dense(access, query, candidates));
         let (keyword, dense) = either(keyword, dense)?;
         let passages = self.relevant(access, query, (&keyword, &dense), POOL.max(limit * 2)).await?;
-        let mut passages = self.reranked(query, passages, limit).await;
-        passages.truncate(limit);
-        Ok(Retrieved { passages })
+        let passages = self.reranked(query, passages).await;
+        Ok(Retrieved { passages: spread(passages, limit) })
     }
 
     async fn keyword(&self, access: &Access, query: &str, limit: usize) -> Result<Vec<Hit>, LegError> {
@@ -178,7 +183,7 @@ impl Retriever {
         (keyword, dense): (&[Hit], &[Hit]),
         pool: usize,
     ) -> Result<Vec<ScoredPassage>, RetrieveError> {
-        let mut fused = fuse(keyword, dense);
+        let mut fused = fuse(keyword, dense, self.embedder.weight());
         fused.truncate(pool);
         let chunks: Vec<ChunkRef> = fused.iter().map(|f| f.chunk.clone()).collect();
         let read = async { Ok(self.store.passages(access, &chunks).await?) };
@@ -197,13 +202,13 @@ impl Retriever {
     }
 
     /// The passages in the reranker's order, or as they were.
-    async fn reranked(&self, query: &str, fused: Vec<ScoredPassage>, limit: usize) -> Vec<ScoredPassage> {
+    async fn reranked(&self, query: &str, fused: Vec<ScoredPassage>) -> Vec<ScoredPassage> {
         let Some(reranker) = &self.reranker else { return fused };
         if fused.len() < 2 {
             return fused;
         }
         let texts: Vec<String> = fused.iter().map(|scored| shown(&scored.passage)).collect();
-        let asked = tokio::time::timeout(self.rerank_deadline, reranker.rerank(query, &texts, limit));
+        let asked = tokio::time::timeout(self.rerank_deadline, reranker.rerank(query, &texts, texts.len()));
         let order = match asked.await {
             Ok(Ok(order)) => order,
             Ok(Err(error)) => {
@@ -252,6 +257,21 @@ fn reorder(fused: Vec<ScoredPassage>, order: &[(usize, f32)]) -> Vec<ScoredPassa
         out.push(scored);
     }
     if out.is_empty() { slots.into_iter().flatten().collect() } else { out }
+}
+
+/// The best `limit` passages, of which no more than [`SAME_DOCUMENT`] are of one document as long as
+/// there are others: a long document must not hide a short one that answers better.
+fn spread(passages: Vec<ScoredPassage>, limit: usize) -> Vec<ScoredPassage> {
+    let mut taken: HashMap<DocumentId, usize> = HashMap::new();
+    let (mut kept, surplus): (Vec<_>, Vec<_>) = passages.into_iter().partition(|scored| {
+        let taken = taken.entry(scored.passage.chunk.document.clone()).or_default();
+        *taken += 1;
+        *taken <= SAME_DOCUMENT
+    });
+    kept.extend(surplus);
+    kept.truncate(limit);
+    kept.sort_by(|a, b| b.score.total_cmp(&a.score));
+    kept
 }
 
 /// Goes on with the leg that answered; fails when none did.

@@ -1,7 +1,10 @@
-//! The chunker on any text: exact offsets, nothing lost, nothing too long, never a panic.
+//! The chunker and the snippets on any text: exact offsets, nothing lost, nothing too long, never a
+//! panic.
 
 use proptest::prelude::*;
 use smooai_smooth_operator_retrieval::chunk::{LONGEST, chunk, estimate_tokens, first_heading};
+use smooai_smooth_operator_retrieval::{ScoredPassage, cite};
+use smooai_smooth_operator_store::{ChunkRef, Passage};
 
 fn check(text: &str) {
     let pieces = chunk(text);
@@ -21,6 +24,24 @@ fn check(text: &str) {
     }
     assert!(text[covered..].trim().is_empty(), "the end of {text:?} is lost");
     assert!(first_heading(text).is_none_or(|title| !title.is_empty()));
+}
+
+/// A snippet of any text for any question is short and not empty.
+fn check_snippet(text: &str, question: &str) {
+    let passage = Passage {
+        chunk: ChunkRef { document: "d".into(), ordinal: 0 },
+        source: String::new(),
+        title: String::new(),
+        url: None,
+        headings: Vec::new(),
+        text: text.to_owned(),
+        start: 0,
+        end: text.len(),
+    };
+    let cited = cite(question, &[ScoredPassage { passage, score: 0.5 }], 8);
+    let length = cited[0].snippet.chars().count();
+    assert!(length <= 280, "{length}");
+    assert!(length > 0 || text.trim().is_empty(), "nothing is shown of {text:?}");
 }
 
 /// Lines as they occur in Markdown, and others.
@@ -48,16 +69,21 @@ proptest! {
 
     #[test]
     fn any_lines(lines in prop::collection::vec(line(), 0..60), end in prop_oneof!["\n", "\r\n"]) {
-        check(&lines.join(&end));
+        let text = lines.join(&end);
+        check(&text);
+        check_snippet(&text, lines.last().map_or("", String::as_str));
     }
 
     #[test]
     fn any_text(text in any::<String>()) {
         check(&text);
+        check_snippet(&text, &text);
     }
 
     #[test]
     fn long_repetitions(line in line(), times in 1..400_usize, join in "[ \n]{0,2}") {
-        check(&vec![line; times].join(&join));
+        let text = vec![line.clone(); times].join(&join);
+        check(&text);
+        check_snippet(&text, &line);
     }
 }

@@ -49,6 +49,8 @@ impl Finder {
                 matches.push((starts.partition_point(|at| *at < token.span.start), *term));
             }
         });
+        // A whole identifier comes after its parts, with an earlier place.
+        matches.sort_unstable();
         let mut best = (0, 0);
         for (first, (from, _)) in matches.iter().enumerate() {
             let window = matches[first..].iter().take_while(|(at, _)| at - from < LONGEST - LEAD - 10);
@@ -156,6 +158,15 @@ mod tests {
             let snippet = Finder::new("配送 return").snippet(&text);
             let length = snippet.chars().count();
             assert!((1..=LONGEST).contains(&length), "{length}");
+        }
+    }
+
+    #[test]
+    fn identifiers_and_their_parts_match() {
+        let text = format!("{} call setMaxWidth now {}", "word ".repeat(80), "word ".repeat(80));
+        for question in ["setMaxWidth", "max width", "width setMaxWidth set"] {
+            let snippet = Finder::new(question).snippet(&text);
+            assert!(snippet.contains("setMaxWidth"), "{question}: {snippet}");
         }
     }
 
