@@ -27,6 +27,8 @@ enum Verb {
     Codegen(codegen::Args),
     /// Measure what has an aim: turn
     Bench(measure::Args),
+    /// Measure how good the answers are: retrieval
+    Eval(measure::Args),
     /// Check sizes, names, links, imports and words, and print every finding
     Tidy(tidy::Args),
     /// Start the servers that tests talk to
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = interrupt::listen().and_then(|()| match Arguments::parse().verb {
         Verb::Codegen(args) => codegen::run(&args),
         Verb::Bench(args) => measure::run(measure::BENCHES, &args),
+        Verb::Eval(args) => measure::run(measure::EVALS, &args),
         Verb::Tidy(args) => tidy::run(&args),
         Verb::Services(args) => services::run(&args),
         Verb::Test(args) => test::run(&args),

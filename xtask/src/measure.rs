@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: programs of the workspace that measure and print a table,
+//! `cargo xtask bench` and `cargo xtask eval`: programs of the workspace that measure and print a table,
 //! built for release. A missed aim is for a person to read, and no failure: timings depend on the machine.
 
 use crate::process::{Ended, Group};
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How long one program may take, its build included.
 const LIMIT: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// Arguments of the verb.
+/// Arguments of both verbs.
 #[derive(clap::Args)]
 pub struct Args {
     /// What to measure; all of it if nothing is named
@@ -32,6 +32,10 @@ pub struct Program {
 /// Speed and size, each with an aim.
 pub const BENCHES: &[Program] =
     &[Program { name: "turn", package: "smooai-smooth-operator-conformance", binary: "bench-turn" }];
+
+/// How good the answers are.
+pub const EVALS: &[Program] =
+    &[Program { name: "retrieval", package: "smooai-smooth-operator-evals", binary: "eval-retrieval" }];
 
 /// Runs the chosen programs one after another, up to the first that fails.
 pub fn run(programs: &[Program], args: &Args) -> Result<ExitCode> {
@@ -77,7 +81,7 @@ mod tests {
     fn every_program_is_one_of_the_workspace() {
         let mut command = cargo_metadata::MetadataCommand::new();
         let metadata = command.current_dir(repository::root().unwrap()).no_deps().exec().unwrap();
-        for program in BENCHES {
+        for program in BENCHES.iter().chain(EVALS) {
             let package = metadata.packages.iter().find(|package| package.name == program.package);
             let targets = &package.unwrap_or_else(|| panic!("no package {}", program.package)).targets;
             let is_there = targets.iter().any(|target| target.is_bin() && target.name == program.binary);
@@ -90,5 +94,6 @@ mod tests {
         let error = choose(BENCHES, &["nothing".to_owned()]).err().unwrap().to_string();
         assert_eq!(error, "`nothing` cannot be measured: choose from turn");
         assert_eq!(choose(BENCHES, &[]).unwrap().len(), BENCHES.len());
+        assert_eq!(choose(EVALS, &["retrieval".to_owned()]).unwrap()[0].binary, "eval-retrieval");
     }
 }
