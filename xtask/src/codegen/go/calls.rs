@@ -3,7 +3,7 @@ use super::super::model::{Action, Reply};
 use super::super::printer::Page;
 use super::HEAD;
 use super::plan::Plan;
-use super::text::doc;
+use super::text::{doc, quote};
 
 /// The file of methods. Standing alone it also says what a client needs to be one.
 pub fn print(plan: &Plan<'_>) -> String {
@@ -22,17 +22,24 @@ pub fn print(plan: &Plan<'_>) -> String {
 
 fn call(plan: &Plan<'_>, page: &mut Page, index: usize, action: &Action) {
     let (method, params) = (plan.names.method(index), plan.name(action.params));
-    let event = |name: &String| plan.model.events.iter().find(|event| event.name == *name);
     let (result, body) = match &action.reply {
         Reply::Data(reply) => {
             let reader = plan.reply_reader(*reply);
             (format!("(*{}, error)", plan.name(*reply)), format!("return call(ctx, c, &params, {reader})"))
         }
+        Reply::Events(names) if names.first().is_some_and(|name| name == "immediate_response") => return,
         Reply::Events(names) => {
-            let [name] = names.as_slice() else { return };
-            let Some(event) = event(name) else { return };
-            let event = plan.name(event.payload);
-            (format!("(*{event}, error)"), format!("return await[*{event}](ctx, c, &params)"))
+            let event = match (names.as_slice(), plan.model.event_union) {
+                ([name], _) => {
+                    plan.model.events.iter().find(|event| event.name == *name).map(|event| event.payload)
+                }
+                (_, union) => union,
+            };
+            let Some(event) = event else { return };
+            let pointer = if names.len() == 1 { "*" } else { "" };
+            let event = format!("{pointer}{}", plan.name(event));
+            let names: String = names.iter().map(|name| format!(", {}", quote(name))).collect();
+            (format!("({event}, error)"), format!("return await[{event}](ctx, c, &params{names})"))
         }
         Reply::None => ("error".to_owned(), "return tell(ctx, c, &params)".to_owned()),
     };
@@ -53,8 +60,8 @@ const CALLER: &str = "\
 type Caller interface {
 	// Call sends an action and returns the data of the immediate_response that answers it.
 	Call(ctx context.Context, action Action) ([]byte, error)
-	// Await sends an action and returns the event that answers it.
-	Await(ctx context.Context, action Action) (Event, error)
+	// Await sends an action and returns the event that answers it, of one of the given types.
+	Await(ctx context.Context, action Action, types ...string) (Event, error)
 	// Tell sends an action that nothing answers.
 	Tell(ctx context.Context, action Action) error
 }
@@ -73,8 +80,8 @@ func call[T any](ctx context.Context, c *Client, action Action, read func(*reade
 	return &reply, err
 }
 
-func await[T Event](ctx context.Context, c *Client, action Action) (T, error) {
-	event, err := c.Caller.Await(ctx, action)
+func await[T Event](ctx context.Context, c *Client, action Action, types ...string) (T, error) {
+	event, err := c.Caller.Await(ctx, action, types...)
 	wanted, ok := event.(T)
 	if err == nil && !ok {
 		err = refuse(\"must be another event\")

@@ -87,40 +87,25 @@ impl Draft<'_> {
 
     /// The accessors that the unions of a struct promise.
     fn getters(&mut self, id: TypeId) {
+        let plan = self.plan;
         let mut seen = Vec::new();
-        for (_, _, names) in self.plan.unions_of(id) {
-            for getter in &names.getters {
-                if seen.contains(&&getter.method) {
-                    continue;
-                }
-                seen.push(&getter.method);
-                let signature = format!("{}() {}", getter.method, getter.ty);
-                let about = format!("{} returns {}", getter.method, getter.field);
-                let name = self.plan.name(id);
-                if getter.optional {
-                    let lines = [
-                        &*format!("if v.{} != nil {{", getter.field),
-                        &format!("\treturn *v.{}", getter.field),
-                        "}",
-                        &format!("return {}", zero(&getter.ty)),
-                    ];
-                    method(
-                        &mut self.page,
-                        &format!("{about}, or {} when it is absent.", zero(&getter.ty)),
-                        name,
-                        &signature,
-                        &lines,
-                    );
-                } else {
-                    method(
-                        &mut self.page,
-                        &format!("{about}."),
-                        name,
-                        &signature,
-                        &[&format!("return v.{}", getter.field)],
-                    );
-                }
+        for getter in plan.unions_of(id).into_iter().flat_map(|(_, _, names)| &names.getters) {
+            let Some((index, field)) = plan.field_of(id, &getter.wire) else { continue };
+            if seen.contains(&&getter.method) {
+                continue;
             }
+            seen.push(&getter.method);
+            let name = plan.names.field(id, index);
+            let (rest, body) = match field.required {
+                true => (String::new(), format!("return v.{name}")),
+                false => (
+                    format!(", or {} when it is absent", zero(&getter.ty)),
+                    format!("return orZero(v.{name})"),
+                ),
+            };
+            let about = format!("{} returns {name}{rest}.", getter.method);
+            let signature = format!("{}() {}", getter.method, getter.ty);
+            method(&mut self.page, &about, plan.name(id), &signature, &[&body]);
         }
     }
 
@@ -234,12 +219,8 @@ impl Draft<'_> {
             );
             page.line(format!("{}() string", names.tag));
             for getter in &names.getters {
-                let rest = if getter.optional {
-                    format!(", or {} when it is absent", zero(&getter.ty))
-                } else {
-                    String::new()
-                };
-                comment(page, &format!("{} returns {}{rest}.", getter.method, getter.field));
+                let about = format!("{} returns {}", getter.method, json_quote(&getter.wire));
+                comment(page, &format!("{about}, or {} when it is absent.", zero(&getter.ty)));
                 page.line(format!("{}() {}", getter.method, getter.ty));
             }
             page.line("// Validate returns the first *Violation of what the schema asks beyond the types.");

@@ -9,8 +9,8 @@
 //! - Go's regexp refuses repetition counts above 1000; such a pattern is left unchecked and a comment says so.
 //! - Members of a union are pointers: with pointer receivers only `*T` is in the interface, so a type switch has one
 //!   case per member.
-//! - A method is made of an action that is answered by data, by one event or by nothing; what is answered by several
-//!   events is a conversation, which the client writes by hand.
+//! - Every action has a method of the client, but for one that an immediate_response and then further events answer:
+//!   that is a turn, which the client writes by hand.
 mod calls;
 mod check;
 mod codec;
@@ -19,7 +19,7 @@ mod plan;
 mod text;
 
 use super::finding::Finding;
-use super::model::{Section, TypeId};
+use super::model::{Kind, Section, TypeId};
 use super::names::{Case, Rules, Scope};
 use super::printer::{Input, Output, Page, Printer};
 use plan::Plan;
@@ -97,10 +97,56 @@ impl Printer for Go {
         if !plan.model.actions.is_empty() {
             outputs.push(Output::new("calls_gen.go", calls::print(&plan)));
         }
+        outputs.push(Output::new("round_trip_gen_test.go", round_trip(&plan)));
         outputs.extend(RUNTIME.iter().map(|(name, text)| Output::new(format!("{name}_gen.go"), *text)));
         Ok(outputs)
     }
 }
+
+/// For tests: one type after the other by its name, read, validated and written.
+fn round_trip(plan: &Plan<'_>) -> String {
+    let mut page = Page::new("\t");
+    for line in ROUND_TRIP.lines() {
+        page.line(line);
+    }
+    page.indented(|page| {
+        page.line("switch name {");
+        for (id, def) in plan.model.each() {
+            let kind = Kind::Named(id);
+            let (reader, writer) = (plan.base_reader(None, &kind), plan.base_writer(None, &kind));
+            page.line(format!("case {}:", quote(&def.name))).indented(|page| {
+                page.line(format!("return trip(data, {reader}, {writer})"));
+            });
+        }
+        page.line("}").line("return nil, errors.New(\"there is no type \" + name)");
+    });
+    page.line("}");
+    format!("{HEAD}\n{}", page.finish())
+}
+
+const ROUND_TRIP: &str = "\
+import (
+	\"errors\"
+)
+
+func trip[T any](data []byte, read func(*reader) (T, error), write func(*writer, T)) ([]byte, error) {
+	value, err := unmarshal(data, read)
+	if err != nil {
+		return nil, err
+	}
+	var own any = value
+	checked, ok := own.(interface{ Validate() error })
+	if !ok {
+		checked, ok = any(&value).(interface{ Validate() error })
+	}
+	if ok && checked.Validate() != nil {
+		return nil, checked.Validate()
+	}
+	return marshal(value, write)
+}
+
+// roundTrip reads a value of the named type, validates it and writes it.
+func roundTrip(name string, data []byte) ([]byte, error) {";
 
 /// The support code, the same for every schema.
 const RUNTIME: &[(&str, &str)] = &[

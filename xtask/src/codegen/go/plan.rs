@@ -32,10 +32,8 @@ pub struct Union {
 pub struct Getter {
     pub method: String,
     pub wire: String,
-    pub field: String,
     pub ty: String,
     pub reader: String,
-    pub optional: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -99,26 +97,34 @@ impl<'a> Plan<'a> {
         out
     }
 
-    /// Methods for the scalars that all members have under the same name.
+    /// Methods for the scalars that all members have under the same name, here optional and there required.
     fn getters(&self, union: &TaggedUnion, fields: &HashSet<&str>) -> Vec<Getter> {
-        let Some(first) = union.members.first() else { return Vec::new() };
+        let Some((first, rest)) = union.members.split_first() else { return Vec::new() };
         let Shape::Struct(shape) = &self.def(first.ty).shape else { return Vec::new() };
         let mut out = Vec::new();
-        for field in self.model.shared_fields(union) {
+        for (index, field) in shape.fields.iter().enumerate() {
             let scalar = matches!(field.ty.kind, Kind::String | Kind::Bool | Kind::Int(_) | Kind::Float);
-            let index = shape.fields.iter().position(|other| other.wire == field.wire);
-            let (true, false, Some(index)) = (scalar, field.ty.nullable, index) else { continue };
-            let name = self.names.field(first.ty, index);
+            let alike = |(_, other): (usize, &Field)| other.ty.kind == field.ty.kind && !other.ty.nullable;
+            let shared = rest.iter().all(|member| self.field_of(member.ty, &field.wire).is_some_and(alike));
+            if !scalar || field.ty.nullable || !shared {
+                continue;
+            }
             out.push(Getter {
-                method: clear(format!("Get{name}"), |name| fields.contains(name)),
+                method: clear(format!("Get{}", self.names.field(first.ty, index)), |name| {
+                    fields.contains(name)
+                }),
                 wire: field.wire.clone(),
-                field: name.to_owned(),
                 ty: self.base(None, &field.ty.kind),
                 reader: self.base_reader(None, &field.ty.kind),
-                optional: !field.required,
             });
         }
         out
+    }
+
+    /// The field of a struct that has a name on the wire.
+    pub fn field_of(&self, id: TypeId, wire: &str) -> Option<(usize, &'a Field)> {
+        let Shape::Struct(shape) = &self.def(id).shape else { return None };
+        shape.fields.iter().enumerate().find(|(_, field)| field.wire == wire)
     }
 
     /// Finds the types whose values may break a constraint: directly, or through what they hold.

@@ -87,6 +87,13 @@ func pointer(path ...any) string {
 // Ptr returns a pointer to a copy of value, for optional fields.
 func Ptr[T any](value T) *T { return &value }
 
+func orZero[T any](pointer *T) (value T) {
+	if pointer != nil {
+		value = *pointer
+	}
+	return value
+}
+
 // Opt is a property that may be absent, null or a value. Its zero value is absent.
 type Opt[T any] struct {
 	value T

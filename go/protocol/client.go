@@ -1,0 +1,244 @@
+package protocol
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+)
+
+var errInUse = errors.New("another call or turn has this requestId")
+
+// Options tune a client; nil and the zero value are good for most. Of a time-out, zero means the default and a
+// negative value none; a context with a deadline replaces the connect and the request time-out for that call.
+type Options struct {
+	// Token is asked for a bearer token at every connect, and once more when the server refuses one. Nil: none is sent.
+	Token func(ctx context.Context) (string, error)
+	// TokenInSubprotocol sends the token in Sec-WebSocket-Protocol instead of the Authorization header.
+	TokenInSubprotocol bool
+	// Header is sent with the handshake.
+	Header http.Header
+	// HTTPClient makes the handshake. Nil: http.DefaultClient.
+	HTTPClient *http.Client
+	// Logger is told of connects, losses and strange frames, never of tokens or contents. Nil: silence.
+	Logger *slog.Logger
+	// OnEvent takes the events that belong to no call or turn under way. It must not block.
+	OnEvent func(Event)
+	// ConnectTimeout bounds one attempt to connect; 10 s by default.
+	ConnectTimeout time.Duration
+	// RequestTimeout bounds a call, a wait for a lost connection to come back included; 30 s by default.
+	RequestTimeout time.Duration
+	// IdleTimeout ends a turn of which nothing was heard for so long, keepalives included; 75 s by default.
+	IdleTimeout time.Duration
+	// TurnTimeout ends a turn; 10 min by default. Like IdleTimeout it stands still while the turn is parked.
+	TurnTimeout time.Duration
+	// Heartbeat is the time between two pings; 20 s by default. One that is not answered until the next is a loss.
+	Heartbeat time.Duration
+}
+
+// Client speaks to a server over one WebSocket, which it opens again when it is lost. Its methods may be called at
+// once from any number of goroutines.
+type Client struct {
+	options Options
+	socket  *socket
+	mux     *mux
+}
+
+// StaticToken is a Token that is always the same.
+func StaticToken(token string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return token, nil }
+}
+
+// Dial connects to a server, such as "ws://127.0.0.1:8787/ws". Close the client when it is no longer needed.
+func Dial(ctx context.Context, url string, options *Options) (*Client, error) {
+	c := &Client{}
+	if options != nil {
+		c.options = *options
+	}
+	c.options.fill()
+	c.socket = newSocket(url, c.options)
+	c.mux = newMux(c.stray)
+	conn, err := c.socket.dial(ctx)
+	if err != nil {
+		c.socket.cancel()
+		return nil, err
+	}
+	go c.socket.run(conn, c.mux.deliver, c.mux.fail)
+	return c, nil
+}
+
+func (o *Options) fill() {
+	for _, limit := range []struct {
+		value *time.Duration
+		usual time.Duration
+	}{
+		{&o.ConnectTimeout, 10 * time.Second},
+		{&o.RequestTimeout, 30 * time.Second},
+		{&o.IdleTimeout, 75 * time.Second},
+		{&o.TurnTimeout, 10 * time.Minute},
+		{&o.Heartbeat, 20 * time.Second},
+	} {
+		if *limit.value == 0 {
+			*limit.value = limit.usual
+		}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Close ends the connection. What is under way fails with ErrClosed; when Close returns, nothing of the client runs.
+func (c *Client) Close() error {
+	err := c.socket.close()
+	c.mux.fail(ErrClosed, true)
+	return err
+}
+
+// SendMessage: Sends a message of the user and starts a turn. It returns when the message is on its way; whether the
+// server accepts it is the turn's first event. Ending ctx after that ends nothing: see [Turn.Cancel].
+func (c *Client) SendMessage(ctx context.Context, params SendMessageParams, options ...TurnOption) (*Turn, error) {
+	if params.RequestID == nil {
+		params.RequestID = Ptr(rand.Text())
+	}
+	turn := &Turn{
+		RequestID: *params.RequestID,
+		SessionID: params.SessionID,
+		client:    c,
+		ended:     make(chan struct{}),
+		clock:     clock{left: c.options.TurnTimeout, quiet: c.options.IdleTimeout},
+	}
+	for _, option := range options {
+		option(turn)
+	}
+	err := c.send(ctx, &params, turn.RequestID, func() error { return c.mux.begin(turn) })
+	if err != nil {
+		c.mux.end(turn)
+		return nil, err
+	}
+	turn.resume()
+	return turn, nil
+}
+
+// send writes an action, registered before so that no answer can be too fast.
+func (c *Client) send(ctx context.Context, action Action, id string, register func() error) error {
+	frame, err := json.Marshal(action)
+	if err != nil {
+		return failure(id, "writing an action", err)
+	}
+	if action.GetRequestID() == "" && id != "" {
+		frame = withRequestID(frame, id)
+	}
+	ctx, cancel := within(ctx, c.options.RequestTimeout)
+	defer cancel()
+	conn, err := c.socket.acquire(ctx)
+	if err != nil {
+		return failure(id, "waiting for a connection", err)
+	}
+	if err := register(); err != nil {
+		return err
+	}
+	if err := c.socket.write(conn, frame); err != nil {
+		return failure(id, "sending", err)
+	}
+	return nil
+}
+
+// withRequestID puts the id in front of an action's members, of which there is at least one.
+func withRequestID(frame []byte, id string) []byte {
+	w := &writer{data: make([]byte, 0, len(frame)+len(id)+16)}
+	w.byte('{')
+	w.key("requestId")
+	w.text(id)
+	w.byte(',')
+	return append(w.data, frame[1:]...)
+}
+
+// exchange sends an action and waits for its answer.
+func (c *Client) exchange(ctx context.Context, action Action, events ...string) (answer, error) {
+	ctx, cancel := within(ctx, c.options.RequestTimeout)
+	defer cancel()
+	id := action.GetRequestID()
+	if id == "" {
+		id = rand.Text()
+	}
+	var wait *pending
+	err := c.send(ctx, action, id, func() (err error) {
+		wait, err = c.mux.expect(id, events...)
+		return err
+	})
+	if wait != nil {
+		defer c.mux.forget(id, wait)
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	select {
+	case got := <-wait.answer:
+		switch event := got.event.(type) {
+		case *ErrorEvent:
+			return answer{}, answered(event)
+		case *InteractionInvalidEvent:
+			return answer{}, failure(id, "submitting values", &InteractionInvalidError{Event: event})
+		}
+		return got, got.err
+	case <-ctx.Done():
+		return answer{}, failure(id, "waiting for an answer", context.Cause(ctx))
+	}
+}
+
+// InteractionInvalidError says which submitted values the server finds wrong. The turn stays parked.
+type InteractionInvalidError struct {
+	Event *InteractionInvalidEvent
+}
+
+func (e *InteractionInvalidError) Error() string {
+	text := []string{e.Event.Data.Data.Message}
+	for _, wrong := range e.Event.Data.Data.Errors {
+		text = append(text, fmt.Sprintf("%s: %s.", wrong.Field, wrong.Message))
+	}
+	return strings.Join(text, " ")
+}
+
+// call, await and tell are what the generated methods are made of.
+func call[T any](ctx context.Context, c *Client, action Action, read func(*reader) (T, error)) (*T, error) {
+	var refusals []string
+	if _, submits := action.(*SubmitInteractionParams); submits {
+		refusals = append(refusals, "interaction_invalid")
+	}
+	got, err := c.exchange(ctx, action, append(refusals, "immediate_response")...)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := unmarshal(peek(got.frame, "data", (*reader).raw), read)
+	if err != nil {
+		return nil, failure(got.event.GetRequestID(), "reading the data of a reply", under(err, "data"))
+	}
+	return &reply, nil
+}
+
+func await[T Event](ctx context.Context, c *Client, action Action, events ...string) (T, error) {
+	got, err := c.exchange(ctx, action, events...)
+	event, _ := got.event.(T)
+	return event, err
+}
+
+func tell(ctx context.Context, c *Client, action Action) error {
+	return c.send(ctx, action, "", func() error { return nil })
+}
+
+// stray takes what nobody waits for.
+func (c *Client) stray(event Event, err error) {
+	switch {
+	case err != nil:
+		c.options.Logger.Warn("a frame cannot be read", "cause", err)
+	case c.options.OnEvent != nil:
+		c.options.OnEvent(event)
+	default:
+		c.options.Logger.Debug("an event that nobody waits for", "type", event.EventTag())
+	}
+}
