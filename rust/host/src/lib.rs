@@ -20,4 +20,5 @@ pub use config::Config;
 pub use http_tools::HttpToolError;
 pub use launch::{Exit, Launch};
 pub use start::{Host, StartError};
+pub use telemetry::TelemetryError;
 pub use world::RealWorld;

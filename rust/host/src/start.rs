@@ -1,13 +1,13 @@
 //! Puts the program together: from settings to a running service.
 
-use crate::auth::{AuthError, Authenticator, auth_context};
+use crate::auth::{AuthSetupError, Authenticator, auth_context};
 use crate::codes::{CodeWebhook, CodeWebhookError};
 use crate::config::{AgentConfig, Backend, Config, GatewayConfig, LimitsConfig};
 use crate::http_tools::{HttpToolError, HttpTools};
 use crate::knowledge;
 use crate::launch::Launch;
 use crate::skills::SkillFolder;
-use crate::telemetry;
+use crate::telemetry::{self, TelemetryError};
 use crate::world::RealWorld;
 use reqwest::Client;
 use smooai_smooth_operator::{
@@ -77,7 +77,10 @@ pub enum StartError {
     Knowledge(#[from] FileError),
     /// The settings of authentication.
     #[error(transparent)]
-    Auth(#[from] AuthError),
+    Auth(#[from] AuthSetupError),
+    /// The log's filter.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
 }
 
 impl Host {
@@ -86,7 +89,7 @@ impl Host {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(launch: Launch) -> Result<Self, StartError> {
-        telemetry::init(&launch.config().telemetry);
+        telemetry::init(&launch.config().telemetry)?;
         for name in launch.loaded.unknown_variables() {
             tracing::warn!(name, "this environment variable looks like a setting of this server and is none");
         }
@@ -105,7 +108,7 @@ impl Host {
     /// See [`StartError`].
     pub async fn compose(config: Config) -> Result<Self, StartError> {
         let http = client(Duration::from_millis(config.gateway.connect_ms))?;
-        let authenticator = Authenticator::new(&config.auth, &http)?;
+        let authenticator = Authenticator::new(&config.auth, &http, Arc::new(RealWorld))?;
         let gateway = gateway(&config.gateway, &http)?;
         let llm: Arc<dyn LlmProvider> = match config.gateway.offline {
             true => Arc::new(ExtractiveModel::new(config.retrieval.language)),
