@@ -58,9 +58,32 @@ pub fn cargo_test(log: &str) -> Tally {
     tally
 }
 
+/// Counts what Node's own test runner says at the end of a run.
+pub fn node_test(log: &str) -> Tally {
+    let mut tally = Tally::default();
+    for line in log.lines().filter_map(|line| line.strip_prefix("ℹ ")) {
+        let Some((what, number)) = line.split_once(' ') else { continue };
+        let Ok(number) = number.parse::<u64>() else { continue };
+        match what {
+            "pass" => tally.passed += number,
+            "fail" | "cancelled" => tally.failed += number,
+            "skipped" | "todo" => tally.skipped += number,
+            _ => {}
+        }
+    }
+    tally
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_of_node_is_counted_by_its_closing_lines() {
+        let log = "ℹ tests 9\nℹ suites 0\nℹ pass 5\nℹ fail 2\nℹ cancelled 1\nℹ skipped 1\nℹ todo 0\n";
+        assert_eq!(node_test(log), Tally { passed: 5, failed: 3, skipped: 1 });
+        assert_eq!(node_test("✔ pass 5"), Tally::default());
+    }
 
     #[test]
     fn results_of_all_test_programs_are_added() {

@@ -39,6 +39,11 @@ impl Step {
     const fn plain(argv: &'static [&'static str]) -> Self {
         Self { argv, environment: &[], folder: "" }
     }
+
+    /// A command in a folder of the root, with the environment as it is.
+    const fn within(folder: &'static str, argv: &'static [&'static str]) -> Self {
+        Self { argv, environment: &[], folder }
+    }
 }
 
 const RUSTFMT: Tool =
@@ -59,6 +64,12 @@ const JAVA: Tool = Tool {
 };
 const MAVEN: Tool =
     Tool { name: "maven", probe: &["mvn", "--version"], get: "install it from https://maven.apache.org" };
+const NODE: Tool = Tool {
+    name: "node",
+    probe: &["node", "--version"],
+    get: "install Node 20 or later from https://nodejs.org",
+};
+const NPM: Tool = Tool { name: "npm", probe: &["npm", "--version"], get: "it comes with Node" };
 
 pub const SUITES: &[Suite] = &[
     Suite {
@@ -120,5 +131,17 @@ pub const SUITES: &[Suite] = &[
         tools: &[GIT],
         steps: &[Step::plain(&["cargo", "test", "--workspace", "--no-fail-fast"])],
         count: Some(count::cargo_test),
+    },
+    Suite {
+        name: "typescript",
+        what: "the TypeScript client is formatted, strictly typed, and passes its tests",
+        tools: &[NODE, NPM],
+        steps: &[
+            Step::within("typescript", &["npm", "ci", "--no-audit", "--no-fund"]),
+            Step::within("typescript", &["npm", "run", "format"]),
+            Step::within("typescript", &["npm", "run", "check"]),
+            Step::within("typescript", &["npm", "test"]),
+        ],
+        count: Some(count::node_test),
     },
 ];

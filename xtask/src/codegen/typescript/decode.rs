@@ -206,15 +206,11 @@ impl Sheet<'_> {
         self.exported(&format!("encode{name}"), format!("value: {name}"), "unknown", |sheet| {
             sheet.page.line(format!("switch ({}) {{", quoting::member("value", &union.tag)));
             sheet.indented(|sheet| {
-                let mut arm = |value: &str, result: String| {
-                    sheet.page.line(format!("case {}:", quoting::string(value)));
-                    sheet.page.indented(|page| {
-                        page.line(format!("return {result};"));
-                    });
-                };
                 if union.open {
                     let unknown = unknown(union);
-                    arm(&unknown.marker, format!("value.{}", unknown.object));
+                    sheet.page.line(format!("case {}:", quoting::string(&unknown.marker))).indented(|page| {
+                        page.line(format!("return value.{};", unknown.object));
+                    });
                 }
                 for member in &union.members {
                     if sheet.rewritten[member.ty.0] {

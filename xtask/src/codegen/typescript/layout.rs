@@ -46,6 +46,16 @@ pub fn enclosed(open: &str, items: Vec<Doc>, close: &str) -> Doc {
     ])))
 }
 
+/// `value[key]`, with the key on a line of its own when it does not fit.
+pub fn indexed(value: &str, key: String) -> Doc {
+    Doc::Group(Box::new(Doc::Parts(vec![
+        text(format!("{value}[")),
+        Doc::Indent(Box::new(Doc::Parts(vec![Doc::Soft, text(key)]))),
+        Doc::Soft,
+        text("]"),
+    ])))
+}
+
 /// `{ a, b }` as an import or a pattern has it.
 pub fn braces(items: Vec<Doc>) -> Doc {
     let inner = separated(items, &Doc::Parts(vec![text(","), Doc::Line]));
@@ -77,7 +87,18 @@ pub fn first_of(operands: Vec<Doc>) -> Doc {
     if operands.len() == 1 {
         return Doc::Parts(vec![text("return "), Doc::Parts(operands), text(";")]);
     }
-    let inner = separated(operands, &Doc::Parts(vec![text(" ??"), Doc::Line]));
+    let mut operands = operands;
+    let inner = match (operands.len(), operands.pop()) {
+        // Prettier lets the second of two stay behind the first when that one is broken.
+        (2, Some(second)) => {
+            let second = Doc::Group(Box::new(Doc::Parts(vec![text("??"), Doc::Line, second])));
+            Doc::Parts(operands.into_iter().chain([text(" "), second]).collect())
+        }
+        (_, last) => {
+            operands.extend(last);
+            separated(operands, &Doc::Parts(vec![text(" ??"), Doc::Line]))
+        }
+    };
     Doc::Group(Box::new(Doc::Parts(vec![
         text("return "),
         Doc::IfBroken("("),
@@ -164,12 +185,8 @@ fn fits(group: &Doc, rest: &[(&Doc, usize, bool)], room: usize) -> bool {
                 open.extend(parts.iter().rev().map(|part| (part, broken)));
                 0
             }
-            Doc::Indent(inner) => {
+            Doc::Indent(inner) | Doc::Group(inner) => {
                 open.push((inner, broken));
-                0
-            }
-            Doc::Group(inner) => {
-                open.push((inner, false));
                 0
             }
         };

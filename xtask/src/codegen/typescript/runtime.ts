@@ -54,6 +54,11 @@ function under<T>(key: string | number, value: unknown, read: Reader<T>): T {
   }
 }
 
+function oneOfWords(values: readonly unknown[]): string {
+  const words = values.map(stringifyJson).join(", ");
+  return values.length === 1 ? words : `one of ${words}`;
+}
+
 function refuse(problem: string): never {
   throw new DecodeError(problem);
 }
@@ -133,7 +138,7 @@ export const oneOf =
   <T extends string>(values: Readonly<Record<string, T>>): Reader<T> =>
   (value) => {
     const known = Object.values(values);
-    return known.find((each) => each === value) ?? refuse(`must be one of ${known.join(", ")}`);
+    return known.find((one) => one === value) ?? refuse(`must be ${oneOfWords(known)}`);
   };
 
 export const literal =
@@ -157,7 +162,11 @@ export function optional<Key extends string, T>(
   read: Reader<T>,
   to: { [K in Key]?: T },
 ): void {
-  if (Object.hasOwn(from, key)) to[key] = under(key, from[key], read);
+  if (!Object.hasOwn(from, key)) return;
+  const value = under(key, from[key], read);
+  // Assigning to `__proto__` would set the prototype.
+  if (key === "__proto__") Object.defineProperty(to, key, { value, enumerable: true, configurable: true });
+  else to[key] = value;
 }
 
 /** The properties that are not among `known`. */
@@ -312,9 +321,7 @@ export const uniqueItems = /* @__PURE__ */ check<readonly unknown[]>(
 );
 
 export const allowed = (values: readonly unknown[]): Check<unknown> =>
-  check("enum", `must be one of ${values.map(stringifyJson).join(", ")}`, (value) =>
-    values.some((known) => equal(known, value)),
-  );
+  check("enum", `must be ${oneOfWords(values)}`, (value) => values.some((known) => equal(known, value)));
 
 export const jsonType = (...types: readonly string[]): Check<unknown> =>
   check("type", `must be of the type ${types.join(" or ")}`, (value) => {

@@ -12,7 +12,11 @@ impl Sheet<'_> {
         for field in &shape.fields {
             let Some(test) = self.test(&field.ty) else { continue };
             let key = text(quoting::string(&field.wire));
-            let value = text(quoting::member("value", &field.wire));
+            let value = quoting::member("value", &field.wire);
+            let value = match value.strip_prefix("value[").and_then(|rest| rest.strip_suffix(']')) {
+                Some(key) => layout::indexed("value", key.to_owned()),
+                None => text(value),
+            };
             operands.push(call(&self.support("at"), vec![key, value, test]));
         }
         if let Additional::Kept(ty) = &shape.additional
@@ -147,7 +151,8 @@ impl Sheet<'_> {
         }
         if let Some(allowed) = &rules.allowed {
             let values = allowed.iter().map(|value| literal(value, &ty.kind)).collect();
-            out.push(call(&self.support("allowed"), vec![layout::enclosed("[", values, "]")]));
+            let head = format!("{}([", self.support("allowed"));
+            out.push(layout::enclosed(&head, values, "])"));
         }
         if !rules.json_types.is_empty() {
             let names = rules.json_types.iter().map(|kind| text(quoting::string(json_type(*kind)))).collect();
@@ -177,8 +182,13 @@ fn number(value: Number, kind: &Kind) -> String {
     match value {
         Number::Int(value) if big || value.unsigned_abs() > 1 << 53 => format!("{value}n"),
         Number::Int(value) => value.to_string(),
-        // JavaScript reads what Rust writes, but prettier drops a `.0` and a plus sign.
-        Number::Float(value) => format!("{value:?}").replace(".0", "").replace("e+", "e"),
+        // JavaScript reads what Rust writes, but prettier drops a fraction of zero.
+        Number::Float(value) => {
+            let written = format!("{value:?}");
+            let (digits, exponent) = written.split_once('e').unwrap_or((&written, ""));
+            let digits = digits.strip_suffix(".0").unwrap_or(digits);
+            if exponent.is_empty() { digits.to_owned() } else { format!("{digits}e{exponent}") }
+        }
     }
 }
 
