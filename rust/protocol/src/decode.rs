@@ -301,6 +301,109 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Replay<A> {
     }
 }
 
+/// A deserializer from which a struct is read as an object only: serde's derived code would also take an array.
+#[derive(Debug)]
+pub struct Object<D>(pub D);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Object<D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(ObjectVisitor { visitor, tag: None })
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// The same for a struct that a union tells by a tag: the property must hold the value, and the struct does not see it.
+#[derive(Debug)]
+pub struct Tagged<D>(pub D, pub &'static str, pub &'static str);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Tagged<D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let Self(inner, property, value) = self;
+        inner.deserialize_map(ObjectVisitor { visitor, tag: Some((property, value)) })
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+struct ObjectVisitor<V> {
+    visitor: V,
+    tag: Option<(&'static str, &'static str)>,
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for ObjectVisitor<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
+        match self.tag {
+            None => self.visitor.visit_map(map),
+            Some((property, value)) => {
+                self.visitor.visit_map(WithoutTag { map, property, value, seen: false })
+            }
+        }
+    }
+}
+
+/// The entries of an object without its tag, which is checked in passing.
+struct WithoutTag<A> {
+    map: A,
+    property: &'static str,
+    value: &'static str,
+    seen: bool,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for WithoutTag<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        while let Some(Text(key)) = self.map.next_key()? {
+            let key = key.unwrap_or_default();
+            if key == self.property {
+                self.map.next_value_seed(Exactly(self.value))?;
+                self.seen = true;
+                continue;
+            }
+            return match key {
+                Cow::Borrowed(key) => {
+                    seed.deserialize(de::value::BorrowedStrDeserializer::new(key)).map(Some)
+                }
+                Cow::Owned(key) => seed.deserialize(de::value::StringDeserializer::new(key)).map(Some),
+            };
+        }
+        if self.seen { Ok(None) } else { Err(de::Error::missing_field(self.property)) }
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.map.next_value_seed(seed)
+    }
+}
+
+/// One string and no other.
+struct Exactly(&'static str);
+
+impl<'de> DeserializeSeed<'de> for Exactly {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let parse = |text: &str| (text == self.0).then_some(());
+        deserializer.deserialize_str(StringVisitor { expected: one_of(&[self.0]).into(), parse })
+    }
+}
+
 /// Reads a property that may be absent but not null.
 ///
 /// # Errors

@@ -153,8 +153,6 @@ impl<'de> Deserializer<'de> for Located<'de> {
             (Value::Object(entries), [tag]) if name == TAG_FIRST => {
                 visitor.visit_map(Entries::new(entries, entries.get_key_value(*tag)))
             }
-            // An array is no way to write an object, though serde's derived code would read one.
-            (Value::Array(_), _) => Err(Fault::new("must be an object".to_owned())),
             _ => self.deserialize_any(visitor),
         }
     }

@@ -1,5 +1,5 @@
 //! What happens to frames that are not what they should be: the error says what is wrong, where, and for which request.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use smooai_smooth_operator_protocol::*;
 

@@ -9,6 +9,7 @@ use super::*;
 
 /// Stops a running turn, which then ends with cancelled. Without such a turn nothing is answered at all.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "action", rename = "cancel")]
 #[serde(rename_all = "camelCase")]
 pub struct CancelParams {
@@ -20,6 +21,18 @@ pub struct CancelParams {
     pub session_id: Option<String>,
 }
 
+impl Serialize for CancelParams {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CancelParams {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "action", "cancel"))
+    }
+}
+
 impl CancelParams {
     /// Checks what the schema asks of the values beyond their types; the violation names the place.
     pub fn validate(&self) -> Result<(), Violation> {
@@ -29,6 +42,7 @@ impl CancelParams {
 
 /// Approves or denies the tool call that write_confirmation_required asked about. The turn then goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "action", rename = "confirm_tool_action")]
 #[serde(rename_all = "camelCase")]
 pub struct ConfirmToolActionParams {
@@ -41,6 +55,18 @@ pub struct ConfirmToolActionParams {
     /// True lets the tool run; false denies it, and the turn goes on without it. Anything but a boolean is an
     /// error.
     pub approved: bool,
+}
+
+impl Serialize for ConfirmToolActionParams {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConfirmToolActionParams {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "action", "confirm_tool_action"))
+    }
 }
 
 impl ConfirmToolActionParams {
@@ -64,12 +90,25 @@ impl Call for ConfirmToolActionParams {
 
 /// The verdict as it was taken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct ConfirmToolActionReply {
     /// The session's id.
     pub session_id: String,
     /// Whether the tool may run.
     pub approved: bool,
+}
+
+impl Serialize for ConfirmToolActionReply {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConfirmToolActionReply {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ConfirmToolActionReply {
@@ -88,6 +127,7 @@ impl ConfirmToolActionReply {
 /// Opens a session, in a new conversation or in an earlier one. Every other action on a session needs its
 /// sessionId.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "action", rename = "create_conversation_session")]
 #[serde(rename_all = "camelCase")]
 pub struct CreateConversationSessionParams {
@@ -121,6 +161,18 @@ pub struct CreateConversationSessionParams {
     pub auth_context: Option<AuthContext>,
 }
 
+impl Serialize for CreateConversationSessionParams {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CreateConversationSessionParams {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "action", "create_conversation_session"))
+    }
+}
+
 impl CreateConversationSessionParams {
     /// Checks what the schema asks of the values beyond their types; the violation names the place.
     pub fn validate(&self) -> Result<(), Violation> {
@@ -142,6 +194,7 @@ impl Call for CreateConversationSessionParams {
 
 /// A signed statement of who the user is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct AuthContext {
     /// The user's id in the operator's own system.
@@ -151,6 +204,18 @@ pub struct AuthContext {
     pub signature: String,
     /// When it was signed, in Unix seconds.
     pub timestamp: i64,
+}
+
+impl Serialize for AuthContext {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for AuthContext {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl AuthContext {
@@ -169,6 +234,7 @@ impl AuthContext {
 
 /// The new session: exactly these six keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct CreateConversationSessionReply {
     /// The session's id.
@@ -183,6 +249,18 @@ pub struct CreateConversationSessionReply {
     pub user_participant_id: String,
     /// The agent as a participant.
     pub agent_participant_id: String,
+}
+
+impl Serialize for CreateConversationSessionReply {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CreateConversationSessionReply {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl CreateConversationSessionReply {
@@ -218,6 +296,7 @@ impl CreateConversationSessionReply {
 
 /// Reads a page of the messages of the session's conversation, newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "action", rename = "get_conversation_messages")]
 #[serde(rename_all = "camelCase")]
 pub struct GetConversationMessagesParams {
@@ -236,6 +315,18 @@ pub struct GetConversationMessagesParams {
     /// Older name for cursor: only messages older than this timestamp or message id.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub before: Option<String>,
+}
+
+impl Serialize for GetConversationMessagesParams {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for GetConversationMessagesParams {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "action", "get_conversation_messages"))
+    }
 }
 
 impl GetConversationMessagesParams {
@@ -263,6 +354,7 @@ impl Call for GetConversationMessagesParams {
 
 /// A page of messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct GetConversationMessagesReply {
     /// The messages, newest first.
@@ -272,6 +364,18 @@ pub struct GetConversationMessagesReply {
     pub next_cursor: Option<String>,
     /// Whether there are older messages.
     pub has_more: bool,
+}
+
+impl Serialize for GetConversationMessagesReply {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for GetConversationMessagesReply {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl GetConversationMessagesReply {
@@ -291,6 +395,7 @@ impl GetConversationMessagesReply {
 
 /// A message as a client sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct ConversationMessage {
     /// The message's id.
@@ -307,6 +412,18 @@ pub struct ConversationMessage {
     pub to: Option<MessageParty>,
     /// When it was created. RFC 3339, UTC.
     pub created_at: String,
+}
+
+impl Serialize for ConversationMessage {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConversationMessage {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ConversationMessage {
@@ -343,6 +460,7 @@ impl ConversationMessage {
 
 /// What a message says.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct ConversationMessageContent {
     /// The whole text.
@@ -351,6 +469,18 @@ pub struct ConversationMessageContent {
     /// The reply with its analysis, on a message of the agent.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub structured_response: Option<serde_json::Value>,
+}
+
+impl Serialize for ConversationMessageContent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConversationMessageContent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ConversationMessageContent {
@@ -362,6 +492,7 @@ impl ConversationMessageContent {
 
 /// Reads a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "action", rename = "get_session")]
 #[serde(rename_all = "camelCase")]
 pub struct GetSessionParams {
@@ -370,6 +501,18 @@ pub struct GetSessionParams {
     pub request_id: Option<String>,
     /// The session, from create_conversation_session.
     pub session_id: String,
+}
+
+impl Serialize for GetSessionParams {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for GetSessionParams {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "action", "get_session"))
+    }
 }
 
 impl GetSessionParams {
@@ -393,6 +536,7 @@ impl Call for GetSessionParams {
 
 /// The session as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct GetSessionReply {
     /// The session's id.
@@ -413,6 +557,18 @@ pub struct GetSessionReply {
     pub status: SessionStatus,
 }
 
+impl Serialize for GetSessionReply {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for GetSessionReply {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
+}
+
 impl GetSessionReply {
     /// Checks what the schema asks of the values beyond their types; the violation names the place.
     pub fn validate(&self) -> Result<(), Violation> {
@@ -427,6 +583,7 @@ impl GetSessionReply {
 
 /// Lists the caller's conversations, most recent first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "action", rename = "list_conversations")]
 #[serde(rename_all = "camelCase")]
 pub struct ListConversationsParams {
@@ -436,6 +593,18 @@ pub struct ListConversationsParams {
     /// The most conversations to return, at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub limit: Option<u32>,
+}
+
+impl Serialize for ListConversationsParams {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ListConversationsParams {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "action", "list_conversations"))
+    }
 }
 
 impl ListConversationsParams {
@@ -456,9 +625,22 @@ impl Call for ListConversationsParams {
 
 /// The caller's conversations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct ListConversationsReply {
     /// The conversations, most recent first.
     pub conversations: Vec<ConversationSummary>,
+}
+
+impl Serialize for ListConversationsReply {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ListConversationsReply {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ListConversationsReply {
@@ -478,6 +660,7 @@ impl ListConversationsReply {
 
 /// One line of the list of conversations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct ConversationSummary {
     /// The conversation's id.
@@ -488,6 +671,18 @@ pub struct ConversationSummary {
     pub updated_at: String,
     /// How many messages it has, both ways.
     pub message_count: u32,
+}
+
+impl Serialize for ConversationSummary {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConversationSummary {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ConversationSummary {
@@ -515,12 +710,25 @@ impl ConversationSummary {
 
 /// Asks whether the server answers. The answer is a pong.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "action", rename = "ping")]
 #[serde(rename_all = "camelCase")]
 pub struct PingParams {
     /// Any string of the client's choice; every event that answers this action echoes it.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub request_id: Option<String>,
+}
+
+impl Serialize for PingParams {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PingParams {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "action", "ping"))
+    }
 }
 
 impl PingParams {
@@ -532,6 +740,7 @@ impl PingParams {
 
 /// Gives a conversation a new title.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "action", rename = "rename_conversation")]
 #[serde(rename_all = "camelCase")]
 pub struct RenameConversationParams {
@@ -542,6 +751,18 @@ pub struct RenameConversationParams {
     pub conversation_id: String,
     /// The new title, 1 to 255 characters.
     pub title: String,
+}
+
+impl Serialize for RenameConversationParams {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RenameConversationParams {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "action", "rename_conversation"))
+    }
 }
 
 impl RenameConversationParams {
@@ -567,12 +788,25 @@ impl Call for RenameConversationParams {
 
 /// The conversation with its new title.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct RenameConversationReply {
     /// The conversation's id.
     pub conversation_id: String,
     /// Its new title.
     pub title: String,
+}
+
+impl Serialize for RenameConversationReply {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RenameConversationReply {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl RenameConversationReply {
@@ -590,6 +824,7 @@ impl RenameConversationReply {
 
 /// Says something to the agent and starts a turn: a 202 at once, then the stream, then one terminal event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "action", rename = "send_message")]
 #[serde(rename_all = "camelCase")]
 pub struct SendMessageParams {
@@ -615,6 +850,18 @@ pub struct SendMessageParams {
     /// Files that belong to the message.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub files: Option<Vec<FileInput>>,
+}
+
+impl Serialize for SendMessageParams {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SendMessageParams {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "action", "send_message"))
+    }
 }
 
 impl SendMessageParams {
@@ -662,12 +909,25 @@ static SEND_MESSAGE_PARAMS_SKILL: Pattern = Pattern::new("^[A-Za-z0-9_-]{1,128}$
 
 /// An image that belongs to a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct ImageInput {
     /// A data: or https&#58; URL of the image.
     pub url: String,
     /// How closely the model looks; absent means auto.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub detail: Option<ImageDetail>,
+}
+
+impl Serialize for ImageInput {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ImageInput {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ImageInput {
@@ -740,6 +1000,7 @@ impl<'de> Deserialize<'de> for ImageDetail {
 
 /// A file that belongs to a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct FileInput {
     /// The file's name, 1 to 255 characters.
@@ -749,6 +1010,18 @@ pub struct FileInput {
     pub mime_type: Option<String>,
     /// A data: or https&#58; URL of the file.
     pub url: String,
+}
+
+impl Serialize for FileInput {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for FileInput {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl FileInput {
@@ -771,6 +1044,7 @@ static FILE_INPUT_URL: Pattern = Pattern::new("^(data:|https://)");
 /// Answers the form that interaction_required asked for. Valid values or a refusal let the turn go on;
 /// invalid ones give interaction_invalid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "action", rename = "submit_interaction")]
 #[serde(rename_all = "camelCase")]
 pub struct SubmitInteractionParams {
@@ -791,6 +1065,18 @@ pub struct SubmitInteractionParams {
     /// True when the user refuses to answer; values are then ignored.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub declined: Option<bool>,
+}
+
+impl Serialize for SubmitInteractionParams {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SubmitInteractionParams {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "action", "submit_interaction"))
+    }
 }
 
 impl SubmitInteractionParams {
@@ -826,6 +1112,7 @@ impl Call for SubmitInteractionParams {
 
 /// What was taken: kind and values of an answer, or declined alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct SubmitInteractionReply {
     /// The session's id.
@@ -841,6 +1128,18 @@ pub struct SubmitInteractionReply {
     /// True when the user declined; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub declined: Option<bool>,
+}
+
+impl Serialize for SubmitInteractionReply {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SubmitInteractionReply {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl SubmitInteractionReply {
@@ -865,6 +1164,7 @@ impl SubmitInteractionReply {
 /// Enters the one-time code that otp_sent announced. The answer is otp_verified, and the turn goes on, or
 /// otp_invalid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "action", rename = "verify_otp")]
 #[serde(rename_all = "camelCase")]
 pub struct VerifyOtpParams {
@@ -875,6 +1175,18 @@ pub struct VerifyOtpParams {
     pub session_id: String,
     /// The code as the user typed it.
     pub code: String,
+}
+
+impl Serialize for VerifyOtpParams {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for VerifyOtpParams {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "action", "verify_otp"))
+    }
 }
 
 impl VerifyOtpParams {

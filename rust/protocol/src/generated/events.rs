@@ -9,6 +9,7 @@ use super::*;
 
 /// Ends a turn that was cancelled. Nothing of the turn follows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "cancelled")]
 #[serde(rename_all = "camelCase")]
 pub struct CancelledEvent {
@@ -21,6 +22,18 @@ pub struct CancelledEvent {
     pub status: i32,
     /// The turn that was cancelled.
     pub data: CancelledData,
+}
+
+impl Serialize for CancelledEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CancelledEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "cancelled"))
+    }
 }
 
 impl CancelledEvent {
@@ -42,6 +55,7 @@ impl CancelledEvent {
 
 /// The turn that was cancelled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct CancelledData {
     /// Always 499.
@@ -49,6 +63,18 @@ pub struct CancelledData {
     /// The requestId of the cancelled turn.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub request_id: Option<String>,
+}
+
+impl Serialize for CancelledData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CancelledData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl CancelledData {
@@ -67,6 +93,7 @@ impl CancelledData {
 
 /// Says that an action was refused, or that a turn failed, which ends it. The connection stays usable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "error")]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorEvent {
@@ -79,6 +106,18 @@ pub struct ErrorEvent {
     pub error: ErrorBody,
     /// The same, with the requestId and details.
     pub data: ErrorData,
+}
+
+impl Serialize for ErrorEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "error"))
+    }
 }
 
 impl ErrorEvent {
@@ -99,11 +138,24 @@ impl ErrorEvent {
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct ErrorBody {
     /// The kind of error, for programs.
     pub code: ErrorCode,
     /// The error in a sentence, for people.
     pub message: String,
+}
+
+impl Serialize for ErrorBody {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorBody {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ErrorBody {
@@ -120,6 +172,7 @@ impl ErrorBody {
 
 /// An error with its requestId and details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorData {
     /// What went wrong.
@@ -130,6 +183,18 @@ pub struct ErrorData {
     /// What a program or a person can do about it.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub details: Option<ErrorDetails>,
+}
+
+impl Serialize for ErrorData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ErrorData {
@@ -150,6 +215,7 @@ impl ErrorData {
 
 /// What can be done about an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorDetails {
     /// The HTTP status that the code stands for.
@@ -165,6 +231,18 @@ pub struct ErrorDetails {
     /// How long to wait before trying again, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub retry_after_ms: Option<i64>,
+}
+
+impl Serialize for ErrorDetails {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorDetails {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ErrorDetails {
@@ -187,6 +265,7 @@ impl ErrorDetails {
 
 /// Ends a turn with the whole answer. Nothing of the turn follows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "eventual_response")]
 #[serde(rename_all = "camelCase")]
 pub struct EventualResponseEvent {
@@ -199,6 +278,18 @@ pub struct EventualResponseEvent {
     pub status: i32,
     /// The outcome of the turn.
     pub data: EventualResponseData,
+}
+
+impl Serialize for EventualResponseEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for EventualResponseEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "eventual_response"))
+    }
 }
 
 impl EventualResponseEvent {
@@ -220,6 +311,7 @@ impl EventualResponseEvent {
 
 /// The outcome of a turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct EventualResponseData {
     /// The requestId of the turn.
@@ -228,6 +320,18 @@ pub struct EventualResponseData {
     pub status: i32,
     /// The answer and what is known about it.
     pub data: TurnResult,
+}
+
+impl Serialize for EventualResponseData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for EventualResponseData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl EventualResponseData {
@@ -247,6 +351,7 @@ impl EventualResponseData {
 
 /// The answer of a turn and what is known about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct TurnResult {
     /// The id under which the answer is stored.
@@ -267,6 +372,18 @@ pub struct TurnResult {
     /// Free data from the agent to the page that embeds the client.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub directive: Option<JsonObject>,
+}
+
+impl Serialize for TurnResult {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TurnResult {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl TurnResult {
@@ -304,6 +421,7 @@ impl TurnResult {
 /// The answer of a turn with its analysis. Without an analysis the other five keys are 0.5, 0.5, "",
 /// in_progress and \[\].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct TurnResponse {
     /// The answer; the first part is the whole reply.
@@ -318,6 +436,18 @@ pub struct TurnResponse {
     pub resolution_status: ResolutionStatus,
     /// What the user might say next; empty when there is nothing to suggest.
     pub suggested_next_actions: Vec<String>,
+}
+
+impl Serialize for TurnResponse {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TurnResponse {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl TurnResponse {
@@ -425,6 +555,7 @@ impl<'de> Deserialize<'de> for ResolutionStatus {
 
 /// What a turn cost, summed over its model calls.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct TurnUsage {
     /// Cost in US dollars.
@@ -433,6 +564,18 @@ pub struct TurnUsage {
     pub prompt_tokens: u32,
     /// Tokens that the models wrote.
     pub completion_tokens: u32,
+}
+
+impl Serialize for TurnUsage {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TurnUsage {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl TurnUsage {
@@ -451,6 +594,7 @@ impl TurnUsage {
 /// Answers an action: 200 with its reply, or 202 when a turn was accepted. The 202 is the first event of its
 /// turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "immediate_response")]
 #[serde(rename_all = "camelCase")]
 pub struct ImmediateResponseEvent {
@@ -465,6 +609,18 @@ pub struct ImmediateResponseEvent {
     pub message: String,
     /// The reply of the action that this answers, as described there; {} on the 202.
     pub data: JsonObject,
+}
+
+impl Serialize for ImmediateResponseEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ImmediateResponseEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "immediate_response"))
+    }
 }
 
 impl ImmediateResponseEvent {
@@ -485,6 +641,7 @@ impl ImmediateResponseEvent {
 
 /// Says that submitted values were not accepted; the turn still waits. Answer with submit_interaction again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "interaction_invalid")]
 #[serde(rename_all = "camelCase")]
 pub struct InteractionInvalidEvent {
@@ -495,6 +652,18 @@ pub struct InteractionInvalidEvent {
     pub timestamp: i64,
     /// The turn that still waits, and what was wrong.
     pub data: InteractionInvalidData,
+}
+
+impl Serialize for InteractionInvalidEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for InteractionInvalidEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "interaction_invalid"))
+    }
 }
 
 impl InteractionInvalidEvent {
@@ -514,12 +683,25 @@ impl InteractionInvalidEvent {
 
 /// The turn that still waits, and what was wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct InteractionInvalidData {
     /// The requestId of the turn.
     pub request_id: String,
     /// What was wrong with submitted values.
     pub data: InteractionRejection,
+}
+
+impl Serialize for InteractionInvalidData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for InteractionInvalidData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl InteractionInvalidData {
@@ -537,6 +719,7 @@ impl InteractionInvalidData {
 
 /// What was wrong with submitted values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct InteractionRejection {
     /// The interaction that still waits.
@@ -547,6 +730,18 @@ pub struct InteractionRejection {
     pub errors: Vec<FieldError>,
     /// A summary for people: "Some fields need attention."
     pub message: String,
+}
+
+impl Serialize for InteractionRejection {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for InteractionRejection {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl InteractionRejection {
@@ -571,11 +766,24 @@ impl InteractionRejection {
 
 /// What is wrong with one field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct FieldError {
     /// The field's key or, for choices, the question's header.
     pub field: String,
     /// What it must be, for people.
     pub message: String,
+}
+
+impl Serialize for FieldError {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for FieldError {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl FieldError {
@@ -593,6 +801,7 @@ impl FieldError {
 /// Asks the client to show a form; the turn waits. Sent only to a session that declared the capability.
 /// Answer with submit_interaction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "interaction_required")]
 #[serde(rename_all = "camelCase")]
 pub struct InteractionRequiredEvent {
@@ -603,6 +812,18 @@ pub struct InteractionRequiredEvent {
     pub timestamp: i64,
     /// The turn that waits, and for what.
     pub data: InteractionRequiredData,
+}
+
+impl Serialize for InteractionRequiredEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for InteractionRequiredEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "interaction_required"))
+    }
 }
 
 impl InteractionRequiredEvent {
@@ -622,12 +843,25 @@ impl InteractionRequiredEvent {
 
 /// The turn that waits, and for what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct InteractionRequiredData {
     /// The requestId of the turn.
     pub request_id: String,
     /// The form that waits for an answer.
     pub data: InteractionRequest,
+}
+
+impl Serialize for InteractionRequiredData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for InteractionRequiredData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl InteractionRequiredData {
@@ -645,6 +879,7 @@ impl InteractionRequiredData {
 
 /// The form that waits for an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct InteractionRequest {
     /// The id to answer with.
@@ -655,6 +890,18 @@ pub struct InteractionRequest {
     pub spec: JsonObject,
     /// Why the agent asks, in a sentence for the user.
     pub reason: String,
+}
+
+impl Serialize for InteractionRequest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for InteractionRequest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl InteractionRequest {
@@ -676,6 +923,7 @@ impl InteractionRequest {
 
 /// Says that a turn is still running or waiting for the user. Sent every 30 s until the turn ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "keepalive")]
 #[serde(rename_all = "camelCase")]
 pub struct KeepaliveEvent {
@@ -686,6 +934,18 @@ pub struct KeepaliveEvent {
     pub timestamp: i64,
     /// The turn that is alive.
     pub data: KeepaliveData,
+}
+
+impl Serialize for KeepaliveEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeepaliveEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "keepalive"))
+    }
 }
 
 impl KeepaliveEvent {
@@ -705,10 +965,23 @@ impl KeepaliveEvent {
 
 /// The turn that is alive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct KeepaliveData {
     /// The requestId of the turn.
     pub request_id: String,
+}
+
+impl Serialize for KeepaliveData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeepaliveData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl KeepaliveData {
@@ -725,6 +998,7 @@ impl KeepaliveData {
 
 /// Says that the one-time code was not accepted. The turn still waits while attempts remain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "otp_invalid")]
 #[serde(rename_all = "camelCase")]
 pub struct OtpInvalidEvent {
@@ -735,6 +1009,18 @@ pub struct OtpInvalidEvent {
     pub timestamp: i64,
     /// The turn, and why its code was not accepted.
     pub data: OtpInvalidData,
+}
+
+impl Serialize for OtpInvalidEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OtpInvalidEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "otp_invalid"))
+    }
 }
 
 impl OtpInvalidEvent {
@@ -754,12 +1040,25 @@ impl OtpInvalidEvent {
 
 /// The turn, and why its code was not accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct OtpInvalidData {
     /// The requestId of the turn.
     pub request_id: String,
     /// Why a one-time code was not accepted.
     pub data: OtpFailure,
+}
+
+impl Serialize for OtpInvalidData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OtpInvalidData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl OtpInvalidData {
@@ -777,6 +1076,7 @@ impl OtpInvalidData {
 
 /// Why a one-time code was not accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct OtpFailure {
     /// How many more codes may be tried; at 0 a new code is needed.
@@ -786,6 +1086,18 @@ pub struct OtpFailure {
     /// Why the code was not accepted.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub error: Option<OtpError>,
+}
+
+impl Serialize for OtpFailure {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OtpFailure {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl OtpFailure {
@@ -870,6 +1182,7 @@ impl<'de> Deserialize<'de> for OtpError {
 
 /// Says that a one-time code is on its way to the user. Follows otp_verification_required.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "otp_sent")]
 #[serde(rename_all = "camelCase")]
 pub struct OtpSentEvent {
@@ -880,6 +1193,18 @@ pub struct OtpSentEvent {
     pub timestamp: i64,
     /// The turn that waits, and where its code went.
     pub data: OtpSentData,
+}
+
+impl Serialize for OtpSentEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OtpSentEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "otp_sent"))
+    }
 }
 
 impl OtpSentEvent {
@@ -899,12 +1224,25 @@ impl OtpSentEvent {
 
 /// The turn that waits, and where its code went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct OtpSentData {
     /// The requestId of the turn.
     pub request_id: String,
     /// Where the one-time code went.
     pub data: OtpDelivery,
+}
+
+impl Serialize for OtpSentData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OtpSentData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl OtpSentData {
@@ -922,12 +1260,25 @@ impl OtpSentData {
 
 /// Where the one-time code went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct OtpDelivery {
     /// How the code was sent.
     pub channel: OtpChannel,
     /// Where it was sent, with most of it hidden, such as v\*\*\*@example.com.
     pub masked_destination: String,
+}
+
+impl Serialize for OtpDelivery {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OtpDelivery {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl OtpDelivery {
@@ -945,6 +1296,7 @@ impl OtpDelivery {
 /// Says that a tool needs a one-time code before it runs; the turn waits. otp_sent follows. Answer with
 /// verify_otp.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "otp_verification_required")]
 #[serde(rename_all = "camelCase")]
 pub struct OtpVerificationRequiredEvent {
@@ -955,6 +1307,18 @@ pub struct OtpVerificationRequiredEvent {
     pub timestamp: i64,
     /// The turn that waits, and for what.
     pub data: OtpVerificationRequiredData,
+}
+
+impl Serialize for OtpVerificationRequiredEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OtpVerificationRequiredEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "otp_verification_required"))
+    }
 }
 
 impl OtpVerificationRequiredEvent {
@@ -974,12 +1338,25 @@ impl OtpVerificationRequiredEvent {
 
 /// The turn that waits, and for what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct OtpVerificationRequiredData {
     /// The requestId of the turn.
     pub request_id: String,
     /// The tool call that waits for a one-time code.
     pub data: OtpVerification,
+}
+
+impl Serialize for OtpVerificationRequiredData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OtpVerificationRequiredData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl OtpVerificationRequiredData {
@@ -997,6 +1374,7 @@ impl OtpVerificationRequiredData {
 
 /// The tool call that waits for a one-time code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct OtpVerification {
     /// The tool's name.
@@ -1007,6 +1385,18 @@ pub struct OtpVerification {
     pub available_channels: Vec<OtpChannel>,
     /// How sure of the user the tool needs to be, in the operator's own words.
     pub auth_level: String,
+}
+
+impl Serialize for OtpVerification {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OtpVerification {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl OtpVerification {
@@ -1033,6 +1423,7 @@ impl OtpVerification {
 
 /// Says that the one-time code was right; the turn goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "otp_verified")]
 #[serde(rename_all = "camelCase")]
 pub struct OtpVerifiedEvent {
@@ -1043,6 +1434,18 @@ pub struct OtpVerifiedEvent {
     pub timestamp: i64,
     /// The turn that goes on.
     pub data: OtpVerifiedData,
+}
+
+impl Serialize for OtpVerifiedEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OtpVerifiedEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "otp_verified"))
+    }
 }
 
 impl OtpVerifiedEvent {
@@ -1062,12 +1465,25 @@ impl OtpVerifiedEvent {
 
 /// The turn that goes on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct OtpVerifiedData {
     /// The requestId of the turn.
     pub request_id: String,
     /// The outcome of a right code.
     pub data: OtpSuccess,
+}
+
+impl Serialize for OtpVerifiedData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OtpVerifiedData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl OtpVerifiedData {
@@ -1085,9 +1501,22 @@ impl OtpVerifiedData {
 
 /// The outcome of a right code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct OtpSuccess {
     /// The outcome in a sentence, for people.
     pub message: String,
+}
+
+impl Serialize for OtpSuccess {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for OtpSuccess {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl OtpSuccess {
@@ -1104,6 +1533,7 @@ impl OtpSuccess {
 
 /// Answers a ping.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "pong")]
 #[serde(rename_all = "camelCase")]
 pub struct PongEvent {
@@ -1114,6 +1544,18 @@ pub struct PongEvent {
     pub timestamp: i64,
     /// The server's clock.
     pub data: PongData,
+}
+
+impl Serialize for PongEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PongEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "pong"))
+    }
 }
 
 impl PongEvent {
@@ -1133,9 +1575,22 @@ impl PongEvent {
 
 /// The server's clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct PongData {
     /// The server's time, in Unix milliseconds.
     pub timestamp: i64,
+}
+
+impl Serialize for PongData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PongData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl PongData {
@@ -1154,6 +1609,7 @@ impl PongData {
 
 /// A step of a turn: a tool begins or ends, or a phase of the work is reached. Not sent when stream is false.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "stream_chunk")]
 #[serde(rename_all = "camelCase")]
 pub struct StreamChunkEvent {
@@ -1166,6 +1622,18 @@ pub struct StreamChunkEvent {
     pub node: String,
     /// The step.
     pub data: StreamChunkData,
+}
+
+impl Serialize for StreamChunkEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StreamChunkEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "stream_chunk"))
+    }
 }
 
 impl StreamChunkEvent {
@@ -1185,6 +1653,7 @@ impl StreamChunkEvent {
 
 /// A step of a turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct StreamChunkData {
     /// The requestId of the turn.
@@ -1196,6 +1665,18 @@ pub struct StreamChunkData {
     /// True when this is the last step of the turn.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub done: Option<bool>,
+}
+
+impl Serialize for StreamChunkData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StreamChunkData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl StreamChunkData {
@@ -1213,6 +1694,7 @@ impl StreamChunkData {
 
 /// What is known at a step of a turn.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct StreamChunkState {
     /// The tool call that begins or ends.
@@ -1229,6 +1711,18 @@ pub struct StreamChunkState {
     pub pending_otp_verification: Option<serde_json::Value>,
 }
 
+impl Serialize for StreamChunkState {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StreamChunkState {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
+}
+
 impl StreamChunkState {
     /// Checks what the schema asks of the values beyond their types; the violation names the place.
     pub fn validate(&self) -> Result<(), Violation> {
@@ -1241,6 +1735,7 @@ impl StreamChunkState {
 
 /// A tool call that begins or ends: one of the two.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct ToolProgress {
     /// The call, when it begins.
@@ -1249,6 +1744,18 @@ pub struct ToolProgress {
     /// Its result, when it ends.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub tool_result: Option<ToolResult>,
+}
+
+impl Serialize for ToolProgress {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ToolProgress {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ToolProgress {
@@ -1266,11 +1773,24 @@ impl ToolProgress {
 
 /// A tool call that begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct ToolCall {
     /// The tool's name.
     pub name: String,
     /// The arguments as a string that holds JSON.
     pub arguments: String,
+}
+
+impl Serialize for ToolCall {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ToolCall {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ToolCall {
@@ -1287,6 +1807,7 @@ impl ToolCall {
 
 /// A tool call that ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct ToolResult {
     /// The tool's name.
@@ -1295,6 +1816,18 @@ pub struct ToolResult {
     pub is_error: bool,
     /// What the tool returned, cut to 500 characters.
     pub result: String,
+}
+
+impl Serialize for ToolResult {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ToolResult {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ToolResult {
@@ -1313,6 +1846,7 @@ impl ToolResult {
 /// A short line before the answer, which is not part of it. At most one per turn, before its first
 /// stream_token; not sent when stream is false.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "stream_preamble")]
 #[serde(rename_all = "camelCase")]
 pub struct StreamPreambleEvent {
@@ -1325,6 +1859,18 @@ pub struct StreamPreambleEvent {
     pub token: String,
     /// The same, with the requestId of the turn.
     pub data: TokenData,
+}
+
+impl Serialize for StreamPreambleEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StreamPreambleEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "stream_preamble"))
+    }
 }
 
 impl StreamPreambleEvent {
@@ -1345,6 +1891,7 @@ impl StreamPreambleEvent {
 
 /// A piece of the model's reasoning, which is never part of the answer. Not sent when stream is false.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "stream_reasoning")]
 #[serde(rename_all = "camelCase")]
 pub struct StreamReasoningEvent {
@@ -1357,6 +1904,18 @@ pub struct StreamReasoningEvent {
     pub token: String,
     /// The same, with the requestId of the turn.
     pub data: TokenData,
+}
+
+impl Serialize for StreamReasoningEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StreamReasoningEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "stream_reasoning"))
+    }
 }
 
 impl StreamReasoningEvent {
@@ -1377,6 +1936,7 @@ impl StreamReasoningEvent {
 
 /// A piece of the answer, while it is written. Not sent when stream is false.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "stream_token")]
 #[serde(rename_all = "camelCase")]
 pub struct StreamTokenEvent {
@@ -1389,6 +1949,18 @@ pub struct StreamTokenEvent {
     pub token: String,
     /// The same, with the requestId of the turn.
     pub data: TokenData,
+}
+
+impl Serialize for StreamTokenEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StreamTokenEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "stream_token"))
+    }
 }
 
 impl StreamTokenEvent {
@@ -1409,6 +1981,7 @@ impl StreamTokenEvent {
 
 /// Asks the user to approve a tool call; the turn waits. Answer with confirm_tool_action.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(tag = "type", rename = "write_confirmation_required")]
 #[serde(rename_all = "camelCase")]
 pub struct WriteConfirmationRequiredEvent {
@@ -1419,6 +1992,18 @@ pub struct WriteConfirmationRequiredEvent {
     pub timestamp: i64,
     /// The turn that waits, and for what.
     pub data: WriteConfirmationRequiredData,
+}
+
+impl Serialize for WriteConfirmationRequiredEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for WriteConfirmationRequiredEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "write_confirmation_required"))
+    }
 }
 
 impl WriteConfirmationRequiredEvent {
@@ -1438,12 +2023,25 @@ impl WriteConfirmationRequiredEvent {
 
 /// The turn that waits, and for what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct WriteConfirmationRequiredData {
     /// The requestId of the turn.
     pub request_id: String,
     /// The tool call that waits for approval.
     pub data: WriteConfirmation,
+}
+
+impl Serialize for WriteConfirmationRequiredData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for WriteConfirmationRequiredData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl WriteConfirmationRequiredData {
@@ -1461,12 +2059,25 @@ impl WriteConfirmationRequiredData {
 
 /// The tool call that waits for approval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct WriteConfirmation {
     /// The tool's name.
     pub tool_id: String,
     /// What will be done, with which arguments, in a sentence.
     pub action_description: String,
+}
+
+impl Serialize for WriteConfirmation {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for WriteConfirmation {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl WriteConfirmation {

@@ -68,6 +68,7 @@ impl<'de> Deserialize<'de> for Capability {
 
 /// The stored state of a turn at one iteration, from which it can go on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct Checkpoint {
     /// The checkpoint's id.
@@ -83,6 +84,18 @@ pub struct Checkpoint {
     pub metadata: Option<JsonObject>,
     /// When it was stored. RFC 3339, UTC.
     pub created_at: String,
+}
+
+impl Serialize for Checkpoint {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Checkpoint {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl Checkpoint {
@@ -113,9 +126,22 @@ impl Checkpoint {
 
 /// The questions that an interaction of kind choices asks to show.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct ChoicesSpec {
     /// 1 to 4 questions, in order.
     pub questions: Vec<ChoiceQuestion>,
+}
+
+impl Serialize for ChoicesSpec {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChoicesSpec {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ChoicesSpec {
@@ -137,6 +163,7 @@ impl ChoicesSpec {
 
 /// A question with options to choose from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct ChoiceQuestion {
     /// The question in full.
@@ -147,6 +174,18 @@ pub struct ChoiceQuestion {
     pub options: Vec<ChoiceOption>,
     /// Whether more than one option may be chosen.
     pub multi_select: bool,
+}
+
+impl Serialize for ChoiceQuestion {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChoiceQuestion {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ChoiceQuestion {
@@ -175,11 +214,24 @@ impl ChoiceQuestion {
 
 /// One option of a question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct ChoiceOption {
     /// The text to show; the answer names it.
     pub label: String,
     /// What choosing it means.
     pub description: String,
+}
+
+impl Serialize for ChoiceOption {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChoiceOption {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ChoiceOption {
@@ -196,9 +248,22 @@ impl ChoiceOption {
 
 /// What the user chose for an interaction of kind choices.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct ChoicesValues {
     /// One answer for each question that the user answered.
     pub answers: Vec<ChoiceAnswer>,
+}
+
+impl Serialize for ChoicesValues {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChoicesValues {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ChoicesValues {
@@ -218,6 +283,7 @@ impl ChoicesValues {
 
 /// The answer to one question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct ChoiceAnswer {
     /// The header of the question.
     pub header: String,
@@ -227,6 +293,18 @@ pub struct ChoiceAnswer {
     /// What the user wrote instead of, or beside, the options.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub other: Option<String>,
+}
+
+impl Serialize for ChoiceAnswer {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChoiceAnswer {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ChoiceAnswer {
@@ -243,6 +321,7 @@ impl ChoiceAnswer {
 
 /// A document that an answer rests on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Citation {
     /// The document's id.
     pub id: String,
@@ -255,6 +334,18 @@ pub struct Citation {
     pub snippet: String,
     /// How well it matched; higher is better, comparable within one answer only.
     pub score: f64,
+}
+
+impl Serialize for Citation {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Citation {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl Citation {
@@ -277,6 +368,7 @@ impl Citation {
 
 /// A conversation between a user and an agent. It outlives the sessions in which it is held.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct Conversation {
     /// The conversation's id.
@@ -299,6 +391,18 @@ pub struct Conversation {
     pub created_at: String,
     /// When it last changed. RFC 3339, UTC.
     pub updated_at: String,
+}
+
+impl Serialize for Conversation {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Conversation {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl Conversation {
@@ -405,6 +509,7 @@ impl<'de> Deserialize<'de> for ConversationPlatform {
 /// What a tool that asks for an interaction returns to the model when the session cannot show the form: the
 /// model is to ask in words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct ConversationalInteraction {
     /// How the user is to be asked.
     pub mode: InteractionMode,
@@ -416,6 +521,18 @@ pub struct ConversationalInteraction {
     pub reason: String,
     /// What the model is to do instead of showing the form.
     pub instructions: String,
+}
+
+impl Serialize for ConversationalInteraction {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConversationalInteraction {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl ConversationalInteraction {
@@ -500,9 +617,22 @@ impl<'de> Deserialize<'de> for InteractionMode {
 
 /// The contact form that an interaction of kind identity_intake asks to show.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct IdentityIntakeSpec {
     /// The fields to show, in order; each key at most once.
     pub fields: Vec<IdentityField>,
+}
+
+impl Serialize for IdentityIntakeSpec {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for IdentityIntakeSpec {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl IdentityIntakeSpec {
@@ -524,6 +654,7 @@ impl IdentityIntakeSpec {
 
 /// One field of the contact form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct IdentityField {
     /// Which of the values it asks for.
     pub key: IdentityFieldKey,
@@ -532,6 +663,18 @@ pub struct IdentityField {
     /// The label to show; absent leaves it to the client.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub label: Option<String>,
+}
+
+impl Serialize for IdentityField {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for IdentityField {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl IdentityField {
@@ -613,6 +756,7 @@ impl<'de> Deserialize<'de> for IdentityFieldKey {
 /// What the user filled in for an interaction of kind identity_intake. A key is present when its field was
 /// filled in.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct IdentityIntakeValues {
     /// The user's name.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
@@ -623,6 +767,18 @@ pub struct IdentityIntakeValues {
     /// Phone number; the server answers with its E.164 form, such as +12025550123.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub phone: Option<String>,
+}
+
+impl Serialize for IdentityIntakeValues {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for IdentityIntakeValues {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl IdentityIntakeValues {
@@ -694,6 +850,7 @@ impl<'de> Deserialize<'de> for InteractionKind {
 
 /// A message as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
     /// The message's id.
@@ -728,6 +885,18 @@ pub struct Message {
     /// When it last changed; absent if it never did. RFC 3339, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub updated_at: Option<String>,
+}
+
+impl Serialize for Message {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Message {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl Message {
@@ -773,6 +942,7 @@ impl Message {
 
 /// What a message says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct MessageContent {
     /// Its parts, in order.
@@ -783,6 +953,18 @@ pub struct MessageContent {
     /// The reply with its analysis, on a message of the agent.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub structured_response: Option<serde_json::Value>,
+}
+
+impl Serialize for MessageContent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageContent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl MessageContent {
@@ -802,12 +984,25 @@ impl MessageContent {
 
 /// One part of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct MessageContentItem {
     /// What kind of part this is.
     pub r#type: MessageContentItemType,
     /// The text of a text part.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub text: Option<String>,
+}
+
+impl Serialize for MessageContentItem {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageContentItem {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl MessageContentItem {
@@ -940,6 +1135,7 @@ impl<'de> Deserialize<'de> for MessageDirection {
 
 /// The sender or receiver of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct MessageParty {
     /// The participant's id.
     pub id: String,
@@ -948,6 +1144,18 @@ pub struct MessageParty {
     /// The name to show.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub name: Option<String>,
+}
+
+impl Serialize for MessageParty {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageParty {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl MessageParty {
@@ -1025,6 +1233,7 @@ impl<'de> Deserialize<'de> for OtpChannel {
 
 /// One party of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct Participant {
     /// The participant's id.
@@ -1065,6 +1274,18 @@ pub struct Participant {
     pub created_at: String,
     /// When it last changed. RFC 3339, UTC.
     pub updated_at: String,
+}
+
+impl Serialize for Participant {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Participant {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl Participant {
@@ -1143,6 +1364,7 @@ impl<'de> Deserialize<'de> for ParticipantType {
 
 /// A user's stay in a conversation, from connecting until it ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
     /// The session's id.
@@ -1180,6 +1402,18 @@ pub struct Session {
     /// When it ended; absent until then. RFC 3339, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub ended_at: Option<String>,
+}
+
+impl Serialize for Session {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Session {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl Session {
@@ -1264,12 +1498,25 @@ impl<'de> Deserialize<'de> for SessionStatus {
 
 /// A piece of text that a turn produced.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 #[serde(rename_all = "camelCase")]
 pub struct TokenData {
     /// The requestId of the turn.
     pub request_id: String,
     /// The piece of text, never empty.
     pub token: String,
+}
+
+impl Serialize for TokenData {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenData {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
 }
 
 impl TokenData {

@@ -306,7 +306,7 @@ impl Ctx<'_> {
         if ty.nullable { format!("Option<{name}>") } else { name }
     }
 
-    /// The function that a codec test calls for a type by its name.
+    /// The table by which a codec test calls a type by its name.
     fn round_trip(&self) -> String {
         let mut page = Page::new("    ");
         module_doc(
@@ -314,22 +314,25 @@ impl Ctx<'_> {
             "Decodes, validates and encodes a value of any type of the schema, by the type's name.",
         );
         page.line("use super::*;").gap();
-        page.line("/// Runs one value through its type; nothing if there is no such type.");
-        page.block("pub fn round_trip(name: &str, text: &str) -> Option<Outcome> {", "}", |page| {
-            page.block("Some(match name {", "})", |page| {
-                for (id, def) in self.model.each() {
-                    let (wire, name) = (text::quote(&def.name), self.name(id));
-                    page.line(match &def.shape {
-                        Shape::Struct(_) | Shape::Newtype(_) => {
-                            format!("{wire} => data(text, {name}::validate),")
-                        }
-                        Shape::TaggedUnion(_) => format!("{wire} => data(text, {name}::validate),"),
-                        _ => format!("{wire} => data::<{name}>(text, |_| Ok(())),"),
-                    });
+        page.line(
+            "/// A type's name in the schema, and what decodes, validates and encodes one value of it.",
+        );
+        page.line("pub type RoundTrip = (&'static str, fn(&str) -> Outcome);").gap();
+        page.line("/// All types.");
+        let entries: Vec<String> = self
+            .model
+            .each()
+            .map(|(id, def)| {
+                let (wire, name) = (text::quote(&def.name), self.name(id));
+                match &def.shape {
+                    Shape::Struct(_) | Shape::Newtype(_) | Shape::TaggedUnion(_) => {
+                        format!("({wire}, |text| data(text, {name}::validate))")
+                    }
+                    _ => format!("({wire}, |text| data::<{name}>(text, |_| Ok(())))"),
                 }
-                page.line("_ => return None,");
-            });
-        });
+            })
+            .collect();
+        text::array(&mut page, "pub const ROUND_TRIPS: &[RoundTrip] = &", &entries, ";");
         page.finish()
     }
 }

@@ -11,7 +11,7 @@ impl Ctx<'_> {
     /// An object with known properties.
     pub(super) fn structure(&self, page: &mut Page, id: TypeId, def: &TypeDef, shape: &Struct) {
         let name = self.name(id);
-        self.needs(&["Deserialize", "Serialize"]);
+        self.needs(&["decode", "Deserialize", "Serialize"]);
         self.type_doc(page, def);
         let optional = |field: &Field| matches!(field.presence(), Presence::Optional | Presence::Tristate);
         let default = if shape.fields.iter().all(optional) { "Default, " } else { "" };
@@ -20,6 +20,7 @@ impl Ctx<'_> {
             let plain = self.field_name(id, index);
             plain != field.wire && text::serde_camel(plain) == field.wire
         });
+        page.line("#[serde(remote = \"Self\")]");
         self.container_attributes(page, shape, camel);
         page.block(format!("pub struct {name} {{"), "}", |page| {
             for (index, field) in shape.fields.iter().enumerate() {
@@ -35,6 +36,7 @@ impl Ctx<'_> {
                 ));
             }
         });
+        self.object_codec(page, name, shape);
         page.gap();
         page.block(format!("impl {name} {{"), "}", |page| {
             if self.constructor(page, id, shape) {
@@ -68,7 +70,7 @@ impl Ctx<'_> {
         if camel {
             page.line("#[serde(rename_all = \"camelCase\")]");
         }
-        if shape.additional == Additional::Refused && shape.tag.is_none() {
+        if shape.additional == Additional::Refused {
             page.line("#[serde(deny_unknown_fields)]");
         }
     }
@@ -105,6 +107,32 @@ impl Ctx<'_> {
             }
         };
         page.line(format!("pub {}: {ty},", self.names.names.field(id, index)));
+    }
+
+    /// The codec around the derived one: only an object is read, never an array, and its tag is checked.
+    fn object_codec(&self, page: &mut Page, name: &str, shape: &Struct) {
+        page.gap();
+        page.block(format!("impl Serialize for {name} {{"), "}", |page| {
+            let signature =
+                "fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {";
+            page.block(signature, "}", |page| {
+                page.line("Self::serialize(self, serializer)");
+            });
+        });
+        page.gap();
+        page.block(format!("impl<'de> Deserialize<'de> for {name} {{"), "}", |page| {
+            let signature =
+                "fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {";
+            page.block(signature, "}", |page| {
+                page.line(match &shape.tag {
+                    None => "Self::deserialize(decode::Object(deserializer))".to_owned(),
+                    Some(tag) => {
+                        let (property, value) = (quote(&tag.property), quote(&tag.value));
+                        format!("Self::deserialize(decode::Tagged(deserializer, {property}, {value}))")
+                    }
+                });
+            });
+        });
     }
 
     /// `new` from what is required, when that is neither nothing nor too much. Fixed values are filled in.
