@@ -93,7 +93,7 @@ impl Draft<'_> {
             };
             self.check(&mut body, &Ty::plain(Kind::Map(Box::new(ty.clone()))), &spot);
         }
-        self.check_method(id, body.finish());
+        self.check_method(id, &body.finish());
     }
 
     /// A pointer's value; types with methods are left as pointers, whose methods do the same.
@@ -103,7 +103,7 @@ impl Draft<'_> {
         if named { place.to_owned() } else { format!("(*{place})") }
     }
 
-    fn check_method(&mut self, id: TypeId, body: String) {
+    fn check_method(&mut self, id: TypeId, body: &str) {
         let name = self.plan.name(id);
         self.validate(id, !body.is_empty());
         if body.is_empty() {
@@ -127,7 +127,7 @@ impl Draft<'_> {
         let mut body = Page::new("\t");
         let spot = Spot { value, path: Vec::new(), scope: plan.name(id).to_owned(), depth: 0 };
         self.check(&mut body, inner, &spot);
-        self.check_method(id, body.finish());
+        self.check_method(id, &body.finish());
     }
 
     pub fn union_checks(&mut self, id: TypeId, union: &TaggedUnion) {

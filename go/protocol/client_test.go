@@ -1,0 +1,639 @@
+package protocol_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/SmooAI/smooth-operator/go/protocol"
+	"github.com/SmooAI/smooth-operator/go/protocol/protocoltest"
+)
+
+// serve starts a server that plays the script, and checks at the end that the script was content.
+func serve(t *testing.T, script protocoltest.Script, options ...protocoltest.Option) *protocoltest.Server {
+	t.Helper()
+	server, err := protocoltest.NewServer(script, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Errorf("the script: %v", err)
+		}
+	})
+	return server
+}
+
+// dial connects, and checks at the end that nothing of the client still runs.
+func dial(t *testing.T, url string, options *protocol.Options) *protocol.Client {
+	t.Helper()
+	client, err := protocol.Dial(t.Context(), url, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := client.Close(); err != nil {
+			t.Errorf("closing: %v", err)
+		}
+		for start := time.Now(); ; runtime.Gosched() { // one that has just ended may still be on its way out
+			stacks := make([]byte, 1<<20)
+			stacks = stacks[:runtime.Stack(stacks, true)]
+			if !bytes.Contains(stacks, []byte("protocol.(*socket)")) {
+				return
+			}
+			if time.Since(start) > 5*time.Second {
+				t.Fatalf("the client still runs:\n%s", stacks)
+			}
+		}
+	})
+	return client
+}
+
+// bounded is a context that ends before a test would hang.
+func bounded(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func send(t *testing.T, client *protocol.Client, message string, options ...protocol.TurnOption) *protocol.Turn {
+	t.Helper()
+	params := protocol.SendMessageParams{SessionID: protocoltest.SessionID, Message: message}
+	turn, err := client.SendMessage(bounded(t), params, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return turn
+}
+
+func TestAConversation(t *testing.T) {
+	client := dial(t, serve(t, protocoltest.Assistant("17 ", "days.")).URL, nil)
+	session, err := client.CreateConversationSession(bounded(t), protocol.CreateConversationSessionParams{UserName: protocol.Ptr("Alice")})
+	if err != nil || session.SessionID != protocoltest.SessionID {
+		t.Fatalf("got %v, %v", session, err)
+	}
+	turn := send(t, client, "How long is your return window?")
+	var text strings.Builder
+	for event, err := range turn.Events(bounded(t)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token, ok := event.(*protocol.StreamTokenEvent); ok {
+			text.WriteString(token.Token)
+		}
+	}
+	if answer, err := turn.Text(bounded(t)); err != nil || answer != "17 days." || text.String() != answer {
+		t.Errorf("got %q and %q, %v", text.String(), answer, err)
+	}
+	if pong, err := client.Ping(bounded(t), protocol.PingParams{}); err != nil || pong.Data.Timestamp == 0 {
+		t.Errorf("got %v, %v", pong, err)
+	}
+}
+
+// TestEveryCall sends every action with a reply and reads a reply of its type.
+func TestEveryCall(t *testing.T) {
+	client := dial(t, serve(t, replies).URL, nil)
+	ctx, id := bounded(t), protocoltest.SessionID
+	calls := map[string]func() (any, error){
+		"get_session":        func() (any, error) { return client.GetSession(ctx, protocol.GetSessionParams{SessionID: id}) },
+		"list_conversations": func() (any, error) { return client.ListConversations(ctx, protocol.ListConversationsParams{}) },
+		"rename_conversation": func() (any, error) {
+			return client.RenameConversation(ctx, protocol.RenameConversationParams{ConversationID: id, Title: "t"})
+		},
+		"confirm_tool_action": func() (any, error) {
+			return client.ConfirmToolAction(ctx, protocol.ConfirmToolActionParams{SessionID: id})
+		},
+		"submit_interaction": func() (any, error) {
+			return client.SubmitInteraction(ctx, protocol.SubmitInteractionParams{RequestID: "r", SessionID: id, InteractionID: "i"})
+		},
+		"get_conversation_messages": func() (any, error) {
+			return client.GetConversationMessages(ctx, protocol.GetConversationMessagesParams{SessionID: id})
+		},
+	}
+	for name, call := range calls {
+		if reply, err := call(); err != nil || reply == nil {
+			t.Errorf("%s: %v, %v", name, reply, err)
+		}
+	}
+}
+
+func replies(c *protocoltest.Conn) error {
+	for {
+		action, err := c.Next()
+		if err != nil {
+			return err
+		}
+		var data any
+		id := protocoltest.SessionID
+		switch action := action.(type) {
+		case *protocol.GetSessionParams:
+			data = &protocol.GetSessionReply{SessionID: id, Status: protocol.SessionStatusIdle}
+		case *protocol.ListConversationsParams:
+			data = &protocol.ListConversationsReply{}
+		case *protocol.RenameConversationParams:
+			data = &protocol.RenameConversationReply{ConversationID: action.ConversationID, Title: action.Title}
+		case *protocol.GetConversationMessagesParams:
+			data = &protocol.GetConversationMessagesReply{}
+		case *protocol.ConfirmToolActionParams:
+			data = &protocol.ConfirmToolActionReply{SessionID: id}
+		case *protocol.SubmitInteractionParams:
+			data = &protocol.SubmitInteractionReply{SessionID: id, InteractionID: action.InteractionID}
+		}
+		event, err := protocoltest.Reply(action, data)
+		if err != nil {
+			return err
+		}
+		if err := c.Send(event); err != nil {
+			return err
+		}
+	}
+}
+
+func TestManyTurnsAndCallsAtOnce(t *testing.T) {
+	const count = 64
+	server := serve(t, func(c *protocoltest.Conn) error {
+		var turns []protocol.Action
+		for len(turns) < count {
+			action, err := protocoltest.Expect[*protocol.SendMessageParams](c)
+			if err != nil {
+				return err
+			}
+			turns = append(turns, action)
+		}
+		for _, step := range []func(protocol.Action) protocol.Event{
+			protocoltest.Accepted,
+			func(of protocol.Action) protocol.Event {
+				return protocoltest.Token(of, of.(*protocol.SendMessageParams).Message)
+			},
+			func(of protocol.Action) protocol.Event {
+				return protocoltest.Answer(of, of.(*protocol.SendMessageParams).Message)
+			},
+		} {
+			for i := range turns {
+				if err := c.Send(step(turns[count-1-i])); err != nil {
+					return err
+				}
+			}
+		}
+		return protocoltest.Assistant()(c)
+	})
+	client := dial(t, server.URL, nil)
+	var all sync.WaitGroup
+	for i := range count {
+		turn, message := send(t, client, fmt.Sprint(i)), fmt.Sprint(i)
+		all.Go(func() {
+			seen := ""
+			for event, err := range turn.Events(bounded(t)) {
+				if err != nil {
+					t.Error(err)
+				} else if token, ok := event.(*protocol.StreamTokenEvent); ok {
+					seen += token.Token
+				}
+			}
+			if text, err := turn.Text(bounded(t)); err != nil || text != message || seen != message {
+				t.Errorf("turn %s got %q and %q, %v", message, seen, text, err)
+			}
+			if _, err := client.Ping(bounded(t), protocol.PingParams{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestApprovalOfATool(t *testing.T) {
+	server := serve(t, func(c *protocoltest.Conn) error {
+		message, err := protocoltest.Expect[*protocol.SendMessageParams](c)
+		if err != nil {
+			return err
+		}
+		err = c.Send(protocoltest.Accepted(message), protocoltest.Confirmation(message, "refund_order", "Refunds order 4417."))
+		if err != nil {
+			return err
+		}
+		verdict, err := protocoltest.Expect[*protocol.ConfirmToolActionParams](c)
+		if err != nil {
+			return err
+		}
+		reply, err := protocoltest.Reply(verdict, &protocol.ConfirmToolActionReply{SessionID: verdict.SessionID, Approved: verdict.Approved})
+		if err != nil {
+			return err
+		}
+		if err := c.Send(reply, protocoltest.Answer(message, fmt.Sprint(verdict.Approved))); err != nil {
+			return err
+		}
+		late, err := protocoltest.Expect[*protocol.ConfirmToolActionParams](c)
+		if err != nil {
+			return err
+		}
+		return errors.Join(c.Send(protocoltest.Failure(late, protocol.ErrorCodeNoPendingConfirmation, "nothing waits")), wait(c))
+	})
+	client := dial(t, server.URL, nil)
+	turn := send(t, client, "Refund order 4417.")
+	for event, err := range turn.Events(bounded(t)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if asked, ok := event.(*protocol.WriteConfirmationRequiredEvent); ok {
+			if asked.Data.Data.ToolID != "refund_order" {
+				t.Errorf("asked for %s", asked.Data.Data.ToolID)
+			}
+			if err := turn.Confirm(bounded(t), true); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if text, err := turn.Text(bounded(t)); err != nil || text != "true" {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if err := turn.Confirm(bounded(t), true); !errors.Is(err, &protocol.Error{Code: protocol.ErrorCodeNoPendingConfirmation}) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// wait plays on until the client hangs up.
+func wait(c *protocoltest.Conn) error {
+	for {
+		if _, err := c.Next(); err != nil {
+			return err
+		}
+	}
+}
+
+func TestInteractionsAndCodes(t *testing.T) {
+	server := serve(t, func(c *protocoltest.Conn) error {
+		message, err := protocoltest.Expect[*protocol.SendMessageParams](c)
+		if err != nil {
+			return err
+		}
+		submitted, err := protocoltest.Expect[*protocol.SubmitInteractionParams](c)
+		if err != nil {
+			return err
+		}
+		invalid := protocol.InteractionRejection{
+			InteractionID: submitted.InteractionID,
+			Kind:          protocol.InteractionKindIdentityIntake,
+			Message:       "Some fields need attention.",
+			Errors:        []protocol.FieldError{{Field: "email", Message: "must be a valid email address"}},
+		}
+		err = c.Send(&protocol.InteractionInvalidEvent{
+			RequestID: &submitted.RequestID,
+			Data:      protocol.InteractionInvalidData{RequestID: submitted.RequestID, Data: invalid},
+		})
+		if err != nil {
+			return err
+		}
+		declined, err := protocoltest.Expect[*protocol.SubmitInteractionParams](c)
+		if err != nil {
+			return err
+		}
+		reply, err := protocoltest.Reply(declined, &protocol.SubmitInteractionReply{SessionID: declined.SessionID, InteractionID: "i", Declined: declined.Declined})
+		if err != nil {
+			return err
+		}
+		if err := c.Send(reply); err != nil {
+			return err
+		}
+		code, err := protocoltest.Expect[*protocol.VerifyOTPParams](c)
+		if err != nil {
+			return err
+		}
+		success := protocol.OTPVerifiedData{RequestID: code.RequestID, Data: protocol.OTPSuccess{Message: code.Code}}
+		verified := &protocol.OTPVerifiedEvent{RequestID: &code.RequestID, Data: success}
+		return errors.Join(c.Send(verified, protocoltest.Answer(message, "done")), wait(c))
+	})
+	client := dial(t, server.URL, nil)
+	turn := send(t, client, "hello")
+	var invalid *protocol.InteractionInvalidError
+	if err := turn.Submit(bounded(t), "i", map[string]any{"email": "?"}); !errors.As(err, &invalid) {
+		t.Fatalf("got %v", err)
+	}
+	if got := invalid.Error(); got != "Some fields need attention. email: must be a valid email address." {
+		t.Errorf("got %q", got)
+	}
+	if err := turn.Decline(bounded(t), "i"); err != nil {
+		t.Fatal(err)
+	}
+	event, err := turn.VerifyOTP(bounded(t), "123456")
+	if verified, ok := event.(*protocol.OTPVerifiedEvent); err != nil || !ok || verified.Data.Data.Message != "123456" {
+		t.Errorf("got %v, %v", event, err)
+	}
+	var seen []string
+	for event := range turn.Events(bounded(t)) {
+		seen = append(seen, event.EventTag())
+	}
+	if got := strings.Join(seen, " "); got != "interaction_invalid otp_verified eventual_response" {
+		t.Errorf("the turn saw %s", got)
+	}
+}
+
+func TestCancellingStopsTheWork(t *testing.T) {
+	server := serve(t, func(c *protocoltest.Conn) error {
+		message, err := protocoltest.Expect[*protocol.SendMessageParams](c)
+		if err != nil {
+			return err
+		}
+		if err := c.Send(protocoltest.Accepted(message)); err != nil {
+			return err
+		}
+		cancel, err := protocoltest.Expect[*protocol.CancelParams](c)
+		if err != nil {
+			return err
+		}
+		return errors.Join(c.Send(protocoltest.Cancelled(cancel)), wait(c))
+	})
+	client := dial(t, server.URL, nil)
+	turn := send(t, client, "hello")
+	short, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := turn.Wait(short); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if err := turn.Cancel(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := turn.Wait(bounded(t)); !errors.Is(err, protocol.ErrCancelled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	server := serve(t, func(c *protocoltest.Conn) error {
+		for _, code := range []protocol.ErrorCode{protocol.ErrorCodeRateLimited, "BRAND_NEW"} {
+			action, err := c.Next()
+			if err != nil {
+				return err
+			}
+			event := protocoltest.Failure(action, code, "the message")
+			if code == protocol.ErrorCodeRateLimited {
+				event.Data.Details.RetryAfterMs = protocol.Ptr(int64(1500))
+			} else {
+				event.Data.Details = nil
+			}
+			if err := c.Send(event); err != nil {
+				return err
+			}
+		}
+		return wait(c)
+	})
+	client := dial(t, server.URL, nil)
+	_, err := client.GetSession(bounded(t), protocol.GetSessionParams{SessionID: "s"})
+	var failed *protocol.Error
+	if !errors.As(err, &failed) || failed.Code != protocol.ErrorCodeRateLimited || !failed.Retryable() {
+		t.Fatalf("got %#v", err)
+	}
+	if failed.RetryAfter() != 1500*time.Millisecond || err.Error() != "RATE_LIMITED: the message" || failed.RequestID == "" {
+		t.Errorf("got %v, %v, %q", failed.RetryAfter(), err, failed.RequestID)
+	}
+	_, err = send(t, client, "hello").Wait(bounded(t))
+	if !errors.As(err, &failed) || failed.Code != "BRAND_NEW" || failed.Retryable() || failed.RetryAfter() != 0 {
+		t.Errorf("got %#v", err)
+	}
+}
+
+func TestEventsOfNobodyAreDelivered(t *testing.T) {
+	server := serve(t, func(c *protocoltest.Conn) error {
+		return errors.Join(c.SendText(`{"type":"maintenance","timestamp":1,"at":"noon"}`), wait(c))
+	})
+	got := make(chan protocol.Event, 1)
+	dial(t, server.URL, &protocol.Options{OnEvent: func(event protocol.Event) { got <- event }})
+	select {
+	case event := <-got:
+		if unknown, ok := event.(*protocol.UnknownEvent); !ok || unknown.Tag != "maintenance" {
+			t.Errorf("got %#v", event)
+		}
+	case <-bounded(t).Done():
+		t.Error("it did not arrive")
+	}
+}
+
+func TestALostConnectionIsMadeAgain(t *testing.T) {
+	var plays atomic.Int32
+	server := serve(t, func(c *protocoltest.Conn) error {
+		if plays.Add(1) > 1 {
+			return protocoltest.Assistant("back")(c)
+		}
+		message, err := protocoltest.Expect[*protocol.SendMessageParams](c)
+		if err != nil {
+			return err
+		}
+		return errors.Join(c.Send(protocoltest.Accepted(message)), c.Drop())
+	})
+	client := dial(t, server.URL, nil)
+	turn := send(t, client, "hello")
+	_, err := turn.Wait(bounded(t))
+	var failed *protocol.Error
+	if !errors.Is(err, protocol.ErrConnectionLost) || !errors.As(err, &failed) || !failed.Retryable() {
+		t.Fatalf("got %v", err)
+	}
+	var last error
+	for _, err := range turn.Events(bounded(t)) {
+		last = err
+	}
+	if !errors.Is(last, protocol.ErrConnectionLost) {
+		t.Errorf("the events ended with %v", last)
+	}
+	if text, err := send(t, client, "again").Text(bounded(t)); err != nil || text != "back" {
+		t.Errorf("got %q, %v", text, err)
+	}
+}
+
+func TestACallWaitsForTheConnectionOnlySoLong(t *testing.T) {
+	server, err := protocoltest.NewServer(func(c *protocoltest.Conn) error {
+		_, err := c.Next()
+		return errors.Join(err, c.Drop())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := dial(t, server.URL, &protocol.Options{RequestTimeout: 50 * time.Millisecond})
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for !errors.Is(err, protocol.ErrTimeout) { // first it may still see the old connection break
+		_, err = client.Ping(t.Context(), protocol.PingParams{})
+		if err != nil && !errors.Is(err, protocol.ErrTimeout) && !errors.Is(err, protocol.ErrConnectionLost) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := client.Ping(ctx, protocol.PingParams{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestACallThatIsNotAnsweredTimesOut(t *testing.T) {
+	client := dial(t, serve(t, wait).URL, &protocol.Options{RequestTimeout: 20 * time.Millisecond})
+	if _, err := client.Ping(t.Context(), protocol.PingParams{}); !errors.Is(err, protocol.ErrTimeout) {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := client.Ping(ctx, protocol.PingParams{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	for _, subprotocol := range []bool{false, true} {
+		t.Run(fmt.Sprintf("subprotocol %v", subprotocol), func(t *testing.T) {
+			var asked atomic.Int32
+			current := "secret-1"
+			var mu sync.Mutex
+			server := serve(t, func(c *protocoltest.Conn) error {
+				if asked.Load() > 2 {
+					return protocoltest.Assistant("hello")(c)
+				}
+				mu.Lock()
+				current = "secret-3"
+				mu.Unlock()
+				if err := c.Close(4401, "the token expired"); err != nil {
+					return nil // the client hangs up without waiting
+				}
+				return nil
+			}, protocoltest.WithTokens(func(token string) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				return token == current || token == "secret-2"
+			}))
+			var log bytes.Buffer
+			var logging sync.Mutex
+			options := &protocol.Options{
+				TokenInSubprotocol: subprotocol,
+				Logger:             slog.New(slog.NewTextHandler(locked{&logging, &log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+				// The first token is refused, the second accepted and expired by 4401, the third good.
+				Token: func(context.Context) (string, error) {
+					return []string{"secret-0", "secret-2", "secret-3"}[min(asked.Add(1)-1, 2)], nil
+				},
+			}
+			client := dial(t, server.URL, options)
+			var text string
+			var err error
+			for text == "" && bounded(t).Err() == nil { // the first message may still meet the old connection
+				var turn *protocol.Turn
+				turn, err = client.SendMessage(bounded(t), protocol.SendMessageParams{SessionID: "s", Message: "m"})
+				if err == nil {
+					text, err = turn.Text(bounded(t))
+				}
+				if err != nil && !errors.Is(err, protocol.ErrConnectionLost) {
+					t.Fatal(err)
+				}
+			}
+			if text != "hello" {
+				t.Errorf("got %q, %v", text, err)
+			}
+			logging.Lock()
+			defer logging.Unlock()
+			if strings.Contains(log.String(), "secret") || !strings.Contains(log.String(), "connection lost") {
+				t.Errorf("the log: %s", log.String())
+			}
+		})
+	}
+}
+
+type locked struct {
+	mu *sync.Mutex
+	to *bytes.Buffer
+}
+
+func (l locked) Write(text []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.to.Write(text)
+}
+
+func TestATokenThatIsRefusedTwiceEndsIt(t *testing.T) {
+	server := serve(t, wait, protocoltest.WithTokens(func(string) bool { return false }))
+	_, err := protocol.Dial(bounded(t), server.URL, &protocol.Options{Token: protocol.StaticToken("secret")})
+	if !errors.Is(err, protocol.ErrUnauthenticated) || strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v", err)
+	}
+	broken := errors.New("the vault is closed")
+	_, err = protocol.Dial(bounded(t), server.URL, &protocol.Options{Token: func(context.Context) (string, error) { return "", broken }})
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestConnectingTimesOut(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	url := "ws://" + listener.Addr().String()
+	if _, err := protocol.Dial(t.Context(), url, &protocol.Options{ConnectTimeout: 20 * time.Millisecond}); !errors.Is(err, protocol.ErrTimeout) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAServerThatStopsAnsweringPingsIsLost(t *testing.T) {
+	release := make(chan struct{})
+	server := serve(t, func(c *protocoltest.Conn) error {
+		<-release // it does not read, so it answers no ping
+		return nil
+	})
+	client := dial(t, server.URL, &protocol.Options{Heartbeat: 20 * time.Millisecond})
+	_, err := send(t, client, "hello").Wait(bounded(t))
+	close(release)
+	if !errors.Is(err, protocol.ErrConnectionLost) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestClosingEndsEverything(t *testing.T) {
+	client := dial(t, serve(t, wait).URL, nil)
+	turn := send(t, client, "hello")
+	called := make(chan error)
+	go func() {
+		_, err := client.Ping(bounded(t), protocol.PingParams{})
+		called <- err
+	}()
+	iterated := make(chan error)
+	go func() {
+		var last error
+		for _, err := range turn.Events(bounded(t)) {
+			last = err
+		}
+		iterated <- last
+	}()
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := turn.Wait(bounded(t)); !errors.Is(err, protocol.ErrClosed) {
+		t.Errorf("the turn: %v", err)
+	}
+	if err := <-called; !errors.Is(err, protocol.ErrClosed) {
+		t.Errorf("the call: %v", err)
+	}
+	if err := <-iterated; !errors.Is(err, protocol.ErrClosed) {
+		t.Errorf("the events: %v", err)
+	}
+	if _, err := client.SendMessage(bounded(t), protocol.SendMessageParams{}); !errors.Is(err, protocol.ErrClosed) {
+		t.Errorf("after it: %v", err)
+	}
+	if err := client.Cancel(bounded(t), protocol.CancelParams{}); !errors.Is(err, protocol.ErrClosed) {
+		t.Errorf("after it: %v", err)
+	}
+}
+
+func TestAFrameBeyondTheLimitIsNotSent(t *testing.T) {
+	client := dial(t, serve(t, protocoltest.Assistant("still here")).URL, nil)
+	huge := protocol.SendMessageParams{SessionID: "s", Message: strings.Repeat("x", 1<<20)}
+	if _, err := client.SendMessage(bounded(t), huge); err == nil || !strings.Contains(err.Error(), "1048576 bytes") {
+		t.Errorf("got %v", err)
+	}
+	if text, err := send(t, client, "hello").Text(bounded(t)); err != nil || text != "still here" {
+		t.Errorf("got %q, %v", text, err)
+	}
+}

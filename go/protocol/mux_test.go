@@ -1,0 +1,141 @@
+package protocol
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// muxWithTurn is a mux with a turn "t", and what nobody waited for.
+func muxWithTurn() (m *mux, turn *Turn, strays *[]string) {
+	strays = &[]string{}
+	turn = bareTurn()
+	m = turn.client.mux
+	m.turns["t"] = turn
+	turn.RequestID = "t"
+	m.stray = func(event Event, err error) {
+		if err != nil {
+			*strays = append(*strays, "broken")
+			return
+		}
+		*strays = append(*strays, event.EventTag())
+	}
+	return m, turn, strays
+}
+
+func frameOf(kind, id, rest string) []byte {
+	return fmt.Appendf(nil, `{"type":%q,"requestId":%q,"timestamp":1,%s}`, kind, id, rest)
+}
+
+func errorFrame(id string, code ErrorCode) []byte {
+	body := fmt.Sprintf(`{"code":%q,"message":"m"}`, code)
+	return frameOf("error", id, fmt.Sprintf(`"error":%s,"data":{"error":%s}`, body, body))
+}
+
+func TestAVerdictUnderTheTurnsIDIsNotTheTurns(t *testing.T) {
+	m, turn, strays := muxWithTurn()
+	call, err := m.expect("t", "immediate_response")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.deliver(frameOf("immediate_response", "t", `"status":202,"message":"","data":{}`))
+	m.deliver(errorFrame("t", ErrorCodeNoPendingConfirmation))
+	if got := <-call.answer; got.event.EventTag() != "error" {
+		t.Errorf("the verdict got %v", got.event)
+	}
+	if turn.isOver() || len(turn.queue) != 1 {
+		t.Errorf("the turn got %v", turn.queue)
+	}
+	m.deliver(errorFrame("t", ErrorCodeAgentError))
+	if _, err := turn.Wait(t.Context()); !errors.Is(err, &Error{Code: ErrorCodeAgentError}) {
+		t.Errorf("got %v", err)
+	}
+	m.deliver(frameOf("pong", "t", `"data":{"timestamp":1}`))
+	if len(*strays) != 1 {
+		t.Errorf("strays: %v", *strays)
+	}
+}
+
+func TestABrokenFrameFailsWhoeverItNames(t *testing.T) {
+	m, turn, strays := muxWithTurn()
+	call, err := m.expect("c", "pong")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.deliver(frameOf("pong", "c", `"data":{}`))
+	var wrong *DecodeError
+	if got := <-call.answer; !errors.As(got.err, &wrong) || wrong.Pointer != "/data/timestamp" {
+		t.Errorf("the call got %v", got.err)
+	}
+	m.deliver(frameOf("stream_token", "t", `"token":7,"data":{"requestId":"t","token":"a"}`))
+	if _, err := turn.Wait(t.Context()); !errors.As(err, &wrong) || wrong.Pointer != "/token" {
+		t.Errorf("the turn got %v", err)
+	}
+	m.deliver([]byte("nope"))
+	m.deliver(frameOf("pong", "nobody", `"data":7`))
+	if len(*strays) != 2 {
+		t.Errorf("strays: %v", *strays)
+	}
+}
+
+func TestAnIDIsUsedOnceAtATime(t *testing.T) {
+	m, turn, _ := muxWithTurn()
+	call, err := m.expect("c", "pong")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.expect("c", "pong"); !errors.Is(err, errInUse) {
+		t.Errorf("got %v", err)
+	}
+	if err := m.begin(&Turn{RequestID: "t"}); !errors.Is(err, errInUse) {
+		t.Errorf("got %v", err)
+	}
+	m.forget("c", call)
+	turn.push(answerEvent("a"))
+	if _, err := m.expect("c", "pong"); err != nil {
+		t.Error(err)
+	}
+	if err := m.begin(&Turn{RequestID: "t"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestALossFailsWhatIsUnderWayAndTheLastAlsoWhatFollows(t *testing.T) {
+	m, turn, _ := muxWithTurn()
+	call, err := m.expect("c", "pong")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.fail(ErrConnectionLost, false)
+	if got := <-call.answer; !errors.Is(got.err, ErrConnectionLost) {
+		t.Errorf("the call got %v", got.err)
+	}
+	if _, err := turn.Wait(t.Context()); !errors.Is(err, ErrConnectionLost) {
+		t.Errorf("the turn got %v", err)
+	}
+	if _, err := m.expect("c", "pong"); err != nil {
+		t.Error(err)
+	}
+	m.fail(ErrClosed, true)
+	if _, err := m.expect("d", "pong"); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	if err := m.begin(&Turn{RequestID: "x"}); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBackoffDoublesUpToItsLimit(t *testing.T) {
+	for attempt, want := range []time.Duration{500, 1000, 2000, 4000, 8000, 16000, 20000, 20000} {
+		if got := backoff(attempt, 1); got != want*time.Millisecond {
+			t.Errorf("attempt %d: %v", attempt, got)
+		}
+		if got := backoff(attempt, 0); got != 0 {
+			t.Errorf("attempt %d: %v at least", attempt, got)
+		}
+	}
+	if got := backoff(1000, 0.5); got != 10*time.Second {
+		t.Errorf("attempt 1000: %v", got)
+	}
+}
