@@ -15,9 +15,9 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use hyper_util::rt::TokioIo;
-use smooai_smooth_operator::{Caller, Service};
+use smooai_smooth_operator::{Caller, Scope, Service};
 use smooai_smooth_operator_host::{Authenticator, Identity};
-use smooai_smooth_operator_store::Scope;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_tungstenite::WebSocketStream;

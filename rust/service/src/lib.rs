@@ -27,5 +27,6 @@ pub use seams::{
 pub use service::{Parts, Service};
 pub use settings::{AgentSettings, Allow, OtpSettings, Settings};
 pub use sink::{Closed, EventSink};
+pub use smooai_smooth_operator_store::Scope;
 pub use turn::{Unanswered, Watch};
 pub use world::{World, millis};

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 enum End {
     Answered(Answer),
     /// With the call, if its client has not been shown it before.
-    Parked(Park, Option<ToolCall>),
+    Parked(Box<Park>, Option<Box<ToolCall>>),
     Cancelled,
     Failed(ServiceError),
     Deserted,
@@ -46,7 +46,7 @@ impl Turn<'_> {
         let end = self.pull(&running.cancel, sink).await;
         let outcome = match end {
             End::Answered(answer) => self.finish(answer, sink).await.map(|()| None),
-            End::Parked(park, call) => self.park(park, call, sink).await.map(Some),
+            End::Parked(park, call) => self.park(*park, call.map(|call| *call), sink).await.map(Some),
             End::Cancelled => self.cancelled(sink).await.map(|()| None),
             End::Failed(error) => Err(Stop::Refused(error)),
             End::Deserted => Err(Stop::Closed),
@@ -80,7 +80,7 @@ impl Turn<'_> {
             let told = match heard {
                 Heard::Said(None) => {
                     // A park is followed by nothing when its call was shown before.
-                    return parked.map_or(End::Cancelled, |park| End::Parked(park, None));
+                    return parked.map_or(End::Cancelled, |park| End::Parked(Box::new(park), None));
                 }
                 Heard::Said(Some(AgentEvent::Done(answer))) => return End::Answered(answer),
                 Heard::Said(Some(AgentEvent::Cancelled)) => return End::Cancelled,
@@ -90,7 +90,8 @@ impl Turn<'_> {
                     Ok(())
                 }
                 Heard::Said(Some(AgentEvent::ToolCall(call))) if parked.is_some() => {
-                    return parked.map_or(End::Cancelled, |park| End::Parked(park, Some(call)));
+                    return parked
+                        .map_or(End::Cancelled, |park| End::Parked(Box::new(park), Some(Box::new(call))));
                 }
                 Heard::Said(Some(event)) => {
                     if matches!(event, AgentEvent::Token(_) | AgentEvent::ToolCall(_)) {
