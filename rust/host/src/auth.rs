@@ -103,7 +103,7 @@ enum Mode {
     Anonymous,
     /// `must_name_organization`: no organisation is assumed.
     Signed {
-        keys: Keys,
+        keys: Box<Keys>,
         must_name_organization: bool,
     },
 }
@@ -125,9 +125,10 @@ impl Authenticator {
     ) -> Result<Self, AuthSetupError> {
         let mode = match config.mode.unwrap_or(AuthMode::None) {
             AuthMode::None => Mode::Anonymous,
-            mode => {
-                Mode::Signed { keys: keys(config, http)?, must_name_organization: mode == AuthMode::Smoo }
-            }
+            mode => Mode::Signed {
+                keys: Box::new(keys(config, http)?),
+                must_name_organization: mode == AuthMode::Smoo,
+            },
         };
         Ok(Self {
             mode,
@@ -148,7 +149,7 @@ impl Authenticator {
             return Ok(self.anonymous());
         };
         let token = Token::parse(token.ok_or(AuthError::Missing)?)?;
-        match keys {
+        match &**keys {
             Keys::One(key) => key.verify(&token)?,
             Keys::Published(jwks) => jwks.verify(&token).await?,
         }

@@ -175,9 +175,8 @@ fn read_key(key: JsonKey) -> Option<(Option<String>, Key)> {
     let number = |text: Option<String>| URL_SAFE_NO_PAD.decode(text?).ok();
     let alg_is = |name: &str| key.alg.as_deref().is_none_or(|alg| alg == name);
     let read = match (key.kty.as_str(), key.crv.as_deref()) {
-        ("RSA", _) if alg_is("RS256") => Key::RsaNumbers { n: number(key.n)?, e: number(key.e)? },
+        ("RSA", _) if alg_is("RS256") => Key::rsa(&number(key.n)?, &number(key.e)?)?,
         ("EC", Some("P-256")) if alg_is("ES256") => {
-            // The uncompressed form of SEC 1, section 2.3.3.
             let point = [vec![4], number(key.x)?, number(key.y)?].concat();
             Key::P256(point)
         }

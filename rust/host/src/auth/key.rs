@@ -5,29 +5,21 @@ use super::AuthError;
 use super::token::{Algorithm, Token};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256};
-use ring::signature::{RsaPublicKeyComponents, UnparsedPublicKey};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+};
 use ring::{digest, hmac};
-use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
-use webpki::RawPublicKeyEntity;
 
 /// A key for one algorithm.
 pub(super) enum Key {
     Shared(hmac::Key),
-    /// An RSA key as an X.509 `SubjectPublicKeyInfo`.
-    RsaInfo(Vec<u8>),
-    /// An RSA key as PKCS #1.
-    RsaPkcs1(Vec<u8>),
-    /// The RSA key of a certificate.
-    RsaCertificate(Vec<u8>),
-    /// An RSA key as its modulus and exponent.
-    RsaNumbers {
-        n: Vec<u8>,
-        e: Vec<u8>,
-    },
-    /// A point of the curve P-256.
+    Rsa(RsaPublicKeyComponents<Vec<u8>>),
+    /// A point of the curve P-256 in the uncompressed form of SEC 1, section 2.3.3.
     P256(Vec<u8>),
 }
+
+/// Lengths of RSA keys that are accepted, in bits.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
 
 impl Key {
     /// A shared secret, for HS256.
@@ -40,28 +32,35 @@ impl Key {
         Self::Shared(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()))
     }
 
-    /// An RSA public key, for RS256: a public key or a certificate as PEM.
+    /// An RSA public key by its modulus and exponent (big-endian), for RS256; `None` for a length that is
+    /// not accepted.
+    pub(super) fn rsa(n: &[u8], e: &[u8]) -> Option<Self> {
+        let trim = |number: &[u8]| number.iter().copied().skip_while(|byte| *byte == 0).collect::<Vec<u8>>();
+        let (n, e) = (trim(n), trim(e));
+        let bits = n.len() * 8 - n.first()?.leading_zeros() as usize;
+        RSA_BITS.contains(&bits).then_some(Self::Rsa(RsaPublicKeyComponents { n, e }))
+    }
+
+    /// An RSA public key as PEM, for RS256.
     pub(super) fn from_pem(text: &str) -> Result<Self, String> {
         let (label, der) = pem(text).ok_or("not a PEM text (-----BEGIN PUBLIC KEY-----)")?;
-        let key = match label {
-            "PUBLIC KEY" => Self::RsaInfo(der),
-            "RSA PUBLIC KEY" => Self::RsaPkcs1(der),
-            "CERTIFICATE" => Self::RsaCertificate(der),
+        let numbers = match label {
+            "PUBLIC KEY" => public_key_info(&der).and_then(pkcs1),
+            "RSA PUBLIC KEY" => pkcs1(&der),
             "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => {
                 return Err("a private key; only the public one belongs here".to_owned());
             }
-            other => return Err(format!("a {other}; allowed: PUBLIC KEY, RSA PUBLIC KEY, CERTIFICATE")),
+            other => return Err(format!("a {other}; allowed: PUBLIC KEY, RSA PUBLIC KEY")),
         };
-        if key.can_verify() { Ok(key) } else { Err("not an RSA key of 2048 to 8192 bits".to_owned()) }
+        let key = numbers.and_then(|(n, e)| Self::rsa(n, e));
+        key.ok_or_else(|| "not an RSA key of 2048 to 8192 bits".to_owned())
     }
 
     pub(super) fn algorithm(&self) -> Algorithm {
         match self {
             Self::Shared(_) => Algorithm::Hs256,
+            Self::Rsa(_) => Algorithm::Rs256,
             Self::P256(_) => Algorithm::Es256,
-            Self::RsaInfo(_) | Self::RsaPkcs1(_) | Self::RsaCertificate(_) | Self::RsaNumbers { .. } => {
-                Algorithm::Rs256
-            }
         }
     }
 
@@ -70,58 +69,15 @@ impl Key {
         if token.algorithm != self.algorithm() {
             return Err(AuthError::Malformed("its algorithm is not the one of the key"));
         }
-        match self.matches(token.signed, &token.signature) {
-            true => Ok(()),
-            false => Err(AuthError::Signature),
-        }
-    }
-
-    fn matches(&self, message: &[u8], signature: &[u8]) -> bool {
-        let rsa = webpki::ring::RSA_PKCS1_2048_8192_SHA256;
-        match self {
-            Self::Shared(key) => hmac::verify(key, message, signature).is_ok(),
-            Self::RsaInfo(der) => {
-                let der = SubjectPublicKeyInfoDer::from(der.as_slice());
-                let key = RawPublicKeyEntity::try_from(&der);
-                key.is_ok_and(|key| key.verify_signature(rsa, message, signature).is_ok())
-            }
-            Self::RsaCertificate(der) => {
-                let der = CertificateDer::from(der.as_slice());
-                let key = webpki::EndEntityCert::try_from(&der);
-                key.is_ok_and(|key| key.verify_signature(rsa, message, signature).is_ok())
-            }
-            Self::RsaPkcs1(der) => {
-                let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der);
-                key.verify(message, signature).is_ok()
-            }
-            Self::RsaNumbers { n, e } => {
-                let key = RsaPublicKeyComponents { n, e };
-                key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).is_ok()
-            }
+        let (message, signature) = (token.signed, token.signature.as_slice());
+        let verdict = match self {
+            Self::Shared(key) => hmac::verify(key, message, signature),
+            Self::Rsa(key) => key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature),
             Self::P256(point) => {
-                let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
-                key.verify(message, signature).is_ok()
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature)
             }
-        }
-    }
-
-    /// Whether an RSA key from a PEM is one that can verify at all. The libraries only tell by the way in
-    /// which a wrong signature fails.
-    fn can_verify(&self) -> bool {
-        use webpki::Error::InvalidSignatureForPublicKey;
-        let rsa = webpki::ring::RSA_PKCS1_2048_8192_SHA256;
-        let failure = match self {
-            Self::RsaInfo(der) => {
-                let der = SubjectPublicKeyInfoDer::from(der.as_slice());
-                RawPublicKeyEntity::try_from(&der).and_then(|key| key.verify_signature(rsa, b"", b""))
-            }
-            Self::RsaCertificate(der) => {
-                let der = CertificateDer::from(der.as_slice());
-                webpki::EndEntityCert::try_from(&der).and_then(|key| key.verify_signature(rsa, b"", b""))
-            }
-            _ => return true,
         };
-        matches!(failure, Err(InvalidSignatureForPublicKey))
+        verdict.map_err(|_| AuthError::Signature)
     }
 }
 
@@ -132,4 +88,40 @@ fn pem(text: &str) -> Option<(&str, Vec<u8>)> {
     let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
     let body: String = body.chars().filter(|c| !c.is_whitespace()).collect();
     Some((label, STANDARD.decode(body).ok()?))
+}
+
+const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+
+/// The PKCS #1 key inside an RSA `SubjectPublicKeyInfo` (RFC 3279, section 2.3.1).
+fn public_key_info(der: &[u8]) -> Option<&[u8]> {
+    /// `rsaEncryption` with its empty parameters.
+    const RSA_ENCRYPTION: [u8; 13] =
+        [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+    let (info, []) = element(SEQUENCE, der)? else { return None };
+    let (algorithm, rest) = element(SEQUENCE, info)?;
+    let (bits, []) = element(BIT_STRING, rest)? else { return None };
+    // The first byte of a bit string counts the unused bits of its last.
+    let key = bits.strip_prefix(&[0])?;
+    (algorithm == RSA_ENCRYPTION).then_some(key)
+}
+
+/// Modulus and exponent of a PKCS #1 public key (RFC 8017, appendix A.1.1).
+fn pkcs1(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (key, []) = element(SEQUENCE, der)? else { return None };
+    let (n, rest) = element(INTEGER, key)?;
+    let (e, []) = element(INTEGER, rest)? else { return None };
+    Some((n, e))
+}
+
+/// The content of the DER element at the start, and what follows it.
+fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = match *der.strip_prefix(&[tag])? {
+        [short, ref rest @ ..] if short < 0x80 => (usize::from(short), rest),
+        [0x81, length, ref rest @ ..] => (usize::from(length), rest),
+        [0x82, high, low, ref rest @ ..] => (usize::from(u16::from_be_bytes([high, low])), rest),
+        _ => return None,
+    };
+    rest.split_at_checked(length)
 }

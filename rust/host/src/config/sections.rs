@@ -139,7 +139,7 @@ impl Default for LimitsConfig {
             turn_timeout_ms: 600_000,
             park_minutes: 15,
             max_turns_per_connection: 128,
-            max_connections: 10_000,
+            max_connections: 20_000,
             max_connections_per_address: 1_000,
             drain_ms: 25_000,
         }

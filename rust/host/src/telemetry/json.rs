@@ -7,7 +7,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 /// The format.
 pub(super) struct JsonLines;
@@ -30,7 +30,7 @@ where
         fields.put("level", Value::String(event.metadata().level().to_string()));
         fields.put("target", Value::String(event.metadata().target().to_owned()));
         event.record(&mut fields);
-        let spans = context.event_scope().into_iter().flat_map(|scope| scope.from_root());
+        let spans = context.event_scope().into_iter().flat_map(Scope::from_root);
         let spans = spans.map(|span| {
             let extensions = span.extensions();
             let inside = extensions.get::<FormattedFields<N>>().map(|fields| fields.fields.as_str());
