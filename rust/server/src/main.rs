@@ -4,6 +4,8 @@
 mod admission;
 mod closing;
 mod connection;
+#[cfg(unix)]
+mod descriptors;
 mod listener;
 mod origin;
 mod outbox;
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
 
 async fn serve(launch: Launch) -> anyhow::Result<()> {
     let host = Host::start(launch).await?;
+    #[cfg(unix)]
+    descriptors::raise_limit();
     listener::run(host).await
 }
 

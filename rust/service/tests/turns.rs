@@ -1,7 +1,5 @@
 //! Turns through the service in process: order of events, memory, parks, verdicts, and who may do what.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod stage;
 
 use serde_json::json;
