@@ -9,7 +9,6 @@ use smooai_smooth_operator::{Caller, EventSink as _, Service};
 use smooai_smooth_operator_protocol::ErrorCode;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::Receiver;
@@ -154,7 +153,7 @@ fn answer(text: String, seat: &Seat, mut outbox: Outbox, work: &mut JoinSet<()>)
         let _gone = service.attend(&caller, &text, &mut outbox, &leave).await;
     });
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    if let Poll::Pending = answering.as_mut().poll(&mut context) {
+    if answering.as_mut().poll(&mut context).is_pending() {
         work.spawn(answering);
     }
 }
