@@ -266,10 +266,11 @@ impl Sheet<'_> {
                 if writers.iter().all(Option::is_none) {
                     return None;
                 }
-                let same = self.support("same");
-                let writers =
-                    writers.into_iter().map(|writer| writer.unwrap_or_else(|| text(&same))).collect();
-                call(&self.support("writeTuple"), writers)
+                let mut all = Vec::new();
+                for writer in writers {
+                    all.push(writer.unwrap_or_else(|| text(self.support("same"))));
+                }
+                call(&self.support("writeTuple"), all)
             }
             _ => return None,
         };

@@ -102,9 +102,11 @@ impl Sheet<'_> {
                 }
             }
             Kind::Tuple(places) if self.has_test(ty) => {
-                let pass = self.support("pass");
-                let inner =
-                    places.iter().map(|place| self.test(place).unwrap_or_else(|| text(&pass))).collect();
+                let mut inner = Vec::new();
+                for place in places {
+                    let test = self.test(place).unwrap_or_else(|| text(self.support("pass")));
+                    inner.push(test);
+                }
                 tests.push(call(&self.support("eachPlace"), inner));
             }
             _ => {}

@@ -1,0 +1,248 @@
+// The connection: opens it, keeps it alive, opens it again when it is lost.
+import { ClosedError, ConnectionError, TimeoutError } from "./errors.js";
+import { after } from "./wait.js";
+
+/** What is used of a WebSocket: the browser's, and most others, fit. */
+export interface WebSocketLike {
+  addEventListener(type: "open", listener: () => void): void;
+  addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
+  addEventListener(type: "close", listener: (event: { code: number; reason: string }) => void): void;
+  addEventListener(type: "error", listener: (event: unknown) => void): void;
+  send(text: string): void;
+  close(code?: number, reason?: string): void;
+}
+
+/** Opens a WebSocket, with the token where the platform can put it: never into the URL. */
+export type OpenSocket = (url: string, token: string | undefined) => WebSocketLike;
+
+/** Where this package says what it does. `console` is one; tokens and contents never get there. */
+export interface Logger {
+  debug(message: string, details?: object): void;
+  warn(message: string, details?: object): void;
+}
+
+/** A token, or a function that gets one; it is called for every connection and after the server refused one. */
+export type Token = string | ((attempt: { refused: boolean }) => string | Promise<string>);
+
+export interface ConnectionOptions {
+  url: string;
+  token: Token | undefined;
+  openSocket: OpenSocket;
+  /** Milliseconds. */
+  connectTimeout: number;
+  /** Milliseconds of silence after which the server is asked whether it is there. */
+  heartbeat: number;
+  logger: Logger | undefined;
+}
+
+export interface ConnectionEvents {
+  frame(text: string): void;
+  /** The connection is gone, and everything that was sent on it. */
+  lost(error: ConnectionError): void;
+  /** Asks the server for a sign of life. */
+  ping(): void;
+}
+
+/** The first and the longest span out of which the pause before a new attempt is drawn, in milliseconds. */
+const pauses = { first: 500, longest: 20_000 };
+/** How many heartbeats without any frame mean that the connection is dead. */
+const mostSilentBeats = 2;
+const unauthenticated = [401, 4401];
+
+interface Waiting {
+  run: () => void;
+  fail: (error: Error) => void;
+}
+
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #events: ConnectionEvents;
+  /** Counts up whenever what is under way is void, so that late news of an old socket is recognised. */
+  #epoch = 0;
+  #state: "idle" | "connecting" | "open" | "pausing" | "closed" = "idle";
+  #socket: WebSocketLike | undefined;
+  #failures = 0;
+  #refused = false;
+  #silentBeats = 0;
+  #stopTimer = (): void => {};
+  #waiting = new Set<Waiting>();
+
+  constructor(options: ConnectionOptions, events: ConnectionEvents) {
+    this.#options = options;
+    this.#events = events;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
+  /** Connects; one attempt, and one more with a fresh token when the first is refused. */
+  async connect(): Promise<void> {
+    if (this.#state === "closed") throw new ClosedError();
+    if (this.#state !== "idle") return new Promise((run, fail) => this.whenOpen(run, fail));
+    try {
+      await this.#attempt().catch((error: unknown) => {
+        if (!this.#mayRefresh(error)) throw error;
+        return this.#attempt();
+      });
+    } catch (error) {
+      this.#giveUp();
+      throw error;
+    }
+  }
+
+  /** The end of an attempt that nobody repeats, unless somebody waits for a connection. */
+  #giveUp(): void {
+    if (this.#state !== "connecting") return;
+    this.#state = "idle";
+    if (this.#waiting.size > 0) this.#startAgain();
+  }
+
+  /** Runs as soon as there is a connection; the result takes that back. */
+  whenOpen(run: () => void, fail: (error: Error) => void): () => void {
+    if (this.#state === "closed") fail(new ClosedError());
+    else if (this.#state === "open") run();
+    else {
+      const waiting = { run, fail };
+      this.#waiting.add(waiting);
+      if (this.#state === "idle") this.#startAgain(0);
+      return () => this.#waiting.delete(waiting);
+    }
+    return () => {};
+  }
+
+  /** Sends a frame; only while open. */
+  send(text: string): void {
+    this.#socket?.send(text);
+  }
+
+  close(error: Error = new ClosedError()): void {
+    if (this.#state === "closed") return;
+    this.#void();
+    this.#state = "closed";
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const each of waiting) each.fail(error);
+  }
+
+  /** Forgets the socket and the timer; what they still say is not heard. */
+  #void(): void {
+    this.#epoch += 1;
+    this.#stopTimer();
+    this.#socket?.close(1000);
+    this.#socket = undefined;
+  }
+
+  async #attempt(): Promise<void> {
+    this.#void();
+    const epoch = this.#epoch;
+    this.#state = "connecting";
+    const { token, url, openSocket, connectTimeout } = this.#options;
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error): void => {
+        if (epoch !== this.#epoch) return reject(new ClosedError());
+        this.#void();
+        reject(error);
+      };
+      this.#stopTimer = after(connectTimeout, () => fail(new TimeoutError("connect", connectTimeout)));
+      const open = async (): Promise<void> => {
+        const value = typeof token === "function" ? await token({ refused: this.#refused }) : token;
+        if (epoch !== this.#epoch) return fail(new ClosedError());
+        this.#listen(openSocket(url, value), epoch, resolve, fail);
+      };
+      open().catch((cause: unknown) =>
+        fail(new ConnectionError("CONNECTION_FAILED", `cannot connect: ${String(cause)}`, { cause })),
+      );
+    });
+  }
+
+  #listen(socket: WebSocketLike, epoch: number, opened: () => void, failed: (error: Error) => void): void {
+    let problem: unknown;
+    this.#socket = socket;
+    socket.addEventListener("open", () => {
+      if (epoch !== this.#epoch) return socket.close(1000);
+      this.#isOpen();
+      opened();
+    });
+    socket.addEventListener("message", ({ data }) => {
+      if (epoch !== this.#epoch) return;
+      this.#silentBeats = 0;
+      this.#failures = 0;
+      if (typeof data === "string") this.#events.frame(data);
+    });
+    socket.addEventListener("error", (event) => (problem = event));
+    socket.addEventListener("close", ({ code, reason }) => {
+      if (epoch !== this.#epoch) return failed(new ClosedError());
+      const status = statusOf(problem) ?? (code === 1006 || code === 1005 ? undefined : code);
+      const said = `${status ?? "no code"}${reason === "" ? "" : ` ${reason}`}`;
+      const refused = status !== undefined && unauthenticated.includes(status);
+      const code_ = refused ? "UNAUTHENTICATED" : this.isOpen ? "CONNECTION_LOST" : "CONNECTION_FAILED";
+      const what = this.isOpen ? "the connection was lost" : "cannot connect";
+      const error = new ConnectionError(code_, `${what}: ${said}`, { status, cause: problem });
+      if (this.isOpen) this.#lose(error);
+      else failed(error);
+    });
+  }
+
+  #isOpen(): void {
+    this.#stopTimer();
+    this.#state = "open";
+    this.#silentBeats = 0;
+    this.#refused = false;
+    this.#options.logger?.debug("connected", { url: this.#options.url.replace(/[?#].*/, "") });
+    this.#beat();
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const each of waiting) each.run();
+  }
+
+  #beat(): void {
+    this.#stopTimer = after(this.#options.heartbeat, () => {
+      if (this.#silentBeats > mostSilentBeats) {
+        return this.#lose(new ConnectionError("CONNECTION_LOST", "the server has not answered for too long"));
+      }
+      if (this.#silentBeats > 0) this.#events.ping();
+      this.#silentBeats += 1;
+      this.#beat();
+    });
+  }
+
+  /** An open connection has ended: says so, and opens another. */
+  #lose(error: ConnectionError): void {
+    this.#void();
+    this.#state = "idle";
+    this.#options.logger?.warn(error.message, { code: error.code });
+    this.#events.lost(error);
+    if (error.code === "UNAUTHENTICATED" && !this.#mayRefresh(error)) this.close(error);
+    if (this.#state === "idle") this.#startAgain(error.code === "UNAUTHENTICATED" ? 0 : undefined);
+  }
+
+  /** Attempts, with a pause between them out of a span that doubles (full jitter), until one succeeds. */
+  #startAgain(pause?: number): void {
+    this.#void();
+    this.#state = "pausing";
+    const span = Math.min(pauses.longest, pauses.first * 2 ** this.#failures);
+    this.#failures += 1;
+    this.#stopTimer = after(pause ?? Math.random() * span, () => {
+      this.#attempt().catch((error: unknown) => {
+        if (this.#state === "closed") return;
+        this.#options.logger?.warn("an attempt to connect failed", { attempt: this.#failures });
+        const refused = error instanceof ConnectionError && error.code === "UNAUTHENTICATED";
+        if (refused && !this.#mayRefresh(error)) this.close(error);
+        else this.#startAgain();
+      });
+    });
+  }
+
+  /** Whether an error is a token refused for the first time, where a fresh one can be had. */
+  #mayRefresh(error: unknown): boolean {
+    if (!(error instanceof ConnectionError) || error.code !== "UNAUTHENTICATED") return false;
+    if (typeof this.#options.token !== "function" || this.#refused) return false;
+    return (this.#refused = true);
+  }
+}
+
+function statusOf(problem: unknown): number | undefined {
+  if (typeof problem !== "object" || problem === null || !("status" in problem)) return undefined;
+  return typeof problem.status === "number" ? problem.status : undefined;
+}
