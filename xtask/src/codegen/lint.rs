@@ -1,6 +1,6 @@
 //! The wire profile: what our own schemas keep to, so that every language can say the same thing.
 //! A finding names file and pointer, and what to do. Over the schemas of others the same findings are warnings.
-use super::build::{is_unknown_arm, tag_of};
+use super::build::{is_unknown_arm, tag_of, tag_value};
 use super::finding::{Finding, Place, Severity};
 use super::json::{Json, Number};
 use super::names::pascal;
@@ -274,10 +274,15 @@ impl Lint<'_> {
             for (index, branch) in
                 branches.items().iter().enumerate().filter(|(_, branch)| is_unknown_arm(branch))
             {
-                let listed = tag.as_ref().and_then(|tag| {
-                    branch.get("properties")?.get(tag)?.get("not")?.get("enum").map(|list| list.items().len())
-                });
-                if listed != Some(known.len()) {
+                let listed =
+                    tag.as_ref().and_then(|tag| branch.get("properties")?.get(tag)?.get("not")?.get("enum"));
+                let listed = listed.map(Json::items).unwrap_or_default();
+                let values: Vec<String> = tag
+                    .iter()
+                    .flat_map(|tag| targets.iter().filter_map(|target| tag_value(target, tag)))
+                    .collect();
+                let named = |value: &String| listed.iter().any(|listed| listed.as_str() == Some(value));
+                if listed.len() != values.len() || !values.iter().all(named) {
                     let at = place.child("oneOf").child(index);
                     let problem = "the unknown branch does not exclude exactly the known tags";
                     self.report(

@@ -53,7 +53,15 @@ impl Source {
         }
         let mut loader = Loader { folder: folder.to_path_buf(), ..Loader::default() };
         for name in names {
-            loader.read(&name);
+            if !loader.read(&name) {
+                let remedy = "check that the path is right";
+                loader.findings.push(Finding::error(
+                    "unreadable",
+                    &Place::root(&name),
+                    "it is not there",
+                    remedy,
+                ));
+            }
         }
         loader.finish()
     }
@@ -179,7 +187,8 @@ fn list(folder: &Path, prefix: &str, out: &mut Vec<String>) -> Result<(), Findin
 struct Loader {
     folder: PathBuf,
     files: Vec<File>,
-    tried: HashSet<String>,
+    /// The files that were asked for, and whether each is there.
+    tried: HashMap<String, bool>,
     resources: HashMap<String, Place>,
     anchors: HashMap<(String, String), Place>,
     paths: HashMap<Place, Vec<u32>>,
@@ -212,18 +221,24 @@ impl Here<'_> {
 }
 
 impl Loader {
-    /// Reads one file by its path relative to the folder and notes what it declares.
-    fn read(&mut self, name: &str) {
-        if !self.tried.insert(name.to_owned()) {
-            return;
+    /// Reads one file by its path relative to the folder and notes what it declares. Tells whether it is there, even
+    /// if it cannot be read.
+    fn read(&mut self, name: &str) -> bool {
+        if let Some(exists) = self.tried.get(name) {
+            return *exists;
         }
+        self.tried.insert(name.to_owned(), true);
         let place = Place::root(name);
         let text = match fs::read_to_string(self.folder.join(name)) {
             Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.tried.insert(name.to_owned(), false);
+                return false;
+            }
             Err(error) => {
                 let remedy = "check that the path is right and that the file is UTF-8 text";
                 self.findings.push(Finding::error("unreadable", &place, error.to_string(), remedy));
-                return;
+                return true;
             }
         };
         let root = match Json::parse(&text) {
@@ -231,7 +246,7 @@ impl Loader {
             Err(error) => {
                 let remedy = "make it one valid JSON document";
                 self.findings.push(Finding::error("invalid-json", &place, error.to_string(), remedy));
-                return;
+                return true;
             }
         };
         let base = file_uri(name);
@@ -241,6 +256,7 @@ impl Loader {
         });
         self.walk(&root, &Here { place, path: Vec::new(), base: &base }, is_old);
         self.files.push(File { path: name.to_owned(), root, is_old });
+        true
     }
 
     /// Notes the ids, anchors and references of a schema and of all schemas in it.
@@ -342,12 +358,14 @@ impl Loader {
         if let Some(name) = by_file.strip_prefix("file:///").map(uri::decode)
             && !candidates.iter().any(|candidate| self.resources.contains_key(candidate))
         {
-            self.read(&name);
-            if !self.resources.contains_key(&by_file) {
+            if !self.read(&name) {
                 let problem = format!("`{}` is not there", reference.text);
                 let remedy = "correct the reference or add the file";
-                self.findings.retain(|finding| finding.file != name || finding.rule != "unreadable");
                 self.findings.push(Finding::error("missing-file", &reference.place, problem, remedy));
+                return None;
+            }
+            if !self.resources.contains_key(&by_file) {
+                // The file is there but broken, which is said already.
                 return None;
             }
         }

@@ -8,7 +8,7 @@ mod shape;
 mod union;
 
 pub use scalar::SAFE;
-pub use union::{is_unknown_arm, tag_of};
+pub use union::{is_unknown_arm, tag_of, tag_value};
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};

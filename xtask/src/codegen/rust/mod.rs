@@ -270,12 +270,10 @@ impl Ctx<'_> {
         }
     }
 
-    /// The doc comment of a type, with `#[deprecated]` where the schema says so.
+    /// The doc comment of a type.
     fn type_doc(&self, page: &mut Page, def: &TypeDef) {
         doc(page, &def.doc, || format!("The type `{}`.", def.name));
-        if def.deprecated {
-            page.line("#[deprecated]");
-        }
+        text::deprecation(page, def.deprecated);
     }
 
     /// A type as it is written where it is used. `owner` is the type that holds it in place, for boxes.

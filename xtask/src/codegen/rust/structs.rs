@@ -77,9 +77,7 @@ impl Ctx<'_> {
 
     fn struct_field(&self, page: &mut Page, id: TypeId, index: usize, field: &Field, camel: bool) {
         doc(page, &field.doc, || format!("The property `{}`.", field.wire));
-        if field.deprecated {
-            page.line("#[deprecated]");
-        }
+        text::deprecation(page, field.deprecated);
         let plain = self.field_name(id, index);
         let spelled = if camel { text::serde_camel(plain) } else { plain.to_owned() };
         if spelled != field.wire {

@@ -115,6 +115,13 @@ pub fn doc(page: &mut Page, text: &str, fallback: impl FnOnce() -> String) {
     }
 }
 
+/// What a doc comment says of something deprecated. The attribute would make the generated code itself warn.
+pub fn deprecation(page: &mut Page, deprecated: bool) {
+    if deprecated {
+        page.line("///").line("/// Deprecated.");
+    }
+}
+
 /// A description as lines of rustdoc Markdown: wrapped, with everything escaped that could be markup, a link, HTML or
 /// the start of a block. Code in single back quotes stays code.
 fn doc_lines(text: &str, width: usize) -> Vec<String> {
