@@ -1,1 +1,16 @@
 //! The Rust client: many turns over one socket.
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod errors;
+mod mux;
+mod socket;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod turn;
+
+pub use client::{Builder, Client, Timeouts, TokenPlace};
+pub use errors::{Cause, Error, Phase};
+/// All types of the wire, generated from the protocol's schema.
+pub use smooai_smooth_operator_protocol as protocol;
+pub use turn::Turn;

@@ -1,0 +1,173 @@
+//! What can go wrong, as one enum: each tells whether trying again may help, and when.
+
+use smooai_smooth_operator_protocol::{
+    ErrorCode, ErrorEvent, Event, InteractionRejection, OtpFailure, Violation,
+};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An error of another library or of the program's own token callback.
+pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+/// Why a call or a turn has no result.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The server refused an action, or a turn failed there. The event has its code, a hint and more.
+    #[error("{}: {}", .0.error.code, .0.error.message)]
+    Server(Box<ErrorEvent>),
+    /// The server answered the WebSocket handshake with an HTTP status of its own.
+    #[error("the server refused the connection with HTTP {status}: {message}")]
+    Refused {
+        /// The HTTP status; 401 is a token that is missing or bad.
+        status: u16,
+        /// The code in the body, where there is one.
+        code: Option<ErrorCode>,
+        /// The message in the body, or what the status means.
+        message: String,
+        /// When to try again, from `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+    /// No connection came about.
+    #[error("could not connect to the server")]
+    Connect(#[source] Cause),
+    /// The connection broke after the action had been sent, so that its outcome is not known. A turn that was
+    /// cut may still have ended on the server: its conversation's messages tell.
+    #[error("the connection was lost: {reason}")]
+    Lost {
+        /// The WebSocket close code, if the server closed in good order.
+        close_code: Option<u16>,
+        /// What is known about it.
+        reason: String,
+    },
+    /// A time limit was reached.
+    #[error("{phase} did not come within {limit:?}")]
+    Timeout {
+        /// What was waited for.
+        phase: Phase,
+        /// The limit, from [`Timeouts`](crate::Timeouts).
+        limit: Duration,
+        /// The last failure to connect, if that is what was waited for.
+        source: Option<Box<Error>>,
+    },
+    /// The client was closed.
+    #[error("the client is closed")]
+    Closed,
+    /// The turn was cancelled.
+    #[error("the turn was cancelled")]
+    Cancelled,
+    /// The turn waits for a person, which the event describes. Answer with `confirm`, `verify`, `submit` or
+    /// `decline`, and wait for the end again.
+    #[error("the turn waits for a person: {}", .0.tag())]
+    Parked(Box<Event>),
+    /// There is no form to answer.
+    #[error("the turn does not wait for a form: submit and decline answer interaction_required")]
+    NotParked,
+    /// A one-time code was not accepted. The turn still waits while attempts remain.
+    #[error("{}", .0.message)]
+    CodeRejected(Box<OtpFailure>),
+    /// A form's values were not accepted. The turn still waits.
+    #[error("{}", .0.message)]
+    ValuesRejected(Box<InteractionRejection>),
+    /// The call or a setting is not valid; nothing was sent.
+    #[error("not valid, and not sent: {0}")]
+    Invalid(String),
+    /// A turn's or subscriber's reader was so slow that the oldest events were dropped; reading goes on after
+    /// them. Of a turn these are never events that it waits in or ends with.
+    #[error("the reader was too slow: {events} events were dropped")]
+    Missed {
+        /// How many.
+        events: u64,
+    },
+    /// Too many actions wait to be sent.
+    #[error("too many actions wait to be sent: wait for some to end")]
+    Busy,
+    /// The token callback failed.
+    #[error("no token could be had")]
+    Token(#[source] Cause),
+    /// The server said something that is not the protocol.
+    #[error("the server does not keep to the protocol: {0}")]
+    Protocol(String),
+}
+
+/// What a time limit was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// A connection: a whole attempt, or the wait of an action until it could be sent.
+    Connect,
+    /// The first answer to an action that was sent.
+    Request,
+    /// The next event of a running turn, keepalives included.
+    Idle,
+    /// The end of a turn.
+    Turn,
+}
+
+static UNAUTHENTICATED: ErrorCode = ErrorCode::Unauthenticated;
+
+impl Error {
+    /// The protocol's code, where the server gave one.
+    pub fn code(&self) -> Option<&ErrorCode> {
+        match self {
+            Self::Server(event) => Some(&event.error.code),
+            Self::Refused { code: Some(code), .. } => Some(code),
+            Self::Refused { status: 401, .. } | Self::Lost { close_code: Some(4401), .. } => {
+                Some(&UNAUTHENTICATED)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed when it is made again, unchanged. A turn that was cut or timed out
+    /// may have done its work all the same.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Server(event) => match &event.data.details {
+                Some(details) => details.retryable,
+                None => event.error.code.retryable(),
+            },
+            Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
+            Self::Connect(_) | Self::Lost { .. } | Self::Timeout { .. } | Self::Busy | Self::Token(_) => true,
+            _ => false,
+        }
+    }
+
+    /// How long the server asks to wait before the next try.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Server(event) => {
+                let millis = event.data.details.as_ref()?.retry_after_ms?;
+                u64::try_from(millis).ok().map(Duration::from_millis)
+            }
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn lost(reason: impl Into<String>) -> Self {
+        Self::Lost { close_code: None, reason: reason.into() }
+    }
+
+    pub(crate) fn unexpected(event: &Event) -> Self {
+        Self::Protocol(format!("{} answers no such action", event.tag()))
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::Invalid(violation.to_string())
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "a connection",
+            Self::Request => "an answer",
+            Self::Idle => "the turn's next event",
+            Self::Turn => "the turn's end",
+        })
+    }
+}

@@ -1,0 +1,282 @@
+//! The mux by plain calls: no socket, and time is what the test says it is.
+
+use super::*;
+use crate::testing::events;
+use smooai_smooth_operator_protocol::{ErrorCode, InteractionKind, JsonObject};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Bench {
+    mux: Mux,
+    now: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { mux: Mux::new("ours-".to_owned()), now: Instant::now() }
+    }
+
+    fn start(&mut self, turn: Option<&str>) -> String {
+        let timeouts =
+            Timeouts { connect: SECOND, request: 2 * SECOND, idle: 30 * SECOND, turn: 60 * SECOND };
+        let id = self.mux.claim(None, turn.map(str::to_owned), timeouts, self.now).unwrap();
+        assert!(self.mux.sending(&id, self.now));
+        id
+    }
+
+    fn hear(&mut self, event: Event) -> Option<Event> {
+        let bytes = event.to_json().len();
+        self.mux.offer(event, bytes, self.now)
+    }
+
+    fn next(&mut self, id: &str) -> Option<Result<Event, Error>> {
+        match self.mux.poll(id, Waker::noop()) {
+            Poll::Ready(item) => item,
+            Poll::Pending => panic!("nothing is there for {id}"),
+        }
+    }
+
+    fn waits(&mut self, id: &str) -> bool {
+        self.mux.poll(id, Waker::noop()).is_pending()
+    }
+
+    /// Seconds to the deadline of a request, and what it is for.
+    fn left(&self, id: &str) -> Option<(u64, Phase)> {
+        self.mux.deadline(id).map(|(at, phase)| ((at - self.now).as_secs(), phase))
+    }
+}
+
+#[test]
+fn answers_find_their_calls_in_any_order() {
+    let mut bench = Bench::new();
+    let (first, second) = (bench.start(None), bench.start(None));
+    assert_ne!(first, second);
+    assert!(bench.hear(events::pong(&second)).is_none());
+    assert!(bench.waits(&first));
+    assert!(bench.hear(events::pong(&first)).is_none());
+    for id in [first, second] {
+        assert_eq!(bench.next(&id).unwrap().unwrap().request_id(), Some(id.as_str()));
+        assert!(bench.next(&id).is_none(), "a call has one answer");
+    }
+}
+
+#[test]
+fn events_of_nobody_come_back() {
+    let mut bench = Bench::new();
+    let call = bench.start(None);
+    let unknown = |id: &str| {
+        Event::from_json(&format!(r#"{{"type":"news","requestId":"{id}","timestamp":1}}"#)).unwrap()
+    };
+    assert!(bench.hear(Event::from_json(r#"{"type":"news","timestamp":1}"#).unwrap()).is_some());
+    assert!(bench.hear(unknown("another's")).is_some());
+    assert!(bench.hear(unknown(&call)).is_some(), "an unknown event is no answer to a call");
+    assert!(bench.waits(&call));
+    bench.mux.forget(&call);
+    assert!(
+        bench.hear(events::pong(&call)).is_none(),
+        "the late answer to what was given up is nobody's news"
+    );
+}
+
+#[test]
+fn unknown_events_of_a_turn_belong_to_the_turn() {
+    let mut bench = Bench::new();
+    let turn = bench.start(Some("s"));
+    let text = format!(r#"{{"type":"news","requestId":"{turn}","timestamp":1,"x":[1]}}"#);
+    assert!(bench.hear(Event::from_json(&text).unwrap()).is_none());
+    let Event::Unknown(unknown) = bench.next(&turn).unwrap().unwrap() else { panic!("unknown is unknown") };
+    assert_eq!((unknown.tag.as_str(), &unknown.raw["x"][0]), ("news", &1.into()));
+}
+
+#[test]
+fn a_wanted_id_is_used_unless_it_is_taken() {
+    let mut bench = Bench::new();
+    let mut claim = |turn: Option<&str>| {
+        bench.mux.claim(Some("mine".to_owned()), turn.map(str::to_owned), Timeouts::default(), bench.now)
+    };
+    assert_eq!(claim(Some("s")).unwrap(), "mine");
+    assert_eq!(claim(None).unwrap(), "ours-1", "a verdict under its turn's id gets one of its own");
+    assert!(matches!(claim(Some("s")), Err(Error::Invalid(_))), "two turns cannot share an id");
+}
+
+#[test]
+fn nothing_follows_the_end_of_a_turn() {
+    let mut bench = Bench::new();
+    let turn = bench.start(Some("s"));
+    bench.hear(events::accepted(&turn));
+    bench.hear(events::answer(&turn, "yes"));
+    bench.hear(events::token(&turn, "late"));
+    bench.hear(events::error(&turn, ErrorCode::AgentError, "late"));
+    let tags: Vec<String> =
+        std::iter::from_fn(|| bench.next(&turn)).map(|event| event.unwrap().tag().to_owned()).collect();
+    assert_eq!(tags, ["immediate_response", "eventual_response"]);
+}
+
+#[test]
+fn a_turn_that_nobody_reads_stays_small_and_keeps_what_matters() {
+    let mut bench = Bench::new();
+    let turn = bench.start(Some("s"));
+    bench.hear(events::accepted(&turn));
+    bench.hear(events::confirmation_required(&turn, "refund", "Refund it."));
+    let chunk = events::tool_result(&turn, "refund", &"x".repeat(400));
+    for _ in 0..20_000 {
+        bench.hear(events::token(&turn, "a few words "));
+        bench.hear(chunk.clone());
+    }
+    bench.hear(events::answer(&turn, "done"));
+    let inbox = &bench.mux.inboxes[&turn];
+    assert!(inbox.queue.len() <= MAX_EVENTS && inbox.bytes <= MAX_BYTES, "{} bytes", inbox.bytes);
+
+    assert!(matches!(bench.next(&turn), Some(Err(Error::Missed { events })) if events > 30_000));
+    let kept: Vec<Event> = std::iter::from_fn(|| bench.next(&turn)).map(Result::unwrap).collect();
+    assert!(matches!(kept.first(), Some(Event::ImmediateResponse(_))));
+    assert!(matches!(kept.get(1), Some(Event::WriteConfirmationRequired(_))));
+    assert!(matches!(kept.last(), Some(Event::EventualResponse(_))));
+    assert!(kept.len() > 100, "it keeps what fits");
+}
+
+#[test]
+fn tokens_are_joined_before_any_is_dropped() {
+    let mut bench = Bench::new();
+    let turn = bench.start(Some("s"));
+    let mut said = String::new();
+    for number in 0..5_000 {
+        let word = format!("{number} ");
+        bench.hear(events::token(&turn, &word));
+        said.push_str(&word);
+    }
+    bench.hear(events::answer(&turn, &said));
+    let events: Vec<Event> = std::iter::from_fn(|| bench.next(&turn)).map(Result::unwrap).collect();
+    let heard: String = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::StreamToken(event) if event.token == event.data.token => Some(event.token.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(heard, said);
+    assert!(events.len() < 2 * MERGE_FROM, "{} events", events.len());
+}
+
+#[test]
+fn each_phase_has_its_limit() {
+    let mut bench = Bench::new();
+    let timeouts = Timeouts { connect: SECOND, request: 2 * SECOND, idle: 30 * SECOND, turn: 60 * SECOND };
+    let turn = bench.mux.claim(None, Some("s".to_owned()), timeouts, bench.now).unwrap();
+    assert_eq!(bench.left(&turn), Some((1, Phase::Connect)));
+    assert!(bench.mux.sending(&turn, bench.now));
+    assert_eq!(bench.left(&turn), Some((2, Phase::Request)));
+    bench.hear(events::accepted(&turn));
+    assert_eq!(bench.left(&turn), Some((30, Phase::Idle)));
+    for _ in 0..2 {
+        bench.now += 20 * SECOND;
+        bench.hear(events::keepalive(&turn));
+    }
+    assert_eq!(bench.left(&turn), Some((20, Phase::Turn)));
+    bench.mux.time_out(&turn, Phase::Turn);
+    let items: Vec<_> = std::iter::from_fn(|| bench.next(&turn)).collect();
+    assert!(matches!(items.last(), Some(Err(Error::Timeout { phase: Phase::Turn, .. }))));
+    assert!(!bench.mux.sending(&turn, bench.now), "what has timed out is not sent");
+}
+
+#[test]
+fn a_limit_of_forever_is_none() {
+    let mut bench = Bench::new();
+    let forever = Duration::MAX;
+    let timeouts = Timeouts { connect: forever, request: forever, idle: forever, turn: forever };
+    let turn = bench.mux.claim(None, Some("s".to_owned()), timeouts, bench.now).unwrap();
+    assert_eq!(bench.left(&turn), None);
+    bench.mux.sending(&turn, bench.now);
+    bench.hear(events::accepted(&turn));
+    assert_eq!(bench.left(&turn), None);
+}
+
+/// Runs a turn for 10 seconds, parks it for an hour, lets `resume` happen, and returns what is left.
+fn parked_for_an_hour(park: Event, shown: Event, resume: impl FnOnce(&mut Bench)) -> Option<(u64, Phase)> {
+    let mut bench = Bench::new();
+    let turn = bench.start(Some("s"));
+    bench.hear(events::accepted(&turn));
+    bench.now += 10 * SECOND;
+    bench.hear(park);
+    assert_eq!(bench.left(&turn), None, "the clock stands still");
+    bench.hear(shown);
+    bench.hear(events::keepalive(&turn));
+    bench.hear(events::tool_result(&turn, "another", "beside it"));
+    bench.now += 3600 * SECOND;
+    assert_eq!(bench.left(&turn), None, "it still stands");
+    resume(&mut bench);
+    bench.mux.deadline(&turn)?;
+    for _ in 0..2 {
+        bench.now += 20 * SECOND;
+        bench.hear(events::keepalive(&turn));
+    }
+    bench.left(&turn)
+}
+
+#[test]
+fn the_clock_of_a_parked_turn_stands_still() {
+    let turn = "ours-1";
+    let approval = || events::confirmation_required(turn, "refund", "Refund it.");
+    let call = || events::tool_call(turn, "refund", "{}");
+    let left = Some((10, Phase::Turn));
+    assert_eq!(parked_for_an_hour(approval(), call(), |_| {}), None);
+    assert_eq!(parked_for_an_hour(approval(), call(), |bench| bench.mux.resumed("s", bench.now)), left);
+    assert_eq!(parked_for_an_hour(approval(), call(), |bench| bench.mux.resumed("other", bench.now)), None);
+    let result = |bench: &mut Bench| drop(bench.hear(events::tool_result(turn, "refund", "ok")));
+    assert_eq!(parked_for_an_hour(approval(), call(), result), left);
+    let code = events::otp_required(turn, "refund", "Refund it.");
+    assert_eq!(parked_for_an_hour(code, events::otp_sent(turn, "v***"), result), left);
+}
+
+#[test]
+fn a_turn_knows_the_form_it_waits_for() {
+    let mut bench = Bench::new();
+    let turn = bench.start(Some("s"));
+    assert!(bench.mux.form(&turn).is_none());
+    let kind = InteractionKind::Choices;
+    bench.hear(events::interaction_required(&turn, "i-1", kind, &JsonObject::new()));
+    assert_eq!(bench.mux.form(&turn).unwrap().interaction_id, "i-1");
+    bench.mux.resumed("s", bench.now);
+    assert!(bench.mux.form(&turn).is_none());
+}
+
+#[test]
+fn a_lost_line_fails_what_was_sent_and_keeps_what_was_not() {
+    let mut bench = Bench::new();
+    let (turn, call) = (bench.start(Some("s")), bench.start(None));
+    let waiting = bench.mux.claim(None, None, Timeouts::default(), bench.now).unwrap();
+    bench.hear(events::accepted(&turn));
+    bench.mux.cut(&Error::lost("gone"));
+    assert!(bench.next(&turn).unwrap().is_ok(), "what came before is not lost");
+    for id in [&turn, &call] {
+        assert!(matches!(bench.next(id), Some(Err(Error::Lost { .. }))));
+        assert!(bench.next(id).is_none());
+    }
+    assert!(bench.waits(&waiting));
+    assert!(bench.mux.sending(&waiting, bench.now));
+    bench.hear(events::pong(&waiting));
+    assert!(bench.next(&waiting).unwrap().is_ok());
+}
+
+#[test]
+fn a_wait_for_a_connection_tells_why_there_is_none() {
+    let mut bench = Bench::new();
+    bench.mux.cut(&Error::lost("gone"));
+    let call = bench.mux.claim(None, None, Timeouts::default(), bench.now).unwrap();
+    bench.mux.time_out(&call, Phase::Connect);
+    let Some(Err(Error::Timeout { source: Some(source), .. })) = bench.next(&call) else {
+        panic!("no source")
+    };
+    assert!(matches!(*source, Error::Lost { .. }));
+}
+
+#[test]
+fn the_first_reason_to_close_stays() {
+    let mut bench = Bench::new();
+    let call = bench.start(None);
+    bench.mux.close(Error::Busy);
+    bench.mux.close(Error::Closed);
+    assert!(matches!(bench.next(&call), Some(Err(Error::Busy))));
+    let late = bench.mux.claim(None, None, Timeouts::default(), bench.now);
+    assert!(matches!(late, Err(Error::Busy)));
+}
