@@ -8,6 +8,7 @@ use serde_json::Value;
 use smooai_smooth_operator_protocol::{Tri, decode, tri, violation};
 
 #[path = "../../../xtask/testdata/golden/rust/src/generated/mod.rs"]
+#[expect(dead_code, reason = "the code of another protocol, used here in part")]
 mod library;
 
 use library::*;
