@@ -2216,7 +2216,18 @@ func (v *VerifyOTPParams) check() *Violation {
 
 // Action: Everything that a client may say.
 //
-// It is one of *CancelParams, *ConfirmToolActionParams, *CreateConversationSessionParams, *GetConversationMessagesParams, *GetSessionParams, *ListConversationsParams, *PingParams, *RenameConversationParams, *SendMessageParams, *SubmitInteractionParams, *VerifyOTPParams.
+// It is one of:
+//   - *CancelParams
+//   - *ConfirmToolActionParams
+//   - *CreateConversationSessionParams
+//   - *GetConversationMessagesParams
+//   - *GetSessionParams
+//   - *ListConversationsParams
+//   - *PingParams
+//   - *RenameConversationParams
+//   - *SendMessageParams
+//   - *SubmitInteractionParams
+//   - *VerifyOTPParams
 type Action interface {
 	// ActionTag returns the value of "action", which tells them apart.
 	ActionTag() string

@@ -3881,8 +3881,25 @@ func (*WriteConfirmation) Validate() error {
 
 // Event: Everything that a server may say.
 //
-// It is one of *CancelledEvent, *ErrorEvent, *EventualResponseEvent, *ImmediateResponseEvent, *InteractionInvalidEvent, *InteractionRequiredEvent, *KeepaliveEvent, *OTPInvalidEvent, *OTPSentEvent, *OTPVerificationRequiredEvent, *OTPVerifiedEvent, *PongEvent, *StreamChunkEvent, *StreamPreambleEvent, *StreamReasoningEvent, *StreamTokenEvent, *WriteConfirmationRequiredEvent,
-// or *UnknownEvent for what this version does not know.
+// It is one of:
+//   - *CancelledEvent
+//   - *ErrorEvent
+//   - *EventualResponseEvent
+//   - *ImmediateResponseEvent
+//   - *InteractionInvalidEvent
+//   - *InteractionRequiredEvent
+//   - *KeepaliveEvent
+//   - *OTPInvalidEvent
+//   - *OTPSentEvent
+//   - *OTPVerificationRequiredEvent
+//   - *OTPVerifiedEvent
+//   - *PongEvent
+//   - *StreamChunkEvent
+//   - *StreamPreambleEvent
+//   - *StreamReasoningEvent
+//   - *StreamTokenEvent
+//   - *WriteConfirmationRequiredEvent
+//   - *UnknownEvent, for what this version does not know
 type Event interface {
 	// EventTag returns the value of "type", which tells them apart.
 	EventTag() string

@@ -104,7 +104,7 @@ func (s *socket) run(conn *websocket.Conn, deliver func([]byte), lost func(cause
 		s.attach(conn)
 		frames, err := s.read(conn, deliver)
 		s.attach(nil)
-		if s.ctx.Err() != nil {
+		if s.isClosing() {
 			lost(s.die(ErrClosed), true)
 			return
 		}
@@ -222,6 +222,12 @@ func (s *socket) die(cause error) error {
 	}
 	s.cancel()
 	return s.dead
+}
+
+func (s *socket) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead != nil
 }
 
 // acquire waits for a connection.

@@ -74,9 +74,31 @@ pub fn node_test(log: &str) -> Tally {
     tally
 }
 
+/// Counts what `go test -v` says of each test and subtest.
+pub fn go_test(log: &str) -> Tally {
+    let mut tally = Tally::default();
+    for line in log.lines().filter_map(|line| line.trim_start().strip_prefix("--- ")) {
+        match line.split_once(": ") {
+            Some(("PASS", _)) => tally.passed += 1,
+            Some(("FAIL", _)) => tally.failed += 1,
+            Some(("SKIP", _)) => tally.skipped += 1,
+            _ => {}
+        }
+    }
+    tally
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_of_go_is_counted_test_by_test() {
+        let log = "=== RUN   TestA\n--- FAIL: TestA (0.01s)\n    --- PASS: TestA/one (0.00s)\n\
+            --- SKIP: TestB (0.00s)\nFAIL\n";
+        assert_eq!(go_test(log), Tally { passed: 1, failed: 1, skipped: 1 });
+        assert_eq!(go_test("ok  \texample.com/a\t0.1s\n"), Tally::default());
+    }
 
     #[test]
     fn a_run_of_node_is_counted_by_its_closing_lines() {

@@ -69,6 +69,8 @@ const NODE: Tool = Tool {
     probe: &["node", "--version"],
     get: "install Node 20 or later from https://nodejs.org",
 };
+const GO: Tool =
+    Tool { name: "go", probe: &["go", "version"], get: "install Go 1.25 or later from https://go.dev/dl" };
 const NPM: Tool = Tool { name: "npm", probe: &["npm", "--version"], get: "it comes with Node" };
 
 pub const SUITES: &[Suite] = &[
@@ -143,5 +145,18 @@ pub const SUITES: &[Suite] = &[
             Step::within("typescript", &["npm", "test"]),
         ],
         count: Some(count::node_test),
+    },
+    Suite {
+        name: "go",
+        what: "the Go client is formatted, clean for vet and staticcheck, passes its tests, and so do generated types",
+        tools: &[GO],
+        steps: &[
+            Step::within("go", &["gofmt", "-d", "."]),
+            Step::within("go", &["go", "vet", "./..."]),
+            Step::within("go", &["go", "run", "honnef.co/go/tools/cmd/staticcheck@v0.8.2", "./..."]),
+            Step::within("go", &["go", "test", "-race", "-v", "./..."]),
+            Step::plain(&["cargo", "test", "--package", "xtask", "--test", "codegen_go", "--", "--ignored"]),
+        ],
+        count: Some(count::go_test),
     },
 ];

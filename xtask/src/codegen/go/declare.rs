@@ -201,16 +201,14 @@ impl Draft<'_> {
 
     fn interface(&mut self, id: TypeId, def: &TypeDef, union: &TaggedUnion) {
         let (name, Some(names)) = (self.plan.name(id), self.plan.union(id)) else { return };
-        let members: Vec<String> =
-            union.members.iter().map(|member| format!("*{}", self.plan.name(member.ty))).collect();
         self.type_doc(id, def);
-        self.page.line("//");
-        let rest = if union.open {
-            format!(", or *{} for what this version does not know", names.unknown)
-        } else {
-            String::new()
-        };
-        comment(&mut self.page, &format!("It is one of {}{rest}.", members.join(", ")));
+        self.page.line("//").line("// It is one of:");
+        for member in &union.members {
+            self.page.line(format!("//   - *{}", self.plan.name(member.ty)));
+        }
+        if union.open {
+            self.page.line(format!("//   - *{}, for what this version does not know", names.unknown));
+        }
         let tag = &union.tag;
         self.page.block(format!("type {name} interface {{"), "}", |page| {
             comment(

@@ -89,19 +89,22 @@ fn opens_a_block(word: &str) -> bool {
     numbered || directive || word.starts_with(['-', '*', '•', '#', '[', '/'])
 }
 
-/// Lines of cells, padded as gofmt pads the columns of neighbouring lines.
+/// Lines of cells, padded as gofmt pads the columns of neighbouring lines: a line without a further cell parts the
+/// column in two.
 pub fn columns(page: &mut Page, rows: &[Vec<String>]) {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
-    for row in rows {
+    let width = |row: &Vec<String>, column: usize| row[column].chars().count();
+    for (index, row) in rows.iter().enumerate() {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
             line.push_str(cell);
-            if column + 1 < row.len() {
-                line.push_str(&" ".repeat(widths[column] - cell.chars().count() + 1));
+            if column + 1 == row.len() {
+                break;
             }
+            let goes_on = |row: &&Vec<String>| row.len() > column + 1;
+            let above = rows[..index].iter().rev().take_while(goes_on);
+            let widest =
+                above.chain(rows[index..].iter().take_while(goes_on)).map(|row| width(row, column)).max();
+            line.push_str(&" ".repeat(widest.unwrap_or(0) - width(row, column) + 1));
         }
         page.line(line);
     }

@@ -514,7 +514,11 @@ func (*PingParams) Validate() error {
 
 // Action: Everything that a client may say.
 //
-// It is one of *ChangeBookParams, *FindBooksParams, *LendBookParams, *PingParams.
+// It is one of:
+//   - *ChangeBookParams
+//   - *FindBooksParams
+//   - *LendBookParams
+//   - *PingParams
 type Action interface {
 	// ActionTag returns the value of "action", which tells them apart.
 	ActionTag() string

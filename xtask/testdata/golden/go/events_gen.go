@@ -567,8 +567,13 @@ func (v *ShelfScannedEvent) check() *Violation {
 
 // Event: Everything that a server may say.
 //
-// It is one of *BookChangedEvent, *BooksFoundEvent, *ErrorEvent, *PongEvent, *ShelfScannedEvent, or *UnknownEvent
-// for what this version does not know.
+// It is one of:
+//   - *BookChangedEvent
+//   - *BooksFoundEvent
+//   - *ErrorEvent
+//   - *PongEvent
+//   - *ShelfScannedEvent
+//   - *UnknownEvent, for what this version does not know
 type Event interface {
 	// EventTag returns the value of "type", which tells them apart.
 	EventTag() string

@@ -224,8 +224,11 @@ func (v *Isbn) check() *Violation {
 
 // ShelfEntry: One thing on a shelf.
 //
-// It is one of *SingleEntry, *CrateEntry, *GapEntry, or *UnknownShelfEntry for what this version
-// does not know.
+// It is one of:
+//   - *SingleEntry
+//   - *CrateEntry
+//   - *GapEntry
+//   - *UnknownShelfEntry, for what this version does not know
 type ShelfEntry interface {
 	// ShelfEntryTag returns the value of "kind", which tells them apart.
 	ShelfEntryTag() string
