@@ -97,7 +97,7 @@ async fn cargo_build(build: Build) -> Result<PathBuf> {
 pub struct Setup {
     env: Vec<(String, String)>,
     args: Vec<String>,
-    files: Vec<(String, String)>,
+    files: Vec<(String, Vec<u8>)>,
     release: bool,
 }
 
@@ -136,8 +136,8 @@ impl Setup {
 
     /// Writes a file into the server's directory.
     #[must_use]
-    pub fn file(mut self, path: &str, text: &str) -> Self {
-        self.files.push((path.to_owned(), text.to_owned()));
+    pub fn file(mut self, path: &str, content: impl Into<Vec<u8>>) -> Self {
+        self.files.push((path.to_owned(), content.into()));
         self
     }
 
@@ -179,12 +179,12 @@ impl Setup {
 
     fn directory(&self) -> Result<TempDir> {
         let directory = TempDir::with_prefix("smooth-operator-").context("making a directory")?;
-        for (name, text) in &self.files {
+        for (name, content) in &self.files {
             let path = directory.path().join(name);
             if let Some(parent) = path.parent() {
                 std::fs::create_dir_all(parent)?;
             }
-            std::fs::write(&path, text).with_context(|| format!("writing {name}"))?;
+            std::fs::write(&path, content).with_context(|| format!("writing {name}"))?;
         }
         Ok(directory)
     }

@@ -7,19 +7,22 @@ use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::bound::within;
+use crate::bound::{BOUND, within};
 use crate::frame_check;
 use crate::transcript::{Turn, is_terminal, line};
 
 /// What ends a connection, from the server's side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
-    /// The close code; `None` when the connection just ended.
+    /// Whether there was a close frame; without one the connection just ended.
+    pub properly: bool,
+    /// The close code, where the frame had one.
     pub code: Option<u16>,
     /// The close reason.
     pub reason: String,
@@ -128,8 +131,9 @@ impl Socket {
         if let Some(place) = self.waiting.iter().position(&fits) {
             return self.waiting.remove(place).context("the place was just found");
         }
+        let deadline = Instant::now() + BOUND;
         loop {
-            let event = self.read(what).await?;
+            let event = self.read(what, deadline).await?;
             if fits(&event) {
                 return Ok(event);
             }
@@ -278,8 +282,9 @@ impl Socket {
         let request = format!("barrier-{}", self.requests);
         self.send(json!({ "action": "ping", "requestId": request })).await?;
         let mut before: Vec<Value> = self.waiting.drain(..).collect();
+        let deadline = Instant::now() + BOUND;
         loop {
-            let event = self.read("the pong").await?;
+            let event = self.read("the pong", deadline).await?;
             if event["requestId"] == request.as_str() {
                 ensure!(event["type"] == "pong", self.told("a ping was not answered by a pong"));
                 return Ok(before);
@@ -293,11 +298,12 @@ impl Socket {
     /// # Errors
     /// When it does not within the bound.
     pub async fn closed(&mut self) -> Result<Closed> {
+        let deadline = Instant::now() + BOUND;
         loop {
             if let Some(closed) = &self.closed {
                 return Ok(closed.clone());
             }
-            if let Ok(event) = self.read("the server to close").await {
+            if let Ok(event) = self.read("the server to close", deadline).await {
                 self.waiting.push_back(event);
             } else if self.closed.is_none() {
                 bail!(self.told("the server did not close the connection"));
@@ -321,10 +327,11 @@ impl Socket {
         format!("{what}; the conversation was:\n{}", self.history[from..].join("\n"))
     }
 
-    async fn read(&mut self, what: &str) -> Result<Value> {
+    /// The next event. The deadline is the whole wait's: pings and other turns' events do not move it.
+    async fn read(&mut self, what: &str, deadline: Instant) -> Result<Value> {
         loop {
-            let next = within(what, self.stream.next()).await.with_context(|| self.told("nothing came"))?;
-            match next {
+            let next = timeout_at(deadline, self.stream.next()).await;
+            match next.with_context(|| self.told(&format!("waited {BOUND:?} for {what}")))? {
                 Some(Ok(Message::Text(text))) => {
                     let event = self.check(&text).with_context(|| self.told("a bad frame"))?;
                     self.note("< ", &line(&event));
@@ -334,7 +341,7 @@ impl Socket {
                 Some(Ok(Message::Binary(_))) => bail!(self.told("the server sent a binary frame")),
                 Some(Ok(Message::Close(frame))) => self.closed = Some(Closed::from(frame)),
                 Some(Err(_)) | None => {
-                    let lost = Closed { code: None, reason: String::new() };
+                    let lost = Closed { properly: false, code: None, reason: String::new() };
                     let closed = self.closed.get_or_insert(lost).clone();
                     bail!(self.told(&format!("waited for {what}, but the connection ended: {closed:?}")));
                 }
@@ -361,6 +368,7 @@ impl Socket {
 impl From<Option<tungstenite::protocol::CloseFrame>> for Closed {
     fn from(frame: Option<tungstenite::protocol::CloseFrame>) -> Self {
         Self {
+            properly: true,
             code: frame.as_ref().map(|frame| frame.code.into()),
             reason: frame.map(|frame| frame.reason.to_string()).unwrap_or_default(),
         }

@@ -97,5 +97,5 @@ async fn the_close_code_is_seen() {
     })
     .await;
     let closed = socket.closed().await.unwrap();
-    assert_eq!(closed, Closed { code: Some(1001), reason: "draining".to_owned() });
+    assert_eq!(closed, Closed { properly: true, code: Some(1001), reason: "draining".to_owned() });
 }

@@ -294,7 +294,7 @@ async fn a_context_that_nobody_signed_is_refused() -> Result<()> {
 async fn what_fails_inside_says_no_more_than_that() -> Result<()> {
     let stage = Stage::with(Script::new(), |setup| {
         // A skill that is there and cannot be read.
-        setup.operator_toml("[skills]\ndir = \"skills\"\n").file("skills/broken.md/x", "")
+        setup.operator_toml("[skills]\ndir = \"skills\"\n").file("skills/broken.md", [0xff, 0xfe, 0x00])
     })
     .await?;
     let (mut socket, session) = stage.session().await?;

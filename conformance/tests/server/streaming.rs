@@ -190,24 +190,52 @@ async fn images_and_files_reach_the_model_as_parts() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_slow_reader_slows_the_model_and_nobody_else() -> Result<()> {
+/// About 3.5 MiB of reasoning, and then an answer.
+fn long_thought() -> Reply {
     let piece = "thinking ".repeat(7_000);
-    let flood = (0..400).fold(Reply::default(), |reply, _| reply.thinks(&piece));
-    let script = Script::new()
-        .when_user("Think hard.", flood.gate("end").then("Done."))
-        .when_user("Quick?", Reply::text("Yes."));
-    let stage = Stage::new(script).await?;
+    (0..60).fold(Reply::default(), |reply, _| reply.thinks(&piece)).then("Done.")
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_everything_in_order() -> Result<()> {
+    let stage = Stage::new(Script::new().say(long_thought())).await?;
     let (mut slow, session) = stage.session().await?;
-    let (mut other, other_session) = stage.session().await?;
-    let before = stage.server.resident_memory()?;
     slow.say(&session, "t1", "Think hard.").await?;
-    stage.gateway.wait_for_chats(1).await?;
-    assert_eq!(other.whole_turn(&other_session, "o", "Quick?").await?.reply(), "Yes.");
-    // The slow one has read nothing: what the gateway has said beyond the sockets' own buffers waits there.
+    // Nothing is read until another connection has had a whole conversation.
+    let mut other = stage.socket().await?;
+    for _ in 0..50 {
+        other.session().await?;
+    }
+    let turn = slow.turn("t1").await?;
+    let thought: usize = turn
+        .events()
+        .iter()
+        .filter(|event| event["type"] == "stream_reasoning")
+        .map(|event| event["token"].as_str().unwrap().len())
+        .sum();
+    assert_eq!(thought, 60 * 7_000 * "thinking ".len());
+    assert_eq!(turn.reply(), "Done.");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reader_that_does_not_read_costs_the_server_little() -> Result<()> {
+    let turns = 30;
+    let script = Script::new().when_user("Quick?", Reply::text("Yes.")).always(long_thought());
+    let stage = Stage::new(script).await?;
+    let mut slow = stage.socket().await?;
+    let mut sessions = Vec::new();
+    for _ in 0..turns {
+        sessions.push(slow.session().await?);
+    }
+    let before = stage.server.resident_memory()?;
+    for (n, session) in sessions.iter().enumerate() {
+        slow.say(session, &format!("t{n}"), "Think hard.").await?;
+    }
+    stage.gateway.wait_for_chats(turns).await?;
+    let (mut other, session) = stage.session().await?;
+    assert_eq!(other.whole_turn(&session, "o", "Quick?").await?.reply(), "Yes.", "nobody else waits");
     let grown = stage.server.resident_memory()?.saturating_sub(before);
-    assert!(grown < 12 << 20, "{grown} bytes are kept for a slow reader");
-    stage.gateway.release("end");
-    assert_eq!(slow.turn("t1").await?.reply(), "Done.");
+    assert!(grown < 48 << 20, "{grown} bytes of {turns} × 3.5 MiB are kept for one that does not read");
     Ok(())
 }
