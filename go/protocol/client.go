@@ -93,10 +93,11 @@ func (o *Options) fill() {
 }
 
 // Close ends the connection. What is under way fails with ErrClosed; when Close returns, nothing of the client runs.
+// It returns nil; the result makes a Client an io.Closer.
 func (c *Client) Close() error {
-	err := c.socket.close()
+	c.socket.close()
 	c.mux.fail(ErrClosed, true)
-	return err
+	return nil
 }
 
 // SendMessage: Sends a message of the user and starts a turn. It returns when the message is on its way; whether the

@@ -235,7 +235,7 @@ func TestApprovalOfATool(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(c.Send(protocoltest.Failure(late, protocol.ErrorCodeNoPendingConfirmation, "nothing waits")), wait(c))
+		return errors.Join(c.Send(protocoltest.Failure(late, protocol.ErrorCodeNoPendingConfirmation, "nothing waits")), c.Wait())
 	})
 	client := dial(t, server.URL, nil)
 	turn := send(t, client, "Refund order 4417.")
@@ -257,15 +257,6 @@ func TestApprovalOfATool(t *testing.T) {
 	}
 	if err := turn.Confirm(bounded(t), true); !errors.Is(err, &protocol.Error{Code: protocol.ErrorCodeNoPendingConfirmation}) {
 		t.Errorf("got %v", err)
-	}
-}
-
-// wait plays on until the client hangs up.
-func wait(c *protocoltest.Conn) error {
-	for {
-		if _, err := c.Next(); err != nil {
-			return err
-		}
 	}
 }
 
@@ -309,7 +300,7 @@ func TestInteractionsAndCodes(t *testing.T) {
 		}
 		success := protocol.OTPVerifiedData{RequestID: code.RequestID, Data: protocol.OTPSuccess{Message: code.Code}}
 		verified := &protocol.OTPVerifiedEvent{RequestID: &code.RequestID, Data: success}
-		return errors.Join(c.Send(verified, protocoltest.Answer(message, "done")), wait(c))
+		return errors.Join(c.Send(verified, protocoltest.Answer(message, "done")), c.Wait())
 	})
 	client := dial(t, server.URL, nil)
 	turn := send(t, client, "hello")
@@ -349,7 +340,7 @@ func TestCancellingStopsTheWork(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(c.Send(protocoltest.Cancelled(cancel)), wait(c))
+		return errors.Join(c.Send(protocoltest.Cancelled(cancel)), c.Wait())
 	})
 	client := dial(t, server.URL, nil)
 	turn := send(t, client, "hello")
@@ -383,7 +374,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 				return err
 			}
 		}
-		return wait(c)
+		return c.Wait()
 	})
 	client := dial(t, server.URL, nil)
 	_, err := client.GetSession(bounded(t), protocol.GetSessionParams{SessionID: "s"})
@@ -402,7 +393,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 
 func TestEventsOfNobodyAreDelivered(t *testing.T) {
 	server := serve(t, func(c *protocoltest.Conn) error {
-		return errors.Join(c.SendText(`{"type":"maintenance","timestamp":1,"at":"noon"}`), wait(c))
+		return errors.Join(c.SendText(`{"type":"maintenance","timestamp":1,"at":"noon"}`), c.Wait())
 	})
 	got := make(chan protocol.Event, 1)
 	dial(t, server.URL, &protocol.Options{OnEvent: func(event protocol.Event) { got <- event }})
@@ -473,7 +464,7 @@ func TestACallWaitsForTheConnectionOnlySoLong(t *testing.T) {
 }
 
 func TestACallThatIsNotAnsweredTimesOut(t *testing.T) {
-	client := dial(t, serve(t, wait).URL, &protocol.Options{RequestTimeout: 20 * time.Millisecond})
+	client := dial(t, serve(t, (*protocoltest.Conn).Wait).URL, &protocol.Options{RequestTimeout: 20 * time.Millisecond})
 	if _, err := client.Ping(t.Context(), protocol.PingParams{}); !errors.Is(err, protocol.ErrTimeout) {
 		t.Errorf("got %v", err)
 	}
@@ -553,7 +544,7 @@ func (l locked) Write(text []byte) (int, error) {
 }
 
 func TestATokenThatIsRefusedTwiceEndsIt(t *testing.T) {
-	server := serve(t, wait, protocoltest.WithTokens(func(string) bool { return false }))
+	server := serve(t, (*protocoltest.Conn).Wait, protocoltest.WithTokens(func(string) bool { return false }))
 	_, err := protocol.Dial(bounded(t), server.URL, &protocol.Options{Token: protocol.StaticToken("secret")})
 	if !errors.Is(err, protocol.ErrUnauthenticated) || strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v", err)
@@ -592,7 +583,7 @@ func TestAServerThatStopsAnsweringPingsIsLost(t *testing.T) {
 }
 
 func TestClosingEndsEverything(t *testing.T) {
-	client := dial(t, serve(t, wait).URL, nil)
+	client := dial(t, serve(t, (*protocoltest.Conn).Wait).URL, nil)
 	turn := send(t, client, "hello")
 	called := make(chan error)
 	go func() {

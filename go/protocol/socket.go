@@ -264,7 +264,7 @@ func (s *socket) write(conn *websocket.Conn, frame []byte) error {
 }
 
 // close says goodbye and waits until nothing runs any more.
-func (s *socket) close() error {
+func (s *socket) close() {
 	s.mu.Lock()
 	conn, first := s.conn, s.dead == nil
 	if first {
@@ -273,16 +273,13 @@ func (s *socket) close() error {
 		s.changed = make(chan struct{})
 	}
 	s.mu.Unlock()
-	var err error
 	if conn != nil && first {
-		err = conn.Close(websocket.StatusNormalClosure, "")
+		if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+			s.log.Debug("the goodbye was not answered", "cause", err)
+		}
 	}
 	s.cancel()
 	<-s.done
-	if errors.As(err, &websocket.CloseError{}) {
-		err = nil
-	}
-	return err
 }
 
 // within bounds a context by a time-out, unless the context has a deadline of its own.

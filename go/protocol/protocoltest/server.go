@@ -140,6 +140,15 @@ func (c *Conn) Next() (protocol.Action, error) {
 	return protocol.UnmarshalAction(frame)
 }
 
+// Wait lets the client say what it likes, without an answer, until it hangs up.
+func (c *Conn) Wait() error {
+	for {
+		if _, err := c.Next(); err != nil {
+			return err
+		}
+	}
+}
+
 // Expect waits for the client's next action, which must be of one type.
 func Expect[A protocol.Action](c *Conn) (A, error) {
 	action, err := c.Next()

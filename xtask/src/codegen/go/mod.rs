@@ -1,16 +1,18 @@
-//! The Go printer. Facts and choices:
-//! - encoding/json matches keys whatever their case, takes null for anything and writes a nil slice as null, so every
-//!   type has a codec of its own over the support code of `runtime/`, which is Go and goes out as it stands.
-//! - A field with a nil of its own (slice, map, interface, json.RawMessage) needs no pointer to be absent: nil is absent
-//!   and an empty slice is `[]`.
-//! - gofmt aligns neighbouring lines of a struct or const block unless a comment stands between them, rewrites lists,
-//!   headings and doubled quotes in comments above declarations, and keeps a function on one line only if it is short:
-//!   so functions are printed over several lines, and comments never hold what it would move.
-//! - Go's regexp refuses repetition counts above 1000; such a pattern is left unchecked and a comment says so.
-//! - Members of a union are pointers: with pointer receivers only `*T` is in the interface, so a type switch has one
-//!   case per member.
-//! - Every action has a method of the client, but for one that an immediate_response and then further events answer:
-//!   that is a turn, which the client writes by hand.
+//! The Go printer: types, and a codec and checks for each, over support code that is Go itself and goes out as it stands.
+
+// What was measured, and what was chosen:
+// - encoding/json matches keys whatever their case, takes null for anything and writes a nil slice as null, so every
+//   type has a codec of its own.
+// - A field with a nil of its own (slice, map, interface, json.RawMessage) needs no pointer to be absent: nil is absent
+//   and an empty slice is `[]`.
+// - gofmt aligns neighbouring lines of a struct or const block unless a comment stands between them, rewrites lists,
+//   headings and doubled quotes in comments above declarations, and keeps a function on one line only if it is short:
+//   so functions are printed over several lines, and comments never hold what it would move.
+// - Go's regexp refuses repetition counts above 1000; such a pattern is left unchecked and a comment says so.
+// - Members of a union are pointers: with pointer receivers only `*T` is in the interface, so a type switch has one
+//   case per member.
+// - Every action has a method of the client, but for one that an immediate_response and then further events answer:
+//   that is a turn, which the client writes by hand.
 mod calls;
 mod check;
 mod codec;
