@@ -16,4 +16,5 @@ mod mount;
 mod shop;
 mod streaming;
 mod together;
+mod tokens;
 mod tools;
