@@ -443,3 +443,20 @@ async fn addresses_and_keys_that_cannot_be() {
     assert!(fault.contains("SMOOAI_GATEWAY_KEY") && !fault.contains("secret"), "{fault}");
     assert_eq!(new("https://x/v1/?api-version=3", "k"), Ok(()));
 }
+
+#[tokio::test]
+async fn a_redirect_is_followed_on_its_own_host_only() {
+    let moved = |to: &str| plain("307 Moved", &format!("Location: {to}\r\n"), "");
+    let mut elsewhere = Server::start(vec![reply(&[HELLO, STOP, DONE])]).await;
+    let other_host = elsewhere.url.replace("127.0.0.1", "localhost");
+    let scripts = vec![moved("/v2/chat/completions"), reply(&[HELLO, STOP, DONE]), moved(&other_host)];
+    let mut server = Server::start(scripts).await;
+    let gateway = gateway(&server);
+    assert_eq!(good(&gateway).await[0], text("Hello"));
+    assert_eq!(server.request().await.path, "/v1/chat/completions");
+    let followed = server.request().await;
+    assert_eq!((followed.path.as_str(), &followed.body["model"]), ("/v2/chat/completions", &json!("m")));
+    let error = refused(&gateway).await;
+    assert!(error.kind == LlmErrorKind::BadRequest && error.detail.contains("307"), "{error}");
+    assert_eq!(elsewhere.further_requests(), 0, "the key stays with its host");
+}
