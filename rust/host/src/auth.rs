@@ -183,6 +183,11 @@ impl Authenticator {
     }
 }
 
+/// Whether a PEM text is a public key that tokens can be checked with, or what is wrong with it.
+pub(crate) fn check_public_key(pem: &str) -> Result<(), String> {
+    Key::from_pem(pem).map(|_| ())
+}
+
 fn keys(config: &AuthConfig, http: &reqwest::Client) -> Result<Keys, AuthSetupError> {
     if let Some(secret) = &config.jwt_hs256_secret {
         return Ok(Keys::One(Key::shared(secret.expose())));

@@ -213,6 +213,7 @@ fn settings(config: &Config) -> Settings {
         auth_tools: config.approval.verify.clone(),
         budget: CostBudget { max_cost_usd: turn_cost_usd, max_tokens: turn_tokens },
         history_tokens,
+        turns_per_connection: config.limits.max_turns_per_connection as usize,
         turn_timeout: Duration::from_millis(config.limits.turn_timeout_ms),
         park_lifetime: minutes(config.limits.park_minutes),
         otp: OtpSettings { lifetime: minutes(config.otp.minutes), attempts: config.otp.attempts },

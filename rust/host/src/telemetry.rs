@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter cannot be read.
-    #[error("telemetry.log (RUST_LOG) is no filter: {0}; write a level such as `info`, or `info,hyper=warn`")]
+    #[error("telemetry.log (RUST_LOG) is no filter: {0}")]
     Filter(String),
 }
 

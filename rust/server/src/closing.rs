@@ -70,11 +70,3 @@ async fn discard(raw: &mut (impl AsyncRead + Unpin)) {
     let mut scratch = [0; 4096];
     while matches!(raw.read(&mut scratch).await, Ok(count) if count > 0) {}
 }
-
-/// Closes a socket for which there is no room.
-pub(crate) async fn turn_away<S>(socket: WebSocketStream<S>)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    close(socket, Reason::Overloaded).await;
-}

@@ -2,7 +2,7 @@
 //! line alive, and closes it in good order.
 
 use crate::closing::{self, Reason};
-use crate::outbox::{Outbox, Outgoing};
+use crate::outbox::Outbox;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use smooai_smooth_operator::{Caller, EventSink as _, Service};
@@ -11,7 +11,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -28,6 +27,8 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Frames written with one flush.
 const BATCH: usize = 32;
+/// Actions answered at once, turns that wait for a person among them.
+const MOST_AT_ONCE: usize = 1_024;
 
 /// Who sits at the other end, and what he may do.
 pub(crate) struct Seat {
@@ -35,8 +36,6 @@ pub(crate) struct Seat {
     pub caller: Arc<Caller>,
     /// How long the token still holds.
     pub valid_for: Option<Duration>,
-    /// Actions answered at once.
-    pub most_at_once: usize,
     /// Cancelled when the server drains.
     pub draining: CancellationToken,
     /// Cancelled when the connection ends or drains: nobody stays with parked turns any more.
@@ -57,24 +56,24 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sink, mut stream) = socket.split();
-    let (outbox, mut waiting) = Outbox::new(Arc::clone(&seat.service));
+    let outbox = Outbox::new(Arc::clone(&seat.service));
     let mut work = JoinSet::new();
     let end = tokio::select! {
-        end = read(&mut stream, &seat, outbox, &mut work) => end,
-        () = write(&mut sink, &mut waiting) => End::Gone,
+        end = read(&mut stream, &seat, outbox.clone(), &mut work) => end,
+        () = write(&mut sink, &outbox) => End::Gone,
     };
-    seat.leave.cancel();
     // From here on a turn's next event finds nobody, and the turn stops in good order.
-    waiting.close();
+    seat.leave.cancel();
+    seat.service.hang_up(&seat.caller);
+    outbox.close();
     if let End::Close(reason) = end {
-        let written = timeout(LAST_WORDS, write_rest(&mut sink, &mut waiting)).await;
-        if let (Ok(()), Ok(socket)) = (written, sink.reunite(stream)) {
-            closing::close(socket, reason).await;
+        let written = timeout(LAST_WORDS, write_waiting(&mut sink, &outbox, usize::MAX)).await;
+        if let (Ok(Ok(())), Ok(socket)) = (written, sink.reunite(stream)) {
+            Box::pin(closing::close(socket, reason)).await;
         }
     } else {
         drop((sink, stream));
     }
-    drop(waiting);
     while work.join_next().await.is_some() {}
 }
 
@@ -127,7 +126,7 @@ where
 /// Takes one message; returns why the connection ends, if it does.
 async fn take(message: Message, seat: &Seat, outbox: &mut Outbox, work: &mut JoinSet<()>) -> Option<End> {
     let refusal = match message {
-        Message::Text(text) if work.len() < seat.most_at_once => {
+        Message::Text(text) if work.len() < MOST_AT_ONCE => {
             answer(text.as_str().to_owned(), seat, outbox.clone(), work);
             return None;
         }
@@ -169,9 +168,9 @@ fn broken(error: &SocketError) -> End {
 
 type Sink<S> = SplitSink<WebSocketStream<S>, Message>;
 
-/// Writes what waits, with one flush for all that is there, and pings between; returns when the line
+/// Writes what waits, and pings between; returns when the line
 /// is broken or the peer does not read.
-async fn write<S>(sink: &mut Sink<S>, waiting: &mut Receiver<Outgoing>)
+async fn write<S>(sink: &mut Sink<S>, outbox: &Outbox)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -179,7 +178,7 @@ where
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let written = tokio::select! {
-            Some(first) = waiting.recv() => timeout(SILENCE_LIMIT, write_batch(sink, first, waiting)).await,
+            () = outbox.filled() => timeout(SILENCE_LIMIT, write_waiting(sink, outbox, BATCH)).await,
             _ = ping.tick() => timeout(SILENCE_LIMIT, sink.send(Message::Ping(Vec::new().into()))).await,
         };
         if !matches!(written, Ok(Ok(()))) {
@@ -188,31 +187,14 @@ where
     }
 }
 
-async fn write_batch<S>(
-    sink: &mut Sink<S>,
-    first: Outgoing,
-    waiting: &mut Receiver<Outgoing>,
-) -> Result<(), SocketError>
+/// Writes at most so many of the frames that wait, with one flush.
+async fn write_waiting<S>(sink: &mut Sink<S>, outbox: &Outbox, most: usize) -> Result<(), SocketError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut next = Some(first);
-    let mut count = 0;
-    while let Some(frame) = next {
-        sink.feed(Message::Text(frame.text.clone())).await?;
-        count += 1;
-        next = if count < BATCH { waiting.try_recv().ok() } else { None };
+    for _ in 0..most {
+        let Some(frame) = outbox.take() else { break };
+        sink.feed(Message::Text(frame.into_text().into())).await?;
     }
     sink.flush().await
-}
-
-async fn write_rest<S>(sink: &mut Sink<S>, waiting: &mut Receiver<Outgoing>)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    while let Some(frame) = waiting.recv().await {
-        if write_batch(sink, frame, waiting).await.is_err() {
-            return;
-        }
-    }
 }

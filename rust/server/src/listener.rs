@@ -38,7 +38,6 @@ pub(crate) async fn run(host: Host) -> anyhow::Result<()> {
         authenticator,
         origins: server.origins.clone(),
         loopback: server.bind.is_loopback(),
-        most_at_once: limits.max_turns_per_connection as usize,
         admission: Admission::new(
             limits.max_connections as usize,
             limits.max_connections_per_address as usize,

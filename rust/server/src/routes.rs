@@ -1,10 +1,11 @@
 //! The HTTP side: `/ws`, `/health`, `/ready`.
 
 use crate::admission::Admission;
+use crate::closing::{self, Reason};
 use crate::connection::{self, Seat};
+use crate::origin;
 use crate::refusal::Refusal;
 use crate::token::{self, SUBPROTOCOL};
-use crate::{closing, origin};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -37,7 +38,6 @@ pub(crate) struct Shared {
     pub authenticator: Authenticator,
     pub origins: Vec<String>,
     pub loopback: bool,
-    pub most_at_once: usize,
     pub admission: Arc<Admission>,
     pub draining: CancellationToken,
     pub tasks: TaskTracker,
@@ -129,7 +129,7 @@ async fn open(here: Here, request: Request, identity: Identity, page: Option<Str
     let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
     let Here { shared, peer } = here;
     let Some(admitted) = shared.admission.admit(peer.ip()) else {
-        return closing::turn_away(socket).await;
+        return Box::pin(closing::close(socket, Reason::Overloaded)).await;
     };
     let caller = Caller {
         connection: admitted.number,
@@ -144,7 +144,6 @@ async fn open(here: Here, request: Request, identity: Identity, page: Option<Str
         service: Arc::clone(&shared.service),
         caller: Arc::new(caller),
         valid_for: identity.expires_at.map(|at| shared.service.time_until(at)),
-        most_at_once: shared.most_at_once,
         draining: shared.draining.clone(),
         leave: shared.draining.child_token(),
     };

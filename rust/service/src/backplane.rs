@@ -130,6 +130,11 @@ impl Backplane {
         }
     }
 
+    /// How many turns run that were begun on this connection.
+    pub(crate) fn running_on(&self, connection: u64) -> usize {
+        lock(&self.running).values().filter(|turn| turn.owner.connection == connection).count()
+    }
+
     /// The conversations of watched parks that are meant.
     pub(crate) fn watched(&self, caller: &Caller, target: &Target<'_>) -> Vec<ConversationId> {
         let watched = lock(&self.watched);

@@ -3,7 +3,7 @@
 
 use crate::actions;
 use crate::agents::BuiltInTools;
-use crate::backplane::Backplane;
+use crate::backplane::{Backplane, Target};
 use crate::caller::Caller;
 use crate::error::ServiceError;
 use crate::seams::{AuthContextVerifier, CodeSender, SkillSource, ToolSource};
@@ -172,6 +172,12 @@ impl Service {
     #[must_use]
     pub fn notice(&self, request_id: Option<String>, code: ErrorCode, message: &str) -> Event {
         self.error(ServiceError::new(code, message), request_id)
+    }
+
+    /// Stops the turns that were begun on the caller's connection, because nobody is there to read them.
+    /// Parked turns stay: they are data, and can be taken up from another connection.
+    pub fn hang_up(&self, caller: &Caller) {
+        self.backplane.cancel_running(caller, &Target { request_id: None, conversation: None });
     }
 
     /// Whether storage answers.

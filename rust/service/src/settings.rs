@@ -67,6 +67,8 @@ pub struct Settings {
     pub budget: CostBudget,
     /// The tokens of history given to the model.
     pub history_tokens: usize,
+    /// Turns that may run at once on one connection, parked ones not counted.
+    pub turns_per_connection: usize,
     /// The most a running turn may take from its start to its end, parks not counted.
     pub turn_timeout: Duration,
     /// How long a park waits for a person.
@@ -105,6 +107,7 @@ impl Default for Settings {
             auth_tools: Vec::new(),
             budget: CostBudget::default(),
             history_tokens: 24_000,
+            turns_per_connection: 128,
             turn_timeout: Duration::from_secs(600),
             park_lifetime: Duration::from_secs(15 * 60),
             otp: OtpSettings { lifetime: Duration::from_secs(600), attempts: 5 },

@@ -6,9 +6,11 @@ use super::error::ConfigError;
 use super::load::Origins;
 use super::secret::HeaderText;
 use super::sections::{AuthConfig, AuthMode, Backend};
+use crate::auth::check_public_key;
 use smooai_smooth_operator_core::{Effect, ToolSpec};
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 use uuid::Uuid;
 
@@ -28,6 +30,7 @@ pub(super) fn check(config: &Config, origins: &Origins) -> Result<(), ConfigErro
         origins_of_browsers(config),
         storage(config),
         auth(config),
+        log_filter(config),
         headers("otp", &config.otp.headers),
         tools(&config.tools),
         agents(&config.agents, &config.tools),
@@ -143,7 +146,7 @@ fn storage(config: &Config) -> Result<(), Fault> {
 }
 
 fn auth(config: &Config) -> Result<(), Fault> {
-    let AuthConfig { mode, jwt_jwks_url, .. } = &config.auth;
+    let AuthConfig { mode, jwt_jwks_url, jwt_rs256_public_key, .. } = &config.auth;
     let Some(mode) = mode else {
         if config.server.bind.is_loopback() {
             return Ok(());
@@ -162,14 +165,14 @@ fn auth(config: &Config) -> Result<(), Fault> {
             return fault("auth.jwt_jwks_url", "keys must come over https, except from this machine");
         }
     }
+    if let Some(Err(problem)) = jwt_rs256_public_key.as_ref().map(|pem| check_public_key(pem.as_str())) {
+        return fault("auth.jwt_rs256_public_key", problem);
+    }
     if *mode == AuthMode::None {
         return Ok(());
     }
-    let keys = [
-        config.auth.jwt_hs256_secret.is_some(),
-        config.auth.jwt_rs256_public_key.is_some(),
-        jwt_jwks_url.is_some(),
-    ];
+    let keys =
+        [config.auth.jwt_hs256_secret.is_some(), jwt_rs256_public_key.is_some(), jwt_jwks_url.is_some()];
     match keys.into_iter().filter(|set| *set).count() {
         1 => Ok(()),
         0 => fault(
@@ -182,6 +185,15 @@ fn auth(config: &Config) -> Result<(), Fault> {
             "more than one key is set, and the key decides the algorithm; set only one of \
              auth.jwt_hs256_secret, auth.jwt_rs256_public_key, auth.jwt_jwks_url",
         ),
+    }
+}
+
+fn log_filter(config: &Config) -> Result<(), Fault> {
+    match EnvFilter::try_new(&config.telemetry.log) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            fault("telemetry.log", format!("{error}; write a level such as `info`, or `info,hyper=warn`"))
+        }
     }
 }
 

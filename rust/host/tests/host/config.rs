@@ -148,15 +148,15 @@ fn every_variable_and_flag_sets_its_key() {
 
 #[test]
 fn keys_for_tokens_by_variable_and_the_older_name_of_the_mode() {
-    let pem = "-----BEGIN PUBLIC KEY-----\\nAAAA\\n-----END PUBLIC KEY-----";
+    let pem = include_str!("rs256/public_key.pem").trim().replace('\n', "\\n");
     let config = world()
         .env("SMOOTH_AGENT_AUTH_MODE", "jwt")
         .env("AUTH_MODE", "none")
-        .env("AUTH_JWT_RS256_PUBLIC_KEY", pem)
+        .env("AUTH_JWT_RS256_PUBLIC_KEY", &pem)
         .config();
     assert_eq!(config.auth.mode, Some(AuthMode::Jwt));
     let key = config.auth.jwt_rs256_public_key.unwrap();
-    assert_eq!(key.as_str().lines().count(), 3, "written-out line ends are line ends");
+    assert_eq!(key.as_str().lines().count(), 9, "written-out line ends are line ends");
     let jwks = world().env("AUTH_MODE", "jwt").env("AUTH_JWT_JWKS_URL", "https://x/jwks.json").config();
     assert_eq!(jwks.auth.jwt_jwks_url.as_deref(), Some("https://x/jwks.json"));
     assert!(world().env("SMOOTH_AGENT_SEED_KB", "1").config().seed_kb);
@@ -280,6 +280,7 @@ fn a_wrong_value_names_its_source_its_key_and_what_is_allowed() {
         "german",
     ]);
     world().toml("[server]\nport = \"x\"").fails(&["operator.toml:2", "server.port"]);
+    world().env("RUST_LOG", "x=loud").fails(&["environment variable RUST_LOG", "telemetry.log", "debug"]);
     world().toml("[limits]\npark_minutes = 0").fails(&[
         "operator.toml:2",
         "limits.park_minutes",
@@ -342,7 +343,10 @@ fn an_open_address_needs_to_say_who_may_connect() {
     assert_eq!(world().env("SMOOTH_AGENT_BIND", "::1").config().auth.mode, None);
     open().env("AUTH_MODE", "jwt").fails(&["AUTH_MODE", "AUTH_JWT_HS256_SECRET", "AUTH_JWT_JWKS_URL"]);
     let both = open().env("AUTH_MODE", "jwt").env("AUTH_JWT_HS256_SECRET", "s");
-    both.env("AUTH_JWT_RS256_PUBLIC_KEY", "pem").fails(&["auth.mode", "only one"]);
+    both.env("AUTH_JWT_RS256_PUBLIC_KEY", include_str!("rs256/public_key.pem"))
+        .fails(&["auth.mode", "only one"]);
+    let key = open().env("AUTH_MODE", "jwt").env("AUTH_JWT_RS256_PUBLIC_KEY", "hush");
+    key.fails(&["environment variable AUTH_JWT_RS256_PUBLIC_KEY", "auth.jwt_rs256_public_key", "PEM"]);
     let plain = world().env("AUTH_MODE", "smoo").env("AUTH_JWT_JWKS_URL", "http://keys.example.com/");
     plain.fails(&["AUTH_JWT_JWKS_URL", "https"]);
 }

@@ -95,6 +95,10 @@ impl Service {
                            another OpenAI-compatible endpoint), or start the server with --offline.";
             return Err(ServiceError::new(ErrorCode::LlmUnavailable, message));
         }
+        if self.backplane.running_on(caller.connection) >= self.settings.turns_per_connection {
+            let message = "Too many turns of this connection are running. Wait for one to end, or cancel it.";
+            return Err(ServiceError::new(ErrorCode::RateLimited, message));
+        }
         Ok((session, skill))
     }
 

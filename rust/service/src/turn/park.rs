@@ -69,8 +69,11 @@ impl Turn<'_> {
             attempts_remaining,
             expires_at: service.world.now() + lifetime,
         };
-        // Watched before it is stored and told, so that no verdict or cancel can come in between.
+        // Watched before it is stored and told, so that no verdict or cancel can come in between, and
+        // speaking until all is told, so that nothing of the park is said after its end.
         let watch = Watch::new(&service.backplane, self.caller, &parked);
+        let speaking = watch.speaking();
+        let _speaking = speaking.lock().await;
         let park_id = parked.id.clone();
         service.storage.turns.park(parked).await?;
         match &park {

@@ -32,6 +32,11 @@ impl Watch {
             guard: backplane.watch(caller, parked),
         }
     }
+
+    /// Held while something is said about the parked turn.
+    pub(super) fn speaking(&self) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(&self.guard.speaking)
+    }
 }
 
 /// A parked turn that nobody answered in time.
