@@ -70,6 +70,7 @@ impl FakeServer {
     /// When none comes, or its handshake is none.
     pub async fn accept(&self) -> io::Result<Peer> {
         let (stream, _) = bounded("a connection", self.listener.accept()).await??;
+        stream.set_nodelay(true)?;
         let mut asked = Asked::default();
         let socket = bounded("a handshake", accept_hdr_async(stream, &mut asked)).await?.map_err(other)?;
         Ok(Peer { socket, headers: asked.headers, query: asked.query })

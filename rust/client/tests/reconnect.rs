@@ -1,0 +1,167 @@
+//! A line that breaks: who is told, who waits, and how it comes back.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use futures_util::StreamExt as _;
+use smooai_smooth_operator_client::protocol::*;
+use smooai_smooth_operator_client::testing::{FakeServer, Peer, events};
+use smooai_smooth_operator_client::{Client, Error, Phase, Timeouts};
+use std::time::Duration;
+
+async fn connected(server: &FakeServer) -> (Client, Peer) {
+    let builder = Client::builder(server.url()).reconnect(Duration::ZERO, Duration::from_millis(20));
+    let (client, peer) = tokio::join!(builder.connect(), server.accept());
+    (client.unwrap(), peer.unwrap())
+}
+
+async fn pings(client: &Client, peer: &mut Peer) {
+    let (pinged, ()) = tokio::join!(client.ping(), async {
+        let (id, _) = peer.action().await.unwrap();
+        peer.send(events::pong(&id)).await.unwrap();
+    });
+    pinged.unwrap();
+}
+
+#[tokio::test]
+async fn a_turn_that_is_cut_says_so_and_the_client_goes_on() {
+    let server = FakeServer::start().await.unwrap();
+    let (client, mut peer) = connected(&server).await;
+    let mut turn = client.send_message(SendMessageParams::new("s", "Hello"));
+    let (id, _) = peer.action().await.unwrap();
+    peer.send(events::accepted(&id)).await.unwrap();
+    peer.send(events::token(&id, "half an ")).await.unwrap();
+    drop(peer);
+    assert!(turn.next().await.unwrap().is_ok());
+    assert!(turn.next().await.unwrap().is_ok(), "what came before is read");
+    let error = turn.next().await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Lost { close_code: None, .. }), "{error}");
+    assert!(error.is_retryable());
+    assert!(turn.next().await.is_none());
+    assert!(matches!(turn.finish().await, Err(Error::Lost { .. })));
+
+    let mut peer = server.accept().await.unwrap();
+    pings(&client, &mut peer).await;
+    assert!(client.is_connected());
+}
+
+#[tokio::test]
+async fn a_close_says_its_code_and_reason() {
+    let server = FakeServer::start().await.unwrap();
+    let (client, peer) = connected(&server).await;
+    let call = client.with_timeouts(Timeouts { request: Duration::from_secs(5), ..client.timeouts() });
+    let (error, ()) = tokio::join!(call.ping(), async {
+        let mut peer = peer;
+        peer.action().await.unwrap();
+        peer.close(1001, "going away").await.unwrap();
+    });
+    let error = error.unwrap_err();
+    assert!(
+        matches!(&error, Error::Lost { close_code: Some(1001), reason } if reason == "going away"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_call_made_meanwhile_waits_for_the_next_line() {
+    let server = FakeServer::start().await.unwrap();
+    let (client, peer) = connected(&server).await;
+    drop(peer);
+    server.refuse(503, &[("retry-after", "0")], "").await.unwrap();
+    let mut turn = client.send_message(SendMessageParams::new("s", "Hello"));
+    let (pinged, mut peer) = tokio::join!(client.ping(), async {
+        let mut peer = server.accept().await.unwrap();
+        let (id, action) = peer.action().await.unwrap();
+        assert!(matches!(action, Action::SendMessage(_)), "in the order they were made");
+        peer.send(events::answer(&id, "done")).await.unwrap();
+        let (id, _) = peer.action().await.unwrap();
+        peer.send(events::pong(&id)).await.unwrap();
+        peer
+    });
+    pinged.unwrap();
+    assert_eq!(turn.text().await.unwrap(), "done");
+    pings(&client, &mut peer).await;
+}
+
+#[tokio::test]
+async fn a_call_waits_for_a_line_only_so_long_and_is_then_not_sent() {
+    let server = FakeServer::start().await.unwrap();
+    let (client, peer) = connected(&server).await;
+    let quick = client.with_timeouts(Timeouts { connect: Duration::from_millis(60), ..client.timeouts() });
+    drop(peer);
+    server.refuse(503, &[], "").await.unwrap();
+    let error = quick.ping().await.unwrap_err();
+    let Error::Timeout { phase: Phase::Connect, source, .. } = error else { panic!("{error}") };
+    assert!(source.is_some(), "it tells why there is no line");
+
+    let mut peer = server.accept().await.unwrap();
+    let renamed = client.rename_conversation(RenameConversationParams::new("c", "Shoes"));
+    let (renamed, ()) = tokio::join!(renamed, async {
+        let (id, action) = peer.action().await.unwrap();
+        assert!(matches!(action, Action::RenameConversation(_)), "the ping that timed out is not sent late");
+        peer.reply(&id, &RenameConversationReply::new("c", "Shoes")).await.unwrap();
+    });
+    renamed.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_left() {
+    let server = FakeServer::start().await.unwrap();
+    let builder = Client::builder(server.url())
+        .heartbeat(Duration::from_millis(30))
+        .reconnect(Duration::ZERO, Duration::from_millis(20));
+    let (client, silent) = tokio::join!(builder.connect(), server.accept());
+    let (client, silent) = (client.unwrap(), silent.unwrap());
+    // Nobody reads that connection, so that nothing answers the pings.
+    let mut peer = server.accept().await.unwrap();
+    pings(&client, &mut peer).await;
+    drop(silent);
+}
+
+#[tokio::test]
+async fn pings_keep_a_quiet_line() {
+    let server = FakeServer::start().await.unwrap();
+    let builder = Client::builder(server.url()).heartbeat(Duration::from_millis(100));
+    let (client, peer) = tokio::join!(builder.connect(), server.accept());
+    let (client, peer) = (client.unwrap(), peer.unwrap());
+    // Reading is what answers pings; no action comes.
+    let reading = peer.answer(|_, _| Vec::new());
+    let quiet = tokio::time::timeout(Duration::from_millis(700), reading).await;
+    assert!(quiet.is_err() && client.is_connected(), "the line stayed");
+}
+
+#[tokio::test]
+async fn a_refusal_for_good_ends_the_client() {
+    let server = FakeServer::start().await.unwrap();
+    let (client, peer) = connected(&server).await;
+    drop(peer);
+    let body = r#"{"error":{"code":"ORIGIN_NOT_ALLOWED","message":"No."}}"#;
+    let waiting = client.clone();
+    let (waiting, refused) = tokio::join!(
+        async move {
+            // Either it was sent on the old line, or it waited for the next.
+            loop {
+                match waiting.ping().await.unwrap_err() {
+                    Error::Lost { .. } => {}
+                    error => return error,
+                }
+            }
+        },
+        server.refuse(403, &[], body)
+    );
+    refused.unwrap();
+    assert_eq!(waiting.code(), Some(&ErrorCode::OriginNotAllowed), "{waiting}");
+    assert!(matches!(client.ping().await, Err(Error::Refused { status: 403, .. })), "and all later calls");
+    assert!(!client.is_connected());
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_told_at_once() {
+    for url in ["http://127.0.0.1/ws", "127.0.0.1:1", "ws://", ""] {
+        let error = Client::connect(url).await.unwrap_err();
+        assert!(matches!(&error, Error::Invalid(_)), "{url}: {error}");
+    }
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("ws://{}/ws", listener.local_addr().unwrap());
+    drop(listener);
+    let error = Client::connect(url).await.unwrap_err();
+    assert!(matches!(error, Error::Connect(_)) && error.is_retryable());
+}
