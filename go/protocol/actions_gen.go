@@ -44,8 +44,8 @@ func readCancelParams(r *reader) (v CancelParams, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("cancel")
@@ -57,7 +57,7 @@ func readCancelParams(r *reader) (v CancelParams, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action")
@@ -125,8 +125,8 @@ func readConfirmToolActionParams(r *reader) (v ConfirmToolActionParams, err erro
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("confirm_tool_action")
@@ -142,7 +142,7 @@ func readConfirmToolActionParams(r *reader) (v ConfirmToolActionParams, err erro
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action", "sessionId", "approved")
@@ -200,8 +200,8 @@ func readConfirmToolActionReply(r *reader) (v ConfirmToolActionReply, err error)
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "sessionId":
 			seen[0] = true
 			v.SessionID, err = r.text()
@@ -212,7 +212,7 @@ func readConfirmToolActionReply(r *reader) (v ConfirmToolActionReply, err error)
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "sessionId", "approved")
@@ -293,8 +293,8 @@ func readCreateConversationSessionParams(r *reader) (v CreateConversationSession
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("create_conversation_session")
@@ -320,7 +320,7 @@ func readCreateConversationSessionParams(r *reader) (v CreateConversationSession
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action")
@@ -416,8 +416,8 @@ func readAuthContext(r *reader) (v AuthContext, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "userId":
 			seen[0] = true
 			v.UserID, err = r.text()
@@ -431,7 +431,7 @@ func readAuthContext(r *reader) (v AuthContext, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "userId", "signature", "timestamp")
@@ -496,8 +496,8 @@ func readCreateConversationSessionReply(r *reader) (v CreateConversationSessionR
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "sessionId":
 			seen[0] = true
 			v.SessionID, err = r.text()
@@ -520,7 +520,7 @@ func readCreateConversationSessionReply(r *reader) (v CreateConversationSessionR
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "sessionId", "conversationId", "agentId", "agentName", "userParticipantId", "agentParticipantId")
@@ -613,8 +613,8 @@ func readGetConversationMessagesParams(r *reader) (v GetConversationMessagesPara
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("get_conversation_messages")
@@ -633,7 +633,7 @@ func readGetConversationMessagesParams(r *reader) (v GetConversationMessagesPara
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action", "sessionId")
@@ -711,8 +711,8 @@ func readGetConversationMessagesReply(r *reader) (v GetConversationMessagesReply
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "messages":
 			seen[0] = true
 			v.Messages, err = asList(readConversationMessage)(r)
@@ -726,7 +726,7 @@ func readGetConversationMessagesReply(r *reader) (v GetConversationMessagesReply
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "messages", "nextCursor", "hasMore")
@@ -790,8 +790,8 @@ func readConversationMessage(r *reader) (v ConversationMessage, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "id":
 			seen[0] = true
 			v.ID, err = r.text()
@@ -812,7 +812,7 @@ func readConversationMessage(r *reader) (v ConversationMessage, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "id", "direction", "content", "createdAt")
@@ -885,8 +885,8 @@ func readConversationMessageContent(r *reader) (v ConversationMessageContent, er
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "text":
 			v.Text, err = asPointer((*reader).text)(r)
 		case "structuredResponse":
@@ -895,7 +895,7 @@ func readConversationMessageContent(r *reader) (v ConversationMessageContent, er
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, nil
@@ -956,8 +956,8 @@ func readGetSessionParams(r *reader) (v GetSessionParams, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("get_session")
@@ -970,7 +970,7 @@ func readGetSessionParams(r *reader) (v GetSessionParams, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action", "sessionId")
@@ -1038,8 +1038,8 @@ func readGetSessionReply(r *reader) (v GetSessionReply, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "sessionId":
 			seen[0] = true
 			v.SessionID, err = r.text()
@@ -1068,7 +1068,7 @@ func readGetSessionReply(r *reader) (v GetSessionReply, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "sessionId", "conversationId", "agentId", "agentName", "userParticipantId", "agentParticipantId", "threadId", "status")
@@ -1157,8 +1157,8 @@ func readListConversationsParams(r *reader) (v ListConversationsParams, err erro
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("list_conversations")
@@ -1170,7 +1170,7 @@ func readListConversationsParams(r *reader) (v ListConversationsParams, err erro
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action")
@@ -1228,8 +1228,8 @@ func readListConversationsReply(r *reader) (v ListConversationsReply, err error)
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "conversations":
 			seen[0] = true
 			v.Conversations, err = asList(readConversationSummary)(r)
@@ -1237,7 +1237,7 @@ func readListConversationsReply(r *reader) (v ListConversationsReply, err error)
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "conversations")
@@ -1293,8 +1293,8 @@ func readConversationSummary(r *reader) (v ConversationSummary, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "conversationId":
 			seen[0] = true
 			v.ConversationID, err = r.text()
@@ -1311,7 +1311,7 @@ func readConversationSummary(r *reader) (v ConversationSummary, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "conversationId", "title", "updatedAt", "messageCount")
@@ -1377,8 +1377,8 @@ func readPingParams(r *reader) (v PingParams, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("ping")
@@ -1388,7 +1388,7 @@ func readPingParams(r *reader) (v PingParams, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action")
@@ -1449,8 +1449,8 @@ func readRenameConversationParams(r *reader) (v RenameConversationParams, err er
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("rename_conversation")
@@ -1466,7 +1466,7 @@ func readRenameConversationParams(r *reader) (v RenameConversationParams, err er
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action", "conversationId", "title")
@@ -1530,8 +1530,8 @@ func readRenameConversationReply(r *reader) (v RenameConversationReply, err erro
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "conversationId":
 			seen[0] = true
 			v.ConversationID, err = r.text()
@@ -1542,7 +1542,7 @@ func readRenameConversationReply(r *reader) (v RenameConversationReply, err erro
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "conversationId", "title")
@@ -1621,8 +1621,8 @@ func readSendMessageParams(r *reader) (v SendMessageParams, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("send_message")
@@ -1648,7 +1648,7 @@ func readSendMessageParams(r *reader) (v SendMessageParams, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action", "sessionId", "message")
@@ -1754,8 +1754,8 @@ func readImageInput(r *reader) (v ImageInput, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "url":
 			seen[0] = true
 			v.URL, err = r.text()
@@ -1765,7 +1765,7 @@ func readImageInput(r *reader) (v ImageInput, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "url")
@@ -1863,8 +1863,8 @@ func readFileInput(r *reader) (v FileInput, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "name":
 			seen[0] = true
 			v.Name, err = r.text()
@@ -1877,7 +1877,7 @@ func readFileInput(r *reader) (v FileInput, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "name", "url")
@@ -1963,8 +1963,8 @@ func readSubmitInteractionParams(r *reader) (v SubmitInteractionParams, err erro
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("submit_interaction")
@@ -1987,7 +1987,7 @@ func readSubmitInteractionParams(r *reader) (v SubmitInteractionParams, err erro
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action", "requestId", "sessionId", "interactionId")
@@ -2064,8 +2064,8 @@ func readSubmitInteractionReply(r *reader) (v SubmitInteractionReply, err error)
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "sessionId":
 			seen[0] = true
 			v.SessionID, err = r.text()
@@ -2082,7 +2082,7 @@ func readSubmitInteractionReply(r *reader) (v SubmitInteractionReply, err error)
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "sessionId", "interactionId")
@@ -2162,8 +2162,8 @@ func readVerifyOTPParams(r *reader) (v VerifyOTPParams, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("verify_otp")
@@ -2180,7 +2180,7 @@ func readVerifyOTPParams(r *reader) (v VerifyOTPParams, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action", "requestId", "sessionId", "code")

@@ -15,38 +15,45 @@ func (c *Client) Cancel(ctx context.Context, params CancelParams) error {
 // ConfirmToolAction: Approves or denies the tool call that write_confirmation_required asked about.
 // The turn then goes on.
 func (c *Client) ConfirmToolAction(ctx context.Context, params ConfirmToolActionParams) (*ConfirmToolActionReply, error) {
+	params.RequestID = withID(params.RequestID)
 	return call(ctx, c, &params, readConfirmToolActionReply)
 }
 
 // CreateConversationSession: Opens a session, in a new conversation or in an earlier one. Every
 // other action on a session needs its sessionId.
 func (c *Client) CreateConversationSession(ctx context.Context, params CreateConversationSessionParams) (*CreateConversationSessionReply, error) {
+	params.RequestID = withID(params.RequestID)
 	return call(ctx, c, &params, readCreateConversationSessionReply)
 }
 
 // GetConversationMessages: Reads a page of the messages of the session's conversation, newest
 // first.
 func (c *Client) GetConversationMessages(ctx context.Context, params GetConversationMessagesParams) (*GetConversationMessagesReply, error) {
+	params.RequestID = withID(params.RequestID)
 	return call(ctx, c, &params, readGetConversationMessagesReply)
 }
 
 // GetSession: Reads a session.
 func (c *Client) GetSession(ctx context.Context, params GetSessionParams) (*GetSessionReply, error) {
+	params.RequestID = withID(params.RequestID)
 	return call(ctx, c, &params, readGetSessionReply)
 }
 
 // ListConversations: Lists the caller's conversations, most recent first.
 func (c *Client) ListConversations(ctx context.Context, params ListConversationsParams) (*ListConversationsReply, error) {
+	params.RequestID = withID(params.RequestID)
 	return call(ctx, c, &params, readListConversationsReply)
 }
 
 // Ping: Asks whether the server answers. The answer is a pong.
 func (c *Client) Ping(ctx context.Context, params PingParams) (*PongEvent, error) {
+	params.RequestID = withID(params.RequestID)
 	return await[*PongEvent](ctx, c, &params, "pong")
 }
 
 // RenameConversation: Gives a conversation a new title.
 func (c *Client) RenameConversation(ctx context.Context, params RenameConversationParams) (*RenameConversationReply, error) {
+	params.RequestID = withID(params.RequestID)
 	return call(ctx, c, &params, readRenameConversationReply)
 }
 

@@ -1,14 +1,12 @@
 package protocol
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -27,7 +25,8 @@ type Options struct {
 	HTTPClient *http.Client
 	// Logger is told of connects, losses and strange frames, never of tokens or contents. Nil: silence.
 	Logger *slog.Logger
-	// OnEvent takes the events that belong to no call or turn under way. It must not block.
+	// OnEvent takes the events that belong to no call or turn under way. It runs on the goroutine that reads, so it
+	// must not block; to call the client it starts a goroutine of its own.
 	OnEvent func(Event)
 	// ConnectTimeout bounds one attempt to connect; 10 s by default.
 	ConnectTimeout time.Duration
@@ -68,28 +67,18 @@ func Dial(ctx context.Context, url string, options *Options) (*Client, error) {
 		c.socket.cancel()
 		return nil, err
 	}
+	_ = c.socket.change(conn, nil) // nobody has closed it yet
 	go c.socket.run(conn, c.mux.deliver, c.mux.fail)
 	return c, nil
 }
 
 func (o *Options) fill() {
-	for _, limit := range []struct {
-		value *time.Duration
-		usual time.Duration
-	}{
-		{&o.ConnectTimeout, 10 * time.Second},
-		{&o.RequestTimeout, 30 * time.Second},
-		{&o.IdleTimeout, 75 * time.Second},
-		{&o.TurnTimeout, 10 * time.Minute},
-		{&o.Heartbeat, 20 * time.Second},
-	} {
-		if *limit.value == 0 {
-			*limit.value = limit.usual
-		}
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 10*time.Second)
+	o.RequestTimeout = cmp.Or(o.RequestTimeout, 30*time.Second)
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, 75*time.Second)
+	o.TurnTimeout = cmp.Or(o.TurnTimeout, 10*time.Minute)
+	o.Heartbeat = cmp.Or(o.Heartbeat, 20*time.Second)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 }
 
 // Close ends the connection. What is under way fails with ErrClosed; when Close returns, nothing of the client runs.
@@ -103,9 +92,7 @@ func (c *Client) Close() error {
 // SendMessage: Sends a message of the user and starts a turn. It returns when the message is on its way; whether the
 // server accepts it is the turn's first event. Ending ctx after that ends nothing: see [Turn.Cancel].
 func (c *Client) SendMessage(ctx context.Context, params SendMessageParams, options ...TurnOption) (*Turn, error) {
-	if params.RequestID == nil {
-		params.RequestID = Ptr(rand.Text())
-	}
+	params.RequestID = withID(params.RequestID)
 	turn := &Turn{
 		RequestID: *params.RequestID,
 		SessionID: params.SessionID,
@@ -116,8 +103,7 @@ func (c *Client) SendMessage(ctx context.Context, params SendMessageParams, opti
 	for _, option := range options {
 		option(turn)
 	}
-	err := c.send(ctx, &params, turn.RequestID, func() error { return c.mux.begin(turn) })
-	if err != nil {
+	if err := c.send(ctx, &params, func() error { return c.mux.begin(turn) }); err != nil {
 		c.mux.end(turn)
 		return nil, err
 	}
@@ -126,13 +112,11 @@ func (c *Client) SendMessage(ctx context.Context, params SendMessageParams, opti
 }
 
 // send writes an action, registered before so that no answer can be too fast.
-func (c *Client) send(ctx context.Context, action Action, id string, register func() error) error {
-	frame, err := json.Marshal(action)
+func (c *Client) send(ctx context.Context, action Action, register func() error) error {
+	id := action.GetRequestID()
+	frame, err := marshal(action, writeAction)
 	if err != nil {
 		return failure(id, "writing an action", err)
-	}
-	if action.GetRequestID() == "" && id != "" {
-		frame = withRequestID(frame, id)
 	}
 	ctx, cancel := within(ctx, c.options.RequestTimeout)
 	defer cancel()
@@ -149,26 +133,16 @@ func (c *Client) send(ctx context.Context, action Action, id string, register fu
 	return nil
 }
 
-// withRequestID puts the id in front of an action's members, of which there is at least one.
-func withRequestID(frame []byte, id string) []byte {
-	w := &writer{data: make([]byte, 0, len(frame)+len(id)+16)}
-	w.byte('{')
-	w.key("requestId")
-	w.text(id)
-	w.byte(',')
-	return append(w.data, frame[1:]...)
-}
+// withID makes a requestId where the caller chose none.
+func withID(id *string) *string { return cmp.Or(id, Ptr(rand.Text())) }
 
 // exchange sends an action and waits for its answer.
 func (c *Client) exchange(ctx context.Context, action Action, events ...string) (answer, error) {
 	ctx, cancel := within(ctx, c.options.RequestTimeout)
 	defer cancel()
 	id := action.GetRequestID()
-	if id == "" {
-		id = rand.Text()
-	}
 	var wait *pending
-	err := c.send(ctx, action, id, func() (err error) {
+	err := c.send(ctx, action, func() (err error) {
 		wait, err = c.mux.expect(id, events...)
 		return err
 	})
@@ -190,19 +164,6 @@ func (c *Client) exchange(ctx context.Context, action Action, events ...string) 
 	case <-ctx.Done():
 		return answer{}, failure(id, "waiting for an answer", context.Cause(ctx))
 	}
-}
-
-// InteractionInvalidError says which submitted values the server finds wrong. The turn stays parked.
-type InteractionInvalidError struct {
-	Event *InteractionInvalidEvent
-}
-
-func (e *InteractionInvalidError) Error() string {
-	text := []string{e.Event.Data.Data.Message}
-	for _, wrong := range e.Event.Data.Data.Errors {
-		text = append(text, fmt.Sprintf("%s: %s.", wrong.Field, wrong.Message))
-	}
-	return strings.Join(text, " ")
 }
 
 // call, await and tell are what the generated methods are made of.
@@ -229,7 +190,7 @@ func await[T Event](ctx context.Context, c *Client, action Action, events ...str
 }
 
 func tell(ctx context.Context, c *Client, action Action) error {
-	return c.send(ctx, action, "", func() error { return nil })
+	return c.send(ctx, action, func() error { return nil })
 }
 
 // stray takes what nobody waits for.

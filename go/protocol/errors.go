@@ -3,6 +3,7 @@ package protocol
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -83,4 +84,17 @@ func answered(event *ErrorEvent) *Error {
 		Details:   event.Data.Details,
 		RequestID: event.GetRequestID(),
 	}
+}
+
+// InteractionInvalidError says which submitted values the server finds wrong. The turn stays parked.
+type InteractionInvalidError struct {
+	Event *InteractionInvalidEvent
+}
+
+func (e *InteractionInvalidError) Error() string {
+	text := []string{e.Event.Data.Data.Message}
+	for _, wrong := range e.Event.Data.Data.Errors {
+		text = append(text, fmt.Sprintf("%s: %s.", wrong.Field, wrong.Message))
+	}
+	return strings.Join(text, " ")
 }

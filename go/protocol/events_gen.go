@@ -52,8 +52,8 @@ func readCancelledEvent(r *reader) (v CancelledEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("cancelled")
@@ -72,7 +72,7 @@ func readCancelledEvent(r *reader) (v CancelledEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "status", "data")
@@ -144,8 +144,8 @@ func readCancelledData(r *reader) (v CancelledData, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "status":
 			seen[0] = true
 			v.Status, err = r.int32()
@@ -155,7 +155,7 @@ func readCancelledData(r *reader) (v CancelledData, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "status")
@@ -234,8 +234,8 @@ func readErrorEvent(r *reader) (v ErrorEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("error")
@@ -254,7 +254,7 @@ func readErrorEvent(r *reader) (v ErrorEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "error", "data")
@@ -320,8 +320,8 @@ func readErrorBody(r *reader) (v ErrorBody, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "code":
 			seen[0] = true
 			v.Code, err = readErrorCode(r)
@@ -332,7 +332,7 @@ func readErrorBody(r *reader) (v ErrorBody, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "code", "message")
@@ -379,8 +379,8 @@ func readErrorData(r *reader) (v ErrorData, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "error":
 			seen[0] = true
 			v.Error, err = readErrorBody(r)
@@ -392,7 +392,7 @@ func readErrorData(r *reader) (v ErrorData, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "error")
@@ -458,8 +458,8 @@ func readErrorDetails(r *reader) (v ErrorDetails, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "status":
 			seen[0] = true
 			v.Status, err = r.int32()
@@ -476,7 +476,7 @@ func readErrorDetails(r *reader) (v ErrorDetails, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "status", "retryable")
@@ -572,8 +572,8 @@ func readEventualResponseEvent(r *reader) (v EventualResponseEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("eventual_response")
@@ -592,7 +592,7 @@ func readEventualResponseEvent(r *reader) (v EventualResponseEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "status", "data")
@@ -666,8 +666,8 @@ func readEventualResponseData(r *reader) (v EventualResponseData, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "requestId":
 			seen[0] = true
 			v.RequestID, err = r.text()
@@ -681,7 +681,7 @@ func readEventualResponseData(r *reader) (v EventualResponseData, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "requestId", "status", "data")
@@ -752,8 +752,8 @@ func readTurnResult(r *reader) (v TurnResult, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "messageId":
 			seen[0] = true
 			v.MessageID, err = r.text()
@@ -775,7 +775,7 @@ func readTurnResult(r *reader) (v TurnResult, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "messageId", "response", "needsEscalation")
@@ -875,8 +875,8 @@ func readTurnResponse(r *reader) (v TurnResponse, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "responseParts":
 			seen[0] = true
 			v.ResponseParts, err = asList((*reader).text)(r)
@@ -899,7 +899,7 @@ func readTurnResponse(r *reader) (v TurnResponse, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "responseParts", "customerHappinessScore", "needsSatisfactionScore", "requestSummary", "resolutionStatus", "suggestedNextActions")
@@ -1000,8 +1000,8 @@ func readTurnUsage(r *reader) (v TurnUsage, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "costUsd":
 			seen[0] = true
 			v.CostUSD, err = r.float()
@@ -1015,7 +1015,7 @@ func readTurnUsage(r *reader) (v TurnUsage, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "costUsd", "promptTokens", "completionTokens")
@@ -1093,8 +1093,8 @@ func readImmediateResponseEvent(r *reader) (v ImmediateResponseEvent, err error)
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("immediate_response")
@@ -1116,7 +1116,7 @@ func readImmediateResponseEvent(r *reader) (v ImmediateResponseEvent, err error)
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "status", "message", "data")
@@ -1207,8 +1207,8 @@ func readInteractionInvalidEvent(r *reader) (v InteractionInvalidEvent, err erro
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("interaction_invalid")
@@ -1224,7 +1224,7 @@ func readInteractionInvalidEvent(r *reader) (v InteractionInvalidEvent, err erro
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "data")
@@ -1285,8 +1285,8 @@ func readInteractionInvalidData(r *reader) (v InteractionInvalidData, err error)
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "requestId":
 			seen[0] = true
 			v.RequestID, err = r.text()
@@ -1297,7 +1297,7 @@ func readInteractionInvalidData(r *reader) (v InteractionInvalidData, err error)
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "requestId", "data")
@@ -1346,8 +1346,8 @@ func readInteractionRejection(r *reader) (v InteractionRejection, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "interactionId":
 			seen[0] = true
 			v.InteractionID, err = r.text()
@@ -1364,7 +1364,7 @@ func readInteractionRejection(r *reader) (v InteractionRejection, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "interactionId", "kind", "errors", "message")
@@ -1413,8 +1413,8 @@ func readFieldError(r *reader) (v FieldError, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "field":
 			seen[0] = true
 			v.Field, err = r.text()
@@ -1425,7 +1425,7 @@ func readFieldError(r *reader) (v FieldError, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "field", "message")
@@ -1490,8 +1490,8 @@ func readInteractionRequiredEvent(r *reader) (v InteractionRequiredEvent, err er
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("interaction_required")
@@ -1507,7 +1507,7 @@ func readInteractionRequiredEvent(r *reader) (v InteractionRequiredEvent, err er
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "data")
@@ -1568,8 +1568,8 @@ func readInteractionRequiredData(r *reader) (v InteractionRequiredData, err erro
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "requestId":
 			seen[0] = true
 			v.RequestID, err = r.text()
@@ -1580,7 +1580,7 @@ func readInteractionRequiredData(r *reader) (v InteractionRequiredData, err erro
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "requestId", "data")
@@ -1629,8 +1629,8 @@ func readInteractionRequest(r *reader) (v InteractionRequest, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "interactionId":
 			seen[0] = true
 			v.InteractionID, err = r.text()
@@ -1647,7 +1647,7 @@ func readInteractionRequest(r *reader) (v InteractionRequest, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "interactionId", "kind", "spec", "reason")
@@ -1716,8 +1716,8 @@ func readKeepaliveEvent(r *reader) (v KeepaliveEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("keepalive")
@@ -1733,7 +1733,7 @@ func readKeepaliveEvent(r *reader) (v KeepaliveEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "data")
@@ -1792,8 +1792,8 @@ func readKeepaliveData(r *reader) (v KeepaliveData, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "requestId":
 			seen[0] = true
 			v.RequestID, err = r.text()
@@ -1801,7 +1801,7 @@ func readKeepaliveData(r *reader) (v KeepaliveData, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "requestId")
@@ -1864,8 +1864,8 @@ func readOTPInvalidEvent(r *reader) (v OTPInvalidEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("otp_invalid")
@@ -1881,7 +1881,7 @@ func readOTPInvalidEvent(r *reader) (v OTPInvalidEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "data")
@@ -1942,8 +1942,8 @@ func readOTPInvalidData(r *reader) (v OTPInvalidData, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "requestId":
 			seen[0] = true
 			v.RequestID, err = r.text()
@@ -1954,7 +1954,7 @@ func readOTPInvalidData(r *reader) (v OTPInvalidData, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "requestId", "data")
@@ -2001,8 +2001,8 @@ func readOTPFailure(r *reader) (v OTPFailure, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "attemptsRemaining":
 			seen[0] = true
 			v.AttemptsRemaining, err = r.uint32()
@@ -2015,7 +2015,7 @@ func readOTPFailure(r *reader) (v OTPFailure, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "attemptsRemaining", "message")
@@ -2113,8 +2113,8 @@ func readOTPSentEvent(r *reader) (v OTPSentEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("otp_sent")
@@ -2130,7 +2130,7 @@ func readOTPSentEvent(r *reader) (v OTPSentEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "data")
@@ -2191,8 +2191,8 @@ func readOTPSentData(r *reader) (v OTPSentData, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "requestId":
 			seen[0] = true
 			v.RequestID, err = r.text()
@@ -2203,7 +2203,7 @@ func readOTPSentData(r *reader) (v OTPSentData, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "requestId", "data")
@@ -2248,8 +2248,8 @@ func readOTPDelivery(r *reader) (v OTPDelivery, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "channel":
 			seen[0] = true
 			v.Channel, err = readOTPChannel(r)
@@ -2260,7 +2260,7 @@ func readOTPDelivery(r *reader) (v OTPDelivery, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "channel", "maskedDestination")
@@ -2325,8 +2325,8 @@ func readOTPVerificationRequiredEvent(r *reader) (v OTPVerificationRequiredEvent
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("otp_verification_required")
@@ -2342,7 +2342,7 @@ func readOTPVerificationRequiredEvent(r *reader) (v OTPVerificationRequiredEvent
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "data")
@@ -2403,8 +2403,8 @@ func readOTPVerificationRequiredData(r *reader) (v OTPVerificationRequiredData, 
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "requestId":
 			seen[0] = true
 			v.RequestID, err = r.text()
@@ -2415,7 +2415,7 @@ func readOTPVerificationRequiredData(r *reader) (v OTPVerificationRequiredData, 
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "requestId", "data")
@@ -2464,8 +2464,8 @@ func readOTPVerification(r *reader) (v OTPVerification, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "toolId":
 			seen[0] = true
 			v.ToolID, err = r.text()
@@ -2482,7 +2482,7 @@ func readOTPVerification(r *reader) (v OTPVerification, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "toolId", "actionDescription", "availableChannels", "authLevel")
@@ -2550,8 +2550,8 @@ func readOTPVerifiedEvent(r *reader) (v OTPVerifiedEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("otp_verified")
@@ -2567,7 +2567,7 @@ func readOTPVerifiedEvent(r *reader) (v OTPVerifiedEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "data")
@@ -2628,8 +2628,8 @@ func readOTPVerifiedData(r *reader) (v OTPVerifiedData, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "requestId":
 			seen[0] = true
 			v.RequestID, err = r.text()
@@ -2640,7 +2640,7 @@ func readOTPVerifiedData(r *reader) (v OTPVerifiedData, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "requestId", "data")
@@ -2683,8 +2683,8 @@ func readOTPSuccess(r *reader) (v OTPSuccess, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "message":
 			seen[0] = true
 			v.Message, err = r.text()
@@ -2692,7 +2692,7 @@ func readOTPSuccess(r *reader) (v OTPSuccess, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "message")
@@ -2754,8 +2754,8 @@ func readPongEvent(r *reader) (v PongEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("pong")
@@ -2771,7 +2771,7 @@ func readPongEvent(r *reader) (v PongEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "data")
@@ -2833,8 +2833,8 @@ func readPongData(r *reader) (v PongData, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "timestamp":
 			seen[0] = true
 			v.Timestamp, err = r.int64()
@@ -2842,7 +2842,7 @@ func readPongData(r *reader) (v PongData, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "timestamp")
@@ -2917,8 +2917,8 @@ func readStreamChunkEvent(r *reader) (v StreamChunkEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("stream_chunk")
@@ -2937,7 +2937,7 @@ func readStreamChunkEvent(r *reader) (v StreamChunkEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "node", "data")
@@ -3007,8 +3007,8 @@ func readStreamChunkData(r *reader) (v StreamChunkData, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "requestId":
 			seen[0] = true
 			v.RequestID, err = r.text()
@@ -3024,7 +3024,7 @@ func readStreamChunkData(r *reader) (v StreamChunkData, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "requestId", "node", "state")
@@ -3085,8 +3085,8 @@ func readStreamChunkState(r *reader) (v StreamChunkState, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "rawResponse":
 			v.RawResponse, err = asPointer(readToolProgress)(r)
 		case "structuredResponse":
@@ -3099,7 +3099,7 @@ func readStreamChunkState(r *reader) (v StreamChunkState, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, nil
@@ -3164,8 +3164,8 @@ func readToolProgress(r *reader) (v ToolProgress, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "toolCall":
 			v.ToolCall, err = asPointer(readToolCall)(r)
 		case "toolResult":
@@ -3174,7 +3174,7 @@ func readToolProgress(r *reader) (v ToolProgress, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, nil
@@ -3232,8 +3232,8 @@ func readToolCall(r *reader) (v ToolCall, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "name":
 			seen[0] = true
 			v.Name, err = r.text()
@@ -3244,7 +3244,7 @@ func readToolCall(r *reader) (v ToolCall, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "name", "arguments")
@@ -3291,8 +3291,8 @@ func readToolResult(r *reader) (v ToolResult, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "name":
 			seen[0] = true
 			v.Name, err = r.text()
@@ -3306,7 +3306,7 @@ func readToolResult(r *reader) (v ToolResult, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "name", "isError", "result")
@@ -3382,8 +3382,8 @@ func readStreamPreambleEvent(r *reader) (v StreamPreambleEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("stream_preamble")
@@ -3402,7 +3402,7 @@ func readStreamPreambleEvent(r *reader) (v StreamPreambleEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "token", "data")
@@ -3493,8 +3493,8 @@ func readStreamReasoningEvent(r *reader) (v StreamReasoningEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("stream_reasoning")
@@ -3513,7 +3513,7 @@ func readStreamReasoningEvent(r *reader) (v StreamReasoningEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "token", "data")
@@ -3603,8 +3603,8 @@ func readStreamTokenEvent(r *reader) (v StreamTokenEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("stream_token")
@@ -3623,7 +3623,7 @@ func readStreamTokenEvent(r *reader) (v StreamTokenEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "token", "data")
@@ -3712,8 +3712,8 @@ func readWriteConfirmationRequiredEvent(r *reader) (v WriteConfirmationRequiredE
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("write_confirmation_required")
@@ -3729,7 +3729,7 @@ func readWriteConfirmationRequiredEvent(r *reader) (v WriteConfirmationRequiredE
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "data")
@@ -3790,8 +3790,8 @@ func readWriteConfirmationRequiredData(r *reader) (v WriteConfirmationRequiredDa
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "requestId":
 			seen[0] = true
 			v.RequestID, err = r.text()
@@ -3802,7 +3802,7 @@ func readWriteConfirmationRequiredData(r *reader) (v WriteConfirmationRequiredDa
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "requestId", "data")
@@ -3847,8 +3847,8 @@ func readWriteConfirmation(r *reader) (v WriteConfirmation, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "toolId":
 			seen[0] = true
 			v.ToolID, err = r.text()
@@ -3859,7 +3859,7 @@ func readWriteConfirmation(r *reader) (v WriteConfirmation, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "toolId", "actionDescription")

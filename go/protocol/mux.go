@@ -95,9 +95,12 @@ func (m *mux) deliver(frame []byte) {
 	m.mu.Unlock()
 	if taken {
 		call.answer <- answer{event: event, frame: frame}
-		if turn != nil && isVerdictAnswer(event) {
-			turn.resume()
-			return
+		switch event.(type) {
+		case *ImmediateResponseEvent, *ErrorEvent:
+			if turn != nil { // they are about a verdict alone, and not part of the turn that waits for it
+				turn.resume()
+				return
+			}
 		}
 	}
 	switch {
@@ -106,15 +109,6 @@ func (m *mux) deliver(frame []byte) {
 	case !taken:
 		m.stray(event, nil)
 	}
-}
-
-// isVerdictAnswer tells whether an event under a turn's id is about a verdict alone, and not part of the turn.
-func isVerdictAnswer(event Event) bool {
-	switch event.(type) {
-	case *ImmediateResponseEvent, *ErrorEvent:
-		return true
-	}
-	return false
 }
 
 // takes tells whether an event answers the call.

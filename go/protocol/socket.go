@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,11 +102,9 @@ func (s *socket) dialOnce(ctx context.Context) (*websocket.Conn, int, error) {
 func (s *socket) run(conn *websocket.Conn, deliver func([]byte), lost func(cause error, last bool)) {
 	defer close(s.done)
 	for attempt := 0; ; {
-		s.attach(conn)
 		frames, err := s.read(conn, deliver)
-		s.attach(nil)
-		if s.isClosing() {
-			lost(s.die(ErrClosed), true)
+		if dead := s.change(nil, nil); dead != nil {
+			lost(dead, true)
 			return
 		}
 		s.log.Info("connection lost", "cause", err)
@@ -114,10 +113,11 @@ func (s *socket) run(conn *websocket.Conn, deliver func([]byte), lost func(cause
 			attempt = 0
 		}
 		if conn, attempt, err = s.redial(attempt); err != nil {
-			s.log.Error("not connecting again", "cause", err)
-			lost(s.die(err), true)
+			s.log.Info("not connecting again", "cause", err)
+			lost(s.change(nil, err), true)
 			return
 		}
+		_ = s.change(conn, nil) // if the client was closed meanwhile, the reader sees it
 	}
 }
 
@@ -203,31 +203,15 @@ func (s *socket) heartbeat(conn *websocket.Conn, stop <-chan struct{}) {
 	}
 }
 
-func (s *socket) attach(conn *websocket.Conn) {
+// change replaces the connection, or makes every later use fail with a cause of death; the first one stays. It returns
+// that cause.
+func (s *socket) change(conn *websocket.Conn, dead error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conn = conn
+	s.conn, s.dead = conn, cmp.Or(s.dead, dead)
 	close(s.changed)
 	s.changed = make(chan struct{})
-}
-
-// die makes every later use fail with the cause.
-func (s *socket) die(cause error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.dead == nil {
-		s.dead = cause
-		close(s.changed)
-		s.changed = make(chan struct{})
-	}
-	s.cancel()
 	return s.dead
-}
-
-func (s *socket) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.dead != nil
 }
 
 // acquire waits for a connection.
@@ -266,14 +250,10 @@ func (s *socket) write(conn *websocket.Conn, frame []byte) error {
 // close says goodbye and waits until nothing runs any more.
 func (s *socket) close() {
 	s.mu.Lock()
-	conn, first := s.conn, s.dead == nil
-	if first {
-		s.dead = ErrClosed
-		close(s.changed)
-		s.changed = make(chan struct{})
-	}
+	conn := s.conn
 	s.mu.Unlock()
-	if conn != nil && first {
+	_ = s.change(nil, ErrClosed) // nobody begins anything any more
+	if conn != nil {
 		if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
 			s.log.Debug("the goodbye was not answered", "cause", err)
 		}

@@ -67,8 +67,8 @@ func readCheckpoint(r *reader) (v Checkpoint, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "id":
 			seen[0] = true
 			v.ID, err = r.text()
@@ -90,7 +90,7 @@ func readCheckpoint(r *reader) (v Checkpoint, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "id", "threadId", "agentId", "iteration", "createdAt")
@@ -150,8 +150,8 @@ func readChoicesSpec(r *reader) (v ChoicesSpec, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "questions":
 			seen[0] = true
 			v.Questions, err = asList(readChoiceQuestion)(r)
@@ -159,7 +159,7 @@ func readChoicesSpec(r *reader) (v ChoicesSpec, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "questions")
@@ -221,8 +221,8 @@ func readChoiceQuestion(r *reader) (v ChoiceQuestion, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "question":
 			seen[0] = true
 			v.Question, err = r.text()
@@ -239,7 +239,7 @@ func readChoiceQuestion(r *reader) (v ChoiceQuestion, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "question", "header", "options", "multiSelect")
@@ -304,8 +304,8 @@ func readChoiceOption(r *reader) (v ChoiceOption, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "label":
 			seen[0] = true
 			v.Label, err = r.text()
@@ -316,7 +316,7 @@ func readChoiceOption(r *reader) (v ChoiceOption, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "label", "description")
@@ -359,8 +359,8 @@ func readChoicesValues(r *reader) (v ChoicesValues, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "answers":
 			seen[0] = true
 			v.Answers, err = asList(readChoiceAnswer)(r)
@@ -368,7 +368,7 @@ func readChoicesValues(r *reader) (v ChoicesValues, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "answers")
@@ -413,8 +413,8 @@ func readChoiceAnswer(r *reader) (v ChoiceAnswer, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "header":
 			seen[0] = true
 			v.Header, err = r.text()
@@ -426,7 +426,7 @@ func readChoiceAnswer(r *reader) (v ChoiceAnswer, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "header")
@@ -483,8 +483,8 @@ func readCitation(r *reader) (v Citation, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "id":
 			seen[0] = true
 			v.ID, err = r.text()
@@ -503,7 +503,7 @@ func readCitation(r *reader) (v Citation, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "id", "title", "snippet", "score")
@@ -578,8 +578,8 @@ func readConversation(r *reader) (v Conversation, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "id":
 			seen[0] = true
 			v.ID, err = r.text()
@@ -609,7 +609,7 @@ func readConversation(r *reader) (v Conversation, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "id", "platform", "name", "organizationId", "idempotencyKey", "createdAt", "updatedAt")
@@ -721,8 +721,8 @@ func readConversationalInteraction(r *reader) (v ConversationalInteraction, err 
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "mode":
 			seen[0] = true
 			v.Mode, err = readInteractionMode(r)
@@ -742,7 +742,7 @@ func readConversationalInteraction(r *reader) (v ConversationalInteraction, err 
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "mode", "kind", "spec", "reason", "instructions")
@@ -817,8 +817,8 @@ func readIdentityIntakeSpec(r *reader) (v IdentityIntakeSpec, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "fields":
 			seen[0] = true
 			v.Fields, err = asList(readIdentityField)(r)
@@ -826,7 +826,7 @@ func readIdentityIntakeSpec(r *reader) (v IdentityIntakeSpec, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "fields")
@@ -881,8 +881,8 @@ func readIdentityField(r *reader) (v IdentityField, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "key":
 			seen[0] = true
 			v.Key, err = readIdentityFieldKey(r)
@@ -895,7 +895,7 @@ func readIdentityField(r *reader) (v IdentityField, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "key", "required")
@@ -974,8 +974,8 @@ func readIdentityIntakeValues(r *reader) (v IdentityIntakeValues, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "name":
 			v.Name, err = asPointer((*reader).text)(r)
 		case "email":
@@ -986,7 +986,7 @@ func readIdentityIntakeValues(r *reader) (v IdentityIntakeValues, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, nil
@@ -1087,8 +1087,8 @@ func readMessage(r *reader) (v Message, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "id":
 			seen[0] = true
 			v.ID, err = r.text()
@@ -1121,7 +1121,7 @@ func readMessage(r *reader) (v Message, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "id", "direction", "content", "createdAt")
@@ -1226,8 +1226,8 @@ func readMessageContent(r *reader) (v MessageContent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "items":
 			seen[0] = true
 			v.Items, err = asList(readMessageContentItem)(r)
@@ -1239,7 +1239,7 @@ func readMessageContent(r *reader) (v MessageContent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "items")
@@ -1290,8 +1290,8 @@ func readMessageContentItem(r *reader) (v MessageContentItem, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			v.Type, err = readMessageContentItemType(r)
@@ -1301,7 +1301,7 @@ func readMessageContentItem(r *reader) (v MessageContentItem, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type")
@@ -1404,8 +1404,8 @@ func readMessageParty(r *reader) (v MessageParty, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "id":
 			seen[0] = true
 			v.ID, err = r.text()
@@ -1418,7 +1418,7 @@ func readMessageParty(r *reader) (v MessageParty, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "id", "type")
@@ -1527,8 +1527,8 @@ func readParticipant(r *reader) (v Participant, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "id":
 			seen[0] = true
 			v.ID, err = r.text()
@@ -1570,7 +1570,7 @@ func readParticipant(r *reader) (v Participant, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "id", "conversationId", "organizationId", "type", "name", "createdAt", "updatedAt")
@@ -1724,8 +1724,8 @@ func readSession(r *reader) (v Session, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "sessionId":
 			seen[0] = true
 			v.SessionID, err = r.text()
@@ -1775,7 +1775,7 @@ func readSession(r *reader) (v Session, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "sessionId", "conversationId", "organizationId", "agentName", "userParticipantId", "agentParticipantId", "threadId", "status", "tokenCount", "messageCount", "createdAt", "updatedAt", "lastActivityAt")
@@ -1909,8 +1909,8 @@ func readTokenData(r *reader) (v TokenData, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "requestId":
 			seen[0] = true
 			v.RequestID, err = r.text()
@@ -1921,7 +1921,7 @@ func readTokenData(r *reader) (v TokenData, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "requestId", "token")

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -100,7 +101,7 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request, script Script) err
 
 // note keeps what went wrong in a script; that the client or the test hung up is no fault.
 func (s *Server) note(err error) {
-	hungUp := s.ctx.Err() != nil || slices.Contains(
+	hungUp := s.ctx.Err() != nil || errors.Is(err, io.EOF) || slices.Contains(
 		[]websocket.StatusCode{websocket.StatusNormalClosure, websocket.StatusGoingAway}, websocket.CloseStatus(err))
 	if err == nil || hungUp || errors.Is(err, net.ErrClosed) {
 		return

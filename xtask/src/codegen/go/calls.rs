@@ -1,5 +1,5 @@
 //! One method of the client per action.
-use super::super::model::{Action, Reply};
+use super::super::model::{Action, Kind, Reply};
 use super::super::printer::Page;
 use super::HEAD;
 use super::plan::Plan;
@@ -49,6 +49,14 @@ fn call(plan: &Plan<'_>, page: &mut Page, index: usize, action: &Action) {
         format!("func (c *Client) {method}(ctx context.Context, params {params}) {result} {{"),
         "}",
         |page| {
+            let id = plan.field_of(action.params, "requestId");
+            if let Some((at, _)) = id.filter(|(_, field)| !field.required && field.ty.kind == Kind::String)
+                && !plan.standalone
+                && action.reply != Reply::None
+            {
+                let id = plan.names.field(action.params, at);
+                page.line(format!("params.{id} = withID(params.{id})"));
+            }
             page.line(body);
         },
     );

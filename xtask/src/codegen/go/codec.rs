@@ -40,11 +40,11 @@ impl Draft<'_> {
                 page.line(format!("v.{} = map[string]{ty}{{}}", plan.names.additional(id)));
             }
             page.block("for r.more('}') {", "}", |page| {
-                page.line("key := string(r.key())").line("switch key {");
+                page.line("key := r.key()").line("switch string(key) {");
                 cases(plan, page, id, shape, &required);
                 page.line("}");
                 page.block("if err != nil {", "}", |page| {
-                    page.line("return v, under(err, key)");
+                    page.line("return v, under(err, string(key))");
                 });
             });
             match required.is_empty() {
@@ -190,7 +190,7 @@ fn cases(plan: &Plan<'_>, page: &mut Page, id: TypeId, shape: &Struct, required:
             Additional::Refused => page.line("err = refuse(\"is not a property of this object\")"),
             Additional::Kept(ty) => {
                 let call = read_call(&plan.reader(None, ty));
-                page.line(format!("v.{}[key], err = {call}", plan.names.additional(id)))
+                page.line(format!("v.{}[string(key)], err = {call}", plan.names.additional(id)))
             }
         };
     });

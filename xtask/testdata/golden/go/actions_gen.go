@@ -46,8 +46,8 @@ func readChangeBookParams(r *reader) (v ChangeBookParams, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("change_book")
@@ -66,7 +66,7 @@ func readChangeBookParams(r *reader) (v ChangeBookParams, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action", "isbn")
@@ -166,8 +166,8 @@ func readFindBooksParams(r *reader) (v FindBooksParams, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("find_books")
@@ -187,7 +187,7 @@ func readFindBooksParams(r *reader) (v FindBooksParams, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action", "query", "cursor")
@@ -321,8 +321,8 @@ func readLendBookParams(r *reader) (v LendBookParams, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("lend_book")
@@ -340,7 +340,7 @@ func readLendBookParams(r *reader) (v LendBookParams, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action", "isbn", "reader")
@@ -405,8 +405,8 @@ func readLendBookReply(r *reader) (v LendBookReply, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "loanNumber":
 			seen[0] = true
 			v.LoanNumber, err = r.int64()
@@ -417,7 +417,7 @@ func readLendBookReply(r *reader) (v LendBookReply, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "loanNumber", "due")
@@ -479,8 +479,8 @@ func readPingParams(r *reader) (v PingParams, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "action":
 			seen[0] = true
 			err = r.constant("ping")
@@ -490,7 +490,7 @@ func readPingParams(r *reader) (v PingParams, err error) {
 			err = refuse("is not a property of this object")
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "action")

@@ -13,15 +13,18 @@ func (c *Client) ChangeBook(ctx context.Context, params ChangeBookParams) error 
 
 // FindBooks: Looks for books.
 func (c *Client) FindBooks(ctx context.Context, params FindBooksParams) (*BooksFoundEvent, error) {
+	params.RequestID = withID(params.RequestID)
 	return await[*BooksFoundEvent](ctx, c, &params, "books_found")
 }
 
 // LendBook: Lends a book to a reader.
 func (c *Client) LendBook(ctx context.Context, params LendBookParams) (*LendBookReply, error) {
+	params.RequestID = withID(params.RequestID)
 	return call(ctx, c, &params, readLendBookReply)
 }
 
 // Ping: Asks for a sign of life.
 func (c *Client) Ping(ctx context.Context, params PingParams) (*PongEvent, error) {
+	params.RequestID = withID(params.RequestID)
 	return await[*PongEvent](ctx, c, &params, "pong")
 }

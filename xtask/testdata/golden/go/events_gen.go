@@ -54,8 +54,8 @@ func readBookChangedEvent(r *reader) (v BookChangedEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("book_changed")
@@ -77,7 +77,7 @@ func readBookChangedEvent(r *reader) (v BookChangedEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "book", "status", "before")
@@ -169,8 +169,8 @@ func readBooksFoundEvent(r *reader) (v BooksFoundEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("books_found")
@@ -189,7 +189,7 @@ func readBooksFoundEvent(r *reader) (v BooksFoundEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "books", "nextCursor")
@@ -283,8 +283,8 @@ func readErrorEvent(r *reader) (v ErrorEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("error")
@@ -305,7 +305,7 @@ func readErrorEvent(r *reader) (v ErrorEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "code", "message")
@@ -389,8 +389,8 @@ func readPongEvent(r *reader) (v PongEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("pong")
@@ -403,7 +403,7 @@ func readPongEvent(r *reader) (v PongEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp")
@@ -485,8 +485,8 @@ func readShelfScannedEvent(r *reader) (v ShelfScannedEvent, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "type":
 			seen[0] = true
 			err = r.constant("shelf_scanned")
@@ -507,7 +507,7 @@ func readShelfScannedEvent(r *reader) (v ShelfScannedEvent, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "type", "timestamp", "shelf", "entries")

@@ -45,8 +45,8 @@ func readBook(r *reader) (v Book, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "isbn":
 			seen[0] = true
 			v.Isbn, err = readIsbn(r)
@@ -70,7 +70,7 @@ func readBook(r *reader) (v Book, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "isbn", "title", "kind")
@@ -344,8 +344,8 @@ func readSingleEntry(r *reader) (v SingleEntry, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "kind":
 			seen[0] = true
 			err = r.constant("single")
@@ -356,7 +356,7 @@ func readSingleEntry(r *reader) (v SingleEntry, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "kind", "book")
@@ -413,8 +413,8 @@ func readCrateEntry(r *reader) (v CrateEntry, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "kind":
 			seen[0] = true
 			err = r.constant("crate")
@@ -425,7 +425,7 @@ func readCrateEntry(r *reader) (v CrateEntry, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "kind", "entries")
@@ -484,8 +484,8 @@ func readGapEntry(r *reader) (v GapEntry, err error) {
 		return v, err
 	}
 	for r.more('}') {
-		key := string(r.key())
-		switch key {
+		key := r.key()
+		switch string(key) {
 		case "kind":
 			seen[0] = true
 			err = r.constant("gap")
@@ -496,7 +496,7 @@ func readGapEntry(r *reader) (v GapEntry, err error) {
 			r.skip()
 		}
 		if err != nil {
-			return v, under(err, key)
+			return v, under(err, string(key))
 		}
 	}
 	return v, missing(seen[:], "kind", "width")
