@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use smooai_smooth_operator_core::{ChatMessage, ContentPart, ModelRequest, RequestedCall, ToolSpec};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// How a model wants its limit of written tokens named: newer OpenAI models refuse the older name, most
@@ -102,7 +103,7 @@ struct Call<'a> {
 
 #[derive(Serialize)]
 struct CalledFunction<'a> {
-    name: &'a str,
+    name: Cow<'a, str>,
     arguments: Arguments<'a>,
 }
 
@@ -202,6 +203,20 @@ fn part(part: &ContentPart) -> Part<'_> {
 }
 
 fn call(call: &RequestedCall) -> Call<'_> {
-    let function = CalledFunction { name: &call.name, arguments: Arguments(&call.arguments) };
+    let function = CalledFunction { name: legal_name(&call.name), arguments: Arguments(&call.arguments) };
     Call { id: &call.id, kind: "function", function }
+}
+
+/// The name of an earlier call as gateways accept it: 1 to 64 letters, digits, `_` or `-`. A model may
+/// have written another one, which was answered as an unknown tool.
+fn legal_name(name: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 64;
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() {
+        return Cow::Borrowed("_");
+    }
+    if name.len() <= LONGEST && name.chars().all(legal) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(name.chars().take(LONGEST).map(|c| if legal(c) { c } else { '_' }).collect())
 }

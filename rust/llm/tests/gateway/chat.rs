@@ -445,6 +445,20 @@ async fn addresses_and_keys_that_cannot_be() {
 }
 
 #[tokio::test]
+async fn names_that_a_model_invented_are_sent_as_gateways_accept_them() {
+    let mut server = Server::start(vec![reply(&[STOP, DONE])]).await;
+    let names = ["fine-name_1", "", "rm -rf /", "größe", &"x".repeat(80)];
+    let call = |name: &&str| RequestedCall { id: "1".into(), name: (*name).into(), arguments: "{}".into() };
+    let calls = names.iter().map(call).collect();
+    let messages = vec![ChatMessage::user("hi"), ChatMessage::Assistant { text: "I try.".into(), calls }];
+    deltas(&gateway(&server), ModelRequest { messages, ..request("m") }).await.unwrap();
+    let sent = server.request().await.body["messages"][1]["tool_calls"].take();
+    let sent: Vec<&str> =
+        sent.as_array().unwrap().iter().map(|call| call["function"]["name"].as_str().unwrap()).collect();
+    assert_eq!(sent, ["fine-name_1", "_", "rm_-rf__", "gr__e", &"x".repeat(64)]);
+}
+
+#[tokio::test]
 async fn a_redirect_is_followed_on_its_own_host_only() {
     let moved = |to: &str| plain("307 Moved", &format!("Location: {to}\r\n"), "");
     let mut elsewhere = Server::start(vec![reply(&[HELLO, STOP, DONE])]).await;
