@@ -47,7 +47,8 @@ export interface ConnectionEvents {
 const pauses = { first: 500, longest: 20_000 };
 /** How many heartbeats without any frame mean that the connection is dead. */
 const mostSilentBeats = 2;
-const unauthenticated = [401, 4401];
+/** Whether an HTTP status or a close code says that the token is not accepted. */
+const isRefusal = (status: number | undefined): boolean => status === 401 || status === 4401;
 
 interface Waiting {
   run: () => void;
@@ -74,6 +75,10 @@ export class Connection {
 
   get isOpen(): boolean {
     return this.#state === "open";
+  }
+
+  get #isClosed(): boolean {
+    return this.#state === "closed";
   }
 
   /** Connects; one attempt, and one more with a fresh token when the first is refused. */
@@ -175,10 +180,19 @@ export class Connection {
       if (epoch !== this.#epoch) return failed(new ClosedError());
       const status = statusOf(problem) ?? (code === 1006 || code === 1005 ? undefined : code);
       const said = `${status ?? "no code"}${reason === "" ? "" : ` ${reason}`}`;
-      const refused = status !== undefined && unauthenticated.includes(status);
-      const code_ = refused ? "UNAUTHENTICATED" : this.isOpen ? "CONNECTION_LOST" : "CONNECTION_FAILED";
-      const what = this.isOpen ? "the connection was lost" : "cannot connect";
-      const error = new ConnectionError(code_, `${what}: ${said}`, { status, cause: problem });
+      const error = this.isOpen
+        ? new ConnectionError("CONNECTION_LOST", `the connection was lost: ${said}`, {
+            status,
+            cause: problem,
+          })
+        : new ConnectionError(
+            isRefusal(status) ? "UNAUTHENTICATED" : "CONNECTION_FAILED",
+            `cannot connect: ${said}`,
+            {
+              status,
+              cause: problem,
+            },
+          );
       if (this.isOpen) this.#lose(error);
       else failed(error);
     });
@@ -213,8 +227,10 @@ export class Connection {
     this.#state = "idle";
     this.#options.logger?.warn(error.message, { code: error.code });
     this.#events.lost(error);
-    if (error.code === "UNAUTHENTICATED" && !this.#mayRefresh(error)) this.close(error);
-    if (this.#state === "idle") this.#startAgain(error.code === "UNAUTHENTICATED" ? 0 : undefined);
+    if (this.#isClosed) return;
+    if (!isRefusal(error.status)) this.#startAgain();
+    else if (this.#mayRefresh(error)) this.#startAgain(0);
+    else this.close(new ConnectionError("UNAUTHENTICATED", error.message, { status: error.status }));
   }
 
   /** Attempts, with a pause between them out of a span that doubles (full jitter), until one succeeds. */
@@ -227,16 +243,16 @@ export class Connection {
       this.#attempt().catch((error: unknown) => {
         if (this.#state === "closed") return;
         this.#options.logger?.warn("an attempt to connect failed", { attempt: this.#failures });
-        const refused = error instanceof ConnectionError && error.code === "UNAUTHENTICATED";
-        if (refused && !this.#mayRefresh(error)) this.close(error);
-        else this.#startAgain();
+        if (!(error instanceof ConnectionError && isRefusal(error.status))) this.#startAgain();
+        else if (this.#mayRefresh(error)) this.#startAgain(0);
+        else this.close(error);
       });
     });
   }
 
   /** Whether an error is a token refused for the first time, where a fresh one can be had. */
   #mayRefresh(error: unknown): boolean {
-    if (!(error instanceof ConnectionError) || error.code !== "UNAUTHENTICATED") return false;
+    if (!(error instanceof ConnectionError && isRefusal(error.status))) return false;
     if (typeof this.#options.token !== "function" || this.#refused) return false;
     return (this.#refused = true);
   }

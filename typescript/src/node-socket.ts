@@ -1,0 +1,194 @@
+// A WebSocket for Node, which has none before version 22, and none that can send a header or tell why it was refused.
+import { createHash, randomBytes } from "node:crypto";
+import { request as requestHttp } from "node:http";
+import type { IncomingMessage } from "node:http";
+import { request as requestHttps } from "node:https";
+import type { Duplex } from "node:stream";
+import type { OpenSocket, WebSocketLike } from "./socket.js";
+
+/** The longest message that is taken, in bytes; a server that speaks the protocol sends at most 1 MiB. */
+const longestMessage = 16 * 1024 * 1024;
+/** How long the other side may take to close, in milliseconds. */
+const closeLimit = 2_000;
+/** RFC 6455, section 1.3. */
+const accepting = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+const opcode = { more: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 };
+
+interface Listeners {
+  open: (() => void)[];
+  message: ((event: { data: unknown }) => void)[];
+  close: ((event: { code: number; reason: string }) => void)[];
+  error: ((event: unknown) => void)[];
+}
+
+/** RFC 6455 over Node's own HTTP. The token travels as a header. */
+export class NodeSocket implements WebSocketLike {
+  readonly #listeners: Listeners = { open: [], message: [], close: [], error: [] };
+  #stream: Duplex | undefined;
+  #abort: () => void;
+  #unread: Buffer = Buffer.alloc(0);
+  #parts: Buffer[] = [];
+  #partsKind = opcode.text;
+  #closing = false;
+  #ended = false;
+
+  constructor(url: string, token?: string) {
+    const { protocol, href } = new URL(url);
+    const secure = protocol === "wss:" || protocol === "https:";
+    const key = randomBytes(16).toString("base64");
+    const headers = {
+      Connection: "Upgrade",
+      Upgrade: "websocket",
+      "Sec-WebSocket-Version": "13",
+      "Sec-WebSocket-Key": key,
+      ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+    };
+    const request = (secure ? requestHttps : requestHttp)(href.replace(/^ws/, "http"), { headers });
+    this.#abort = () => request.destroy();
+    request.on("error", (error) => this.#fail(error));
+    request.on("response", (response) => {
+      response.resume();
+      this.#refused(response);
+      request.destroy();
+    });
+    request.on("upgrade", (response: IncomingMessage, stream: Duplex, head: Buffer) => {
+      const expected = createHash("sha1")
+        .update(key + accepting)
+        .digest("base64");
+      if (response.headers["sec-websocket-accept"] !== expected) {
+        stream.destroy();
+        return this.#fail(new Error("the server's handshake is wrong"));
+      }
+      this.#open(stream, head);
+    });
+    request.end();
+  }
+
+  addEventListener<Type extends keyof Listeners>(type: Type, listener: Listeners[Type][number]): void {
+    const listeners: Listeners[Type][number][] = this.#listeners[type];
+    listeners.push(listener);
+  }
+
+  send(text: string): void {
+    if (this.#stream === undefined) throw new Error("the connection is not open yet");
+    this.#write(opcode.text, Buffer.from(text));
+  }
+
+  close(code = 1000, reason = ""): void {
+    if (this.#ended || this.#closing) return;
+    this.#closing = true;
+    if (this.#stream === undefined) return this.#end(1006, "");
+    const body = Buffer.alloc(2 + Buffer.byteLength(reason));
+    body.writeUInt16BE(code);
+    body.write(reason, 2);
+    this.#write(opcode.close, body);
+    const timer = setTimeout(() => this.#end(1006, ""), closeLimit);
+    this.addEventListener("close", () => clearTimeout(timer));
+  }
+
+  #open(stream: Duplex, head: Buffer): void {
+    if (this.#ended) return void stream.destroy();
+    this.#stream = stream;
+    this.#abort = () => stream.end(() => stream.destroy());
+    stream.on("error", (error) => this.#fail(error));
+    stream.on("end", () => this.#end(1006, ""));
+    stream.on("close", () => this.#end(1006, ""));
+    stream.on("data", (data: Buffer) => this.#take(data));
+    for (const listener of this.#listeners.open) listener();
+    if (head.length > 0) this.#take(head);
+  }
+
+  #take(data: Buffer): void {
+    this.#unread = this.#unread.length === 0 ? data : Buffer.concat([this.#unread, data]);
+    while (!this.#ended && this.#frame());
+  }
+
+  /** Reads one frame, if there is a whole one. */
+  #frame(): boolean {
+    const bytes = this.#unread;
+    if (bytes.length < 2) return false;
+    const [first = 0, second = 0] = bytes;
+    let start = 2;
+    let length = second & 0x7f;
+    if (length === 126) {
+      if (bytes.length < (start = 4)) return false;
+      length = bytes.readUInt16BE(2);
+    } else if (length === 127) {
+      if (bytes.length < (start = 10)) return false;
+      length = Number(bytes.readBigUInt64BE(2));
+    }
+    if ((second & 0x80) !== 0 || (first & 0x70) !== 0) this.#protocolError(1002);
+    else if (length > longestMessage) this.#protocolError(1009);
+    else if (bytes.length >= start + length) {
+      this.#unread = bytes.subarray(start + length);
+      this.#receive(first & 0x0f, (first & 0x80) !== 0, bytes.subarray(start, start + length));
+      return true;
+    }
+    return false;
+  }
+
+  #receive(kind: number, final: boolean, body: Buffer): void {
+    if (kind === opcode.ping) return this.#write(opcode.pong, body);
+    if (kind === opcode.pong) return;
+    if (kind === opcode.close) {
+      const code = body.length >= 2 ? body.readUInt16BE() : 1005;
+      if (!this.#closing) this.#write(opcode.close, body.subarray(0, 2));
+      return this.#end(code, body.subarray(2).toString());
+    }
+    if (kind !== opcode.more) {
+      this.#partsKind = kind;
+      this.#parts = [];
+    }
+    this.#parts.push(body);
+    if (this.#parts.reduce((sum, part) => sum + part.length, 0) > longestMessage)
+      return this.#protocolError(1009);
+    if (!final) return;
+    const whole = this.#parts.length === 1 ? body : Buffer.concat(this.#parts);
+    this.#parts = [];
+    const data = this.#partsKind === opcode.text ? whole.toString() : whole;
+    for (const listener of this.#listeners.message) listener({ data });
+  }
+
+  #write(kind: number, body: Buffer): void {
+    if (this.#ended || this.#stream === undefined) return;
+    const size = body.length < 126 ? 0 : body.length < 65536 ? 2 : 8;
+    const head = Buffer.alloc(6 + size);
+    head[0] = 0x80 | kind;
+    head[1] = 0x80 | (size === 0 ? body.length : size === 2 ? 126 : 127);
+    if (size === 2) head.writeUInt16BE(body.length, 2);
+    if (size === 8) head.writeBigUInt64BE(BigInt(body.length), 2);
+    const mask = randomBytes(4);
+    mask.copy(head, 2 + size);
+    const masked = Buffer.from(body);
+    for (let index = 0; index < masked.length; index++) masked[index]! ^= mask[index & 3]!;
+    this.#stream.write(Buffer.concat([head, masked]));
+  }
+
+  #protocolError(code: number): void {
+    this.close(code);
+    this.#end(code, "");
+  }
+
+  #refused(response: IncomingMessage): void {
+    const { statusCode: status, statusMessage } = response;
+    for (const listener of this.#listeners.error) listener({ status, message: statusMessage });
+    this.#end(1006, "");
+  }
+
+  #fail(error: Error): void {
+    if (this.#ended) return;
+    for (const listener of this.#listeners.error) listener(error);
+    this.#end(1006, error.message);
+  }
+
+  #end(code: number, reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#abort();
+    for (const listener of this.#listeners.close) listener({ code, reason });
+  }
+}
+
+/** Opens a {@link NodeSocket}. */
+export const openNodeSocket: OpenSocket = (url, token) => new NodeSocket(url, token);
