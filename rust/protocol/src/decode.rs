@@ -106,8 +106,11 @@ pub fn from_json<T: Union>(text: &str) -> Result<T, DecodeError> {
         let kind = DecodeErrorKind::MissingTag { property: T::TAG };
         return Err(DecodeError { request_id: request_id(&probe), kind });
     };
-    T::member(tag, &mut serde_json::Deserializer::from_str(text)).map_err(|error| {
-        let kind = explain(text, &error, |located| T::member(tag, located).map(|_| ()));
+    T::member(tag, &mut serde_json::Deserializer::from_str(text)).or_else(|error| {
+        let kind = match again(text, &error, |located| T::member(tag, located)) {
+            Ok(value) => return Ok(value),
+            Err(kind) => kind,
+        };
         let kind = match kind {
             _ if !T::TAGS.contains(&tag) => DecodeErrorKind::UnknownTag(tag.to_owned()),
             DecodeErrorKind::Invalid { field, message, .. } => {
@@ -115,7 +118,7 @@ pub fn from_json<T: Union>(text: &str) -> Result<T, DecodeError> {
             }
             other => other,
         };
-        DecodeError { request_id: request_id(&probe), kind }
+        Err(DecodeError { request_id: request_id(&probe), kind })
     })
 }
 
@@ -124,9 +127,9 @@ pub fn from_json<T: Union>(text: &str) -> Result<T, DecodeError> {
 /// # Errors
 /// When the text is not JSON or not such a value.
 pub fn value_from_json<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
-    serde_json::from_str(text).map_err(|error| {
-        let kind = explain(text, &error, |located| T::deserialize(located).map(|_| ()));
-        DecodeError { request_id: None, kind }
+    serde_json::from_str(text).or_else(|error| {
+        let kind = again(text, &error, |located| T::deserialize(located));
+        kind.map_err(|kind| DecodeError { request_id: None, kind })
     })
 }
 
@@ -136,20 +139,23 @@ pub fn to_json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// Decodes once more, slowly, to find out where the error is.
-fn explain(
+/// Decodes once more, slowly, to find out where the error is, or that there is none: this pass also takes a whole number
+/// that is written with a fraction (`1.0`), as JSON Schema does.
+fn again<T>(
     text: &str,
     error: &serde_json::Error,
-    decode: impl FnOnce(Located<'_>) -> Result<(), Fault>,
-) -> DecodeErrorKind {
-    let value = match serde_json::from_str::<Value>(text) {
-        Ok(value) => value,
-        Err(error) => return DecodeErrorKind::Malformed { message: error.to_string() },
-    };
-    let fault = decode(Located(&value)).err();
-    let fault =
-        fault.unwrap_or_else(|| Fault { pointer: String::new(), message: format!("is invalid: {error}") });
-    DecodeErrorKind::Invalid { tag: String::new(), field: fault.pointer, message: fault.message }
+    decode: impl FnOnce(Located<'_>) -> Result<T, Fault>,
+) -> Result<T, DecodeErrorKind> {
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| DecodeErrorKind::Malformed { message: error.to_string() })?;
+    if error.classify() != serde_json::error::Category::Data {
+        return Err(DecodeErrorKind::Malformed { message: error.to_string() });
+    }
+    decode(Located(&value)).map_err(|fault| DecodeErrorKind::Invalid {
+        tag: String::new(),
+        field: fault.pointer,
+        message: fault.message,
+    })
 }
 
 /// What the first pass over a frame looks for.

@@ -161,9 +161,41 @@ impl<'de> Deserializer<'de> for Located<'de> {
         visitor.visit_unit()
     }
 
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.whole(visitor)
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.whole(visitor)
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.whole(visitor)
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.whole(visitor)
+    }
+
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map enum identifier
+        bool i8 i16 i128 u8 u16 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map
+        enum identifier
+    }
+}
+
+impl Located<'_> {
+    /// Visits a whole number as such even if it is written with a fraction.
+    fn whole<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault>
+    where
+        Self: Deserializer<'de, Error = Fault>,
+    {
+        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        match self.0.as_f64() {
+            Some(value) if self.0.is_f64() && value.fract() == 0.0 && (-LIMIT..LIMIT).contains(&value) => {
+                visitor.visit_i64(value as i64)
+            }
+            _ => self.deserialize_any(visitor),
+        }
     }
 }
 

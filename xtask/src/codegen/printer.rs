@@ -108,6 +108,24 @@ impl Page {
         self.line(open).indented(body).line(close)
     }
 
+    /// The same, but nothing at all if `body` writes nothing.
+    pub fn block_unless_empty(
+        &mut self,
+        open: impl AsRef<str>,
+        close: impl AsRef<str>,
+        body: impl FnOnce(&mut Self),
+    ) -> &mut Self {
+        let before = self.text.len();
+        self.line(open);
+        let opened = self.text.len();
+        self.indented(body);
+        if self.text.len() == opened {
+            self.text.truncate(before);
+            return self;
+        }
+        self.line(close)
+    }
+
     /// How many columns the present indentation takes; a tab counts as four.
     pub fn column(&self) -> usize {
         self.level * if self.unit == "\t" { 4 } else { self.unit.len() }

@@ -51,7 +51,8 @@ impl Source {
             let name = spec.file_name().map(|name| name.to_string_lossy().into_owned());
             names.push(name.unwrap_or_else(|| spec.display().to_string()));
         }
-        let mut loader = Loader { folder: folder.to_path_buf(), ..Loader::default() };
+        let is_foreign = !names.iter().any(|name| is_of_protocol(name));
+        let mut loader = Loader { folder: folder.to_path_buf(), is_foreign, ..Loader::default() };
         for name in names {
             if !loader.read(&name) {
                 let remedy = "check that the path is right";
@@ -73,7 +74,7 @@ impl Source {
 
     /// Whether this is a protocol, with actions and events, for which the wire profile is binding.
     pub fn is_protocol(&self) -> bool {
-        self.files.iter().any(|file| file.path.starts_with("actions/") || file.path.starts_with("events/"))
+        self.files.iter().any(|file| is_of_protocol(&file.path))
     }
 
     /// The file of a place.
@@ -95,6 +96,11 @@ impl Source {
         let (file, pointer) = schema.get("$ref")?.as_str()?.split_once('#')?;
         Some(Place { file: file.to_owned(), pointer: pointer.to_owned() })
     }
+}
+
+/// Whether a file's place says that it is an action or event.
+fn is_of_protocol(path: &str) -> bool {
+    path.starts_with("actions/") || path.starts_with("events/")
 }
 
 /// What a keyword of a schema holds.
@@ -186,6 +192,8 @@ fn list(folder: &Path, prefix: &str, out: &mut Vec<String>) -> Result<(), Findin
 #[derive(Default)]
 struct Loader {
     folder: PathBuf,
+    /// Whether the schemas are not a protocol of ours, so that references to other hosts are nothing unusual.
+    is_foreign: bool,
     files: Vec<File>,
     /// The files that were asked for, and whether each is there.
     tried: HashMap<String, bool>,
@@ -355,16 +363,17 @@ impl Loader {
         let fragment = uri::decode(uri::split(&reference.text).1);
         let by_file = uri::join(&file_uri(&reference.place.file), &reference.text);
         let candidates = [uri::join(&reference.base, &reference.text), by_file.clone()];
-        if let Some(name) = by_file.strip_prefix("file:///").map(uri::decode)
-            && !candidates.iter().any(|candidate| self.resources.contains_key(candidate))
-        {
-            if !self.read(&name) {
+        let known = candidates.iter().any(|candidate| self.resources.contains_key(candidate));
+        if let Some(name) = by_file.strip_prefix("file:///").map(uri::decode).filter(|_| !known) {
+            let remote = self.is_foreign && !reference.base.starts_with("file:");
+            let exists = is_inside(&name) && self.read(&name);
+            if !exists && !remote {
                 let problem = format!("`{}` is not there", reference.text);
                 let remedy = "correct the reference or add the file";
                 self.findings.push(Finding::error("missing-file", &reference.place, problem, remedy));
                 return None;
             }
-            if !self.resources.contains_key(&by_file) {
+            if exists && !self.resources.contains_key(&by_file) {
                 // The file is there but broken, which is said already.
                 return None;
             }
@@ -402,6 +411,11 @@ impl Loader {
         }
         target
     }
+}
+
+/// Whether a path stays in the schema's folder.
+fn is_inside(name: &str) -> bool {
+    !name.contains(['\\', '\0']) && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// The pointer of a fragment below a root, each segment escaped in the one canonical way.

@@ -881,12 +881,15 @@ impl SendMessageParams {
 
     /// Checks what the schema asks of the values beyond their types; the violation names the place.
     pub fn validate(&self) -> Result<(), Violation> {
+        static MESSAGE: Pattern =
+            Pattern::new("[^\\t\\n\\x0b\\x0c\\r    - \u{2028}\u{2029}\u{202f} 　\u{feff}]");
+        static SKILL: Pattern = Pattern::new("^[A-Za-z0-9_-]{1,128}$");
         violation::min_length(&self.session_id, 1).at("sessionId")?;
         violation::min_length(&self.message, 1).at("message")?;
         violation::max_length(&self.message, 10000).at("message")?;
-        violation::pattern(&self.message, &SEND_MESSAGE_PARAMS_MESSAGE).at("message")?;
+        violation::pattern(&self.message, &MESSAGE).at("message")?;
         if let Some(value) = &self.skill {
-            violation::pattern(value, &SEND_MESSAGE_PARAMS_SKILL).at("skill")?;
+            violation::pattern(value, &SKILL).at("skill")?;
         }
         if let Some(value) = &self.images {
             for (index, value) in value.iter().enumerate() {
@@ -901,11 +904,6 @@ impl SendMessageParams {
         Ok(())
     }
 }
-
-static SEND_MESSAGE_PARAMS_MESSAGE: Pattern =
-    Pattern::new("[^\\t\\n\\x0b\\x0c\\r    - \u{2028}\u{2029}\u{202f} 　\u{feff}]");
-
-static SEND_MESSAGE_PARAMS_SKILL: Pattern = Pattern::new("^[A-Za-z0-9_-]{1,128}$");
 
 /// An image that belongs to a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -938,12 +936,11 @@ impl ImageInput {
 
     /// Checks what the schema asks of the values beyond their types; the violation names the place.
     pub fn validate(&self) -> Result<(), Violation> {
-        violation::pattern(&self.url, &IMAGE_INPUT_URL).at("url")?;
+        static URL: Pattern = Pattern::new("^(data:|https://)");
+        violation::pattern(&self.url, &URL).at("url")?;
         Ok(())
     }
 }
-
-static IMAGE_INPUT_URL: Pattern = Pattern::new("^(data:|https://)");
 
 /// How closely the model looks at an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -1032,14 +1029,13 @@ impl FileInput {
 
     /// Checks what the schema asks of the values beyond their types; the violation names the place.
     pub fn validate(&self) -> Result<(), Violation> {
+        static URL: Pattern = Pattern::new("^(data:|https://)");
         violation::min_length(&self.name, 1).at("name")?;
         violation::max_length(&self.name, 255).at("name")?;
-        violation::pattern(&self.url, &FILE_INPUT_URL).at("url")?;
+        violation::pattern(&self.url, &URL).at("url")?;
         Ok(())
     }
 }
-
-static FILE_INPUT_URL: Pattern = Pattern::new("^(data:|https://)");
 
 /// Answers the form that interaction_required asked for. Valid values or a refusal let the turn go on;
 /// invalid ones give interaction_invalid.

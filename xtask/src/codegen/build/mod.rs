@@ -87,7 +87,7 @@ impl<'a> Builder<'a> {
                 let Some(definitions) = file.root.get(keyword) else { continue };
                 for (key, schema) in definitions.entries() {
                     let place = root.child(keyword).child(key);
-                    let name = if self.strict { key.clone() } else { pascal(key) };
+                    let name = if self.strict { key.clone() } else { pascal(last_segment(key)) };
                     self.declare(&place, &name, Role::Data, section, schema.clone());
                 }
             }
@@ -263,6 +263,14 @@ impl<'a> Builder<'a> {
         self.warn("any-json", place, problem);
         Ty::plain(Kind::Json)
     }
+}
+
+/// The telling part of a key that is a URL or a path: its last segment, without the ending of a schema file.
+fn last_segment(key: &str) -> &str {
+    let key = key.trim_end_matches(['/', '#']);
+    let last = key.rsplit(['/', '#']).next().unwrap_or(key);
+    let last = last.strip_suffix(".json").unwrap_or(last);
+    last.strip_suffix(".schema").unwrap_or(last)
 }
 
 /// An empty struct, for a schema of ours that could not be read as one.

@@ -38,7 +38,7 @@ impl Builder<'_> {
         if std::mem::take(&mut ty.nullable) && !self.lifts_null(schema) {
             self.warn("nullable-type", &spot.place, "null is accepted only where the type is used");
         }
-        if ty.constraints.is_empty() { Shape::Alias(ty) } else { Shape::Newtype(ty) }
+        if has_rules(&ty) { Shape::Newtype(ty) } else { Shape::Alias(ty) }
     }
 
     /// Uses of a named type that may be null say so themselves, so nothing is lost.
@@ -134,7 +134,7 @@ impl Builder<'_> {
         let words: Vec<&str> = match schema.get("type") {
             Some(Json::String(word)) => vec![word],
             Some(list) => list.items().iter().filter_map(Json::as_str).collect(),
-            None => vec![self.implied(schema, &spot.place)],
+            None => return self.untyped(schema, &spot.place),
         };
         let nullable = words.contains(&"null") && words.len() > 1;
         let rest: Vec<&str> = words.iter().copied().filter(|word| !nullable || *word != "null").collect();
@@ -146,7 +146,6 @@ impl Builder<'_> {
             ["object"] => self.object(schema, spot),
             ["array"] => self.array(schema, spot),
             ["null"] => self.fixed(&[Json::Null], schema, &spot.place),
-            [""] => Ty::plain(Kind::Json),
             [word] if json_type(word).is_none() => {
                 let problem = format!("{} is not a type", quote(word));
                 self.give_up(&spot.place.child("type"), problem)
@@ -164,24 +163,33 @@ impl Builder<'_> {
         ty
     }
 
-    /// The type that keywords tell of when there is no `type`: an assumption, so it is said.
-    fn implied(&mut self, schema: &Json, place: &Place) -> &'static str {
-        let has = |keys: &[&str]| keys.iter().any(|key| schema.get(key).is_some());
-        let word = if has(&["properties", "required", "patternProperties", "additionalProperties"]) {
-            "object"
-        } else if has(&["items", "prefixItems", "minItems", "maxItems", "uniqueItems"]) {
-            "array"
-        } else if has(&["pattern", "minLength", "maxLength"]) {
-            "string"
-        } else if has(&["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]) {
-            "number"
-        } else {
-            return "";
-        };
-        let problem = format!("there is no `type`; its keywords make it {word}");
-        let remedy = format!("write \"type\": \"{word}\"");
-        self.findings.push(Finding::warning("assumed-type", place, problem, remedy));
-        word
+    /// A schema without `type` accepts values of every type, whatever its other keywords say about one of them: it is
+    /// JSON, and that is said, since it is seldom what its author means.
+    fn untyped(&mut self, schema: &Json, place: &Place) -> Ty {
+        const TYPES: &[(&str, &[&str])] = &[
+            (
+                "object",
+                &[
+                    "properties",
+                    "required",
+                    "patternProperties",
+                    "additionalProperties",
+                    "minProperties",
+                    "maxProperties",
+                ],
+            ),
+            ("array", &["items", "prefixItems", "minItems", "maxItems", "uniqueItems"]),
+            ("string", &["pattern", "minLength", "maxLength"]),
+            ("number", &["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]),
+        ];
+        let meant =
+            TYPES.iter().find(|(_, keywords)| keywords.iter().any(|keyword| schema.get(keyword).is_some()));
+        if let Some((word, _)) = meant {
+            let problem = "there is no `type`, so values of every type are valid, and it is kept as JSON";
+            let remedy = format!("write \"type\": \"{word}\" if that is meant");
+            self.findings.push(Finding::warning("untyped", place, problem, remedy));
+        }
+        Ty::plain(Kind::Json)
     }
 
     fn note_unchecked(&mut self, schema: &Json, place: &Place) {
@@ -201,7 +209,7 @@ impl Builder<'_> {
                 words == ["object"]
                     || (words.len() == 2 && words.contains(&"object") && words.contains(&"null"))
             }
-            None => schema.get("properties").is_some_and(|map| !map.entries().is_empty()),
+            None => false,
         };
         let wire = self.strict && place.pointer.is_empty() && !place.file.starts_with("types/");
         let known = schema.get("properties").is_some()
@@ -303,7 +311,7 @@ impl Builder<'_> {
         let further = schema.get("additionalProperties");
         out.additional = match further {
             Some(Json::Bool(false)) if schema.get("patternProperties").is_none() => Additional::Refused,
-            Some(values @ Json::Object(entries)) if !entries.is_empty() => {
+            Some(values @ (Json::Object(_) | Json::Bool(true))) => {
                 let place = spot.place.child("additionalProperties");
                 Additional::Kept(self.ty(values, &spot.child(place, "Value")))
             }
@@ -371,6 +379,16 @@ impl Builder<'_> {
 /// Words for the places of a tuple.
 const ORDINALS: [&str; 10] =
     ["First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Later"];
+
+/// Whether a type has something to check that does not stand at a named type of its own.
+fn has_rules(ty: &Ty) -> bool {
+    !ty.constraints.is_empty()
+        || match &ty.kind {
+            Kind::List(item) | Kind::Map(item) => has_rules(item),
+            Kind::Tuple(items) => items.iter().any(has_rules),
+            _ => false,
+        }
+}
 
 /// Whether a schema accepts null, beside other values, by its own keywords.
 fn says_null(schema: &Json) -> bool {

@@ -3,7 +3,7 @@ use super::super::json::{Json, Number};
 use super::super::model::{Constraints, Format, Int, JsonType, Kind, Shape, Ty};
 use super::super::printer::Page;
 use super::Ctx;
-use super::text::{Value, WIDTH, float, quote};
+use super::text::{Value, WIDTH, array_within, float, quote};
 
 impl Ctx<'_> {
     /// The `validate` method around its checks.
@@ -25,19 +25,19 @@ impl Ctx<'_> {
         }
         if ty.nullable {
             let inner = Ty { nullable: false, ..ty.clone() };
-            page.block(format!("if let Some(value) = {} {{", value.reference()), "}", |page| {
+            page.block_unless_empty(format!("if let Some(value) = {} {{", value.reference()), "}", |page| {
                 self.checks(page, &inner, &Value::borrowed("value"), at, scope);
             });
             return;
         }
-        for call in self.own_checks(ty, value, scope) {
+        for call in own_checks(ty, value, scope) {
             self.needs(&["violation"]);
             self.chain(page, &call, at);
         }
         match &ty.kind {
             Kind::List(item) if self.model.is_checked(item) => {
                 let index = loop_name("index", loops(at));
-                page.block(
+                page.block_unless_empty(
                     format!("for ({index}, value) in {}.iter().enumerate() {{", value.expression),
                     "}",
                     |page| {
@@ -49,122 +49,204 @@ impl Ctx<'_> {
             }
             Kind::Map(item) if self.model.is_checked(item) => {
                 let key = loop_name("key", loops(at));
-                page.block(format!("for ({key}, value) in {} {{", value.reference()), "}", |page| {
-                    let at: Vec<String> =
-                        std::iter::once(format!(".at({key})")).chain(at.iter().cloned()).collect();
-                    self.checks(page, item, &Value::borrowed("value"), &at, scope);
-                });
+                page.block_unless_empty(
+                    format!("for ({key}, value) in {} {{", value.reference()),
+                    "}",
+                    |page| {
+                        let at: Vec<String> =
+                            std::iter::once(format!(".at({key})")).chain(at.iter().cloned()).collect();
+                        self.checks(page, item, &Value::borrowed("value"), &at, scope);
+                    },
+                );
             }
             Kind::Tuple(items) => {
                 for (index, item) in items.iter().enumerate() {
                     let at: Vec<String> =
                         std::iter::once(format!(".at({index})")).chain(at.iter().cloned()).collect();
                     let part = Value::own(&format!("{}.{index}", value.expression));
-                    self.checks(page, item, &part, &at, scope);
+                    self.checks(page, item, &part, &at, &place_scope(scope, index));
                 }
             }
             Kind::Named(id) => match &self.model.ty(*id).shape {
                 Shape::Struct(_) | Shape::TaggedUnion(_) | Shape::Newtype(_) => {
-                    self.chain(page, &format!("{}.validate()", value.expression), at);
+                    self.chain(page, &Call::new(format!("{}.validate", value.expression)), at);
                 }
-                Shape::Alias(inner) => self.checks(page, inner, value, at, &[self.name(*id)]),
+                Shape::Alias(inner) => self.checks(page, inner, value, at, scope),
                 Shape::ClosedEnum(_) | Shape::OpenEnum(_) => {}
             },
             _ => {}
         }
     }
 
-    /// The calls that check a value's own constraints.
-    fn own_checks(&self, ty: &Ty, value: &Value, scope: &[&str]) -> Vec<String> {
-        let rules = &ty.constraints;
-        let mut out = Vec::new();
-        let by_ref = value.reference();
-        let mut call = |name: &str, value: &str, rest: String| {
-            out.push(format!("violation::{name}({value}, {rest})"));
-        };
-        for (name, bound) in [
-            ("min_length", rules.min_length),
-            ("max_length", rules.max_length),
-            ("min_items", rules.min_items),
-            ("max_items", rules.max_items),
-            ("min_properties", rules.min_properties),
-            ("max_properties", rules.max_properties),
-        ] {
-            let Some(bound) = bound else { continue };
-            let counted = match name {
-                "min_length" | "max_length" => by_ref.clone(),
-                _ => format!("{}.len()", value.expression),
-            };
-            call(name, &counted, bound.to_string());
-        }
-        if rules.pattern.is_some() {
-            call("pattern", &by_ref, format!("&{}", pattern_name(scope)));
-        }
-        if rules.format == Some(Format::Uuid) {
-            out.push(format!("violation::uuid({by_ref})"));
-        }
-        numbers(&ty.kind, rules, &value.copy(), &mut out);
-        if rules.unique_items {
-            out.push(format!("violation::unique_items({by_ref})"));
-        }
-        if let Some(allowed) = &rules.allowed {
-            out.push(allowed_check(&ty.kind, allowed, value));
-        }
-        if !rules.json_types.is_empty() {
-            let names: Vec<String> = rules.json_types.iter().map(|kind| quote(json_type(*kind))).collect();
-            out.push(format!("violation::json_type({by_ref}, &[{}])", names.join(", ")));
-        }
-        out
-    }
-
-    /// `head.at(…).at(…)?;` on one line if it fits, else one link per line. The page is put into a method later, which
-    /// indents it by eight columns.
-    fn chain(&self, page: &mut Page, head: &str, links: &[String]) {
+    /// `call.at(…).at(…)?;` as rustfmt lays it out: on one line if it fits, else one link per line, and the arguments
+    /// one per line if the call alone does not fit either. The page is put into a method later, which indents it by
+    /// eight columns.
+    fn chain(&self, page: &mut Page, call: &Call, links: &[String]) {
         if !links.is_empty() {
             self.needs(&["At"]);
         }
+        let room = WIDTH.saturating_sub(page.column() + 8);
+        let head = call.on_one_line();
         let line = format!("{head}{}?;", links.concat());
-        if page.column() + line.chars().count() + 8 <= WIDTH || links.is_empty() {
+        if line.chars().count() <= room {
             page.line(line);
             return;
         }
-        page.line(head);
-        page.indented(|page| {
-            for (index, link) in links.iter().enumerate() {
-                let end = if index + 1 == links.len() { "?;" } else { "" };
-                page.line(format!("{link}{end}"));
+        let end = if links.is_empty() { "?;" } else { "" };
+        if head.chars().count() + end.len() <= room || call.arguments.is_empty() {
+            page.line(format!("{head}{end}"));
+            page.indented(|page| links_below(page, links));
+            return;
+        }
+        page.block(format!("{}(", call.name), format!("){end}"), |page| {
+            for argument in &call.arguments {
+                match argument {
+                    Argument::Text(text) => drop_line(page, format!("{text},")),
+                    Argument::List(items) => array_within(page, "&", items, ",", WIDTH - 8),
+                }
             }
         });
+        links_below(page, links);
     }
 
-    /// The statics that the checks of a value use: its compiled patterns.
+    /// The patterns that the checks of a value use, as statics of the method.
     pub(super) fn print_statics(&self, page: &mut Page, ty: &Ty, scope: &[&str]) {
         if let Some(pattern) = &ty.constraints.pattern {
             self.needs(&["Pattern"]);
             let head = format!("static {}: Pattern =", pattern_name(scope));
             let value = format!("Pattern::new({});", quote(pattern));
-            page.gap();
-            if page.column() + head.len() + 1 + value.chars().count() <= WIDTH {
+            if page.column() + 8 + head.len() + 1 + value.chars().count() <= WIDTH {
                 page.line(format!("{head} {value}"));
             } else {
-                page.line(head);
-                page.indented(|page| {
-                    page.line(value);
-                });
+                page.line(head).indented(|page| drop_line(page, value));
             }
         }
         match &ty.kind {
             Kind::List(item) | Kind::Map(item) => self.print_statics(page, item, scope),
-            Kind::Tuple(items) => items.iter().for_each(|item| self.print_statics(page, item, scope)),
+            Kind::Tuple(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.print_statics(page, item, &place_scope(scope, index));
+                }
+            }
             _ => {}
         }
     }
 }
 
+/// One call of the support code.
+struct Call {
+    name: String,
+    arguments: Vec<Argument>,
+}
+
+/// What a call is given.
+enum Argument {
+    Text(String),
+    /// A reference to an array.
+    List(Vec<String>),
+}
+
+impl Call {
+    fn new(name: String) -> Self {
+        Self { name, arguments: Vec::new() }
+    }
+
+    fn check(name: &str, value: &str) -> Self {
+        Self { name: format!("violation::{name}"), arguments: vec![Argument::Text(value.to_owned())] }
+    }
+
+    fn with(mut self, text: impl Into<String>) -> Self {
+        self.arguments.push(Argument::Text(text.into()));
+        self
+    }
+
+    fn list(mut self, items: Vec<String>) -> Self {
+        self.arguments.push(Argument::List(items));
+        self
+    }
+
+    fn on_one_line(&self) -> String {
+        let arguments: Vec<String> = self
+            .arguments
+            .iter()
+            .map(|argument| match argument {
+                Argument::Text(text) => text.clone(),
+                Argument::List(items) => format!("&[{}]", items.join(", ")),
+            })
+            .collect();
+        format!("{}({})", self.name, arguments.join(", "))
+    }
+}
+
+fn links_below(page: &mut Page, links: &[String]) {
+    for (index, link) in links.iter().enumerate() {
+        let end = if index + 1 == links.len() { "?;" } else { "" };
+        page.line(format!("{link}{end}"));
+    }
+}
+
+fn drop_line(page: &mut Page, line: String) {
+    page.line(line);
+}
+
+/// The calls that check a value's own constraints.
+fn own_checks(ty: &Ty, value: &Value, scope: &[&str]) -> Vec<Call> {
+    let rules = &ty.constraints;
+    let mut out = Vec::new();
+    let by_ref = value.reference();
+    for (name, bound) in [
+        ("min_length", rules.min_length),
+        ("max_length", rules.max_length),
+        ("min_items", rules.min_items),
+        ("max_items", rules.max_items),
+        ("min_properties", rules.min_properties),
+        ("max_properties", rules.max_properties),
+    ] {
+        let Some(bound) = bound else { continue };
+        let counted = match name {
+            "min_length" | "max_length" => by_ref.clone(),
+            _ => format!("{}.len()", value.expression),
+        };
+        out.push(Call::check(name, &counted).with(bound.to_string()));
+    }
+    if rules.pattern.is_some() {
+        out.push(Call::check("pattern", &by_ref).with(format!("&{}", pattern_name(scope))));
+    }
+    if rules.format == Some(Format::Uuid) {
+        out.push(Call::check("uuid", &by_ref));
+    }
+    numbers(&ty.kind, rules, &value.copy(), &mut out);
+    if rules.unique_items {
+        out.push(Call::check("unique_items", &by_ref));
+    }
+    if let Some(allowed) = &rules.allowed {
+        out.push(allowed_check(&ty.kind, allowed, value));
+    }
+    if !rules.json_types.is_empty() {
+        let names = rules.json_types.iter().map(|kind| quote(json_type(*kind))).collect();
+        out.push(Call::check("json_type", &by_ref).list(names));
+    }
+    out
+}
+
+/// The name of the static that holds a pattern: the field's, or `PATTERN` where there is none.
 fn pattern_name(scope: &[&str]) -> String {
     use super::super::names::{Case, join, words};
     let words: Vec<String> = scope.iter().flat_map(|part| words(part)).collect();
-    join(&words, Case::UpperSnake, &[])
+    if words.is_empty() { "PATTERN".to_owned() } else { join(&words, Case::UpperSnake, &[]) }
+}
+
+/// The scope of one place of a tuple.
+fn place_scope<'a>(scope: &[&'a str], index: usize) -> Vec<&'a str> {
+    const ORDINALS: [&str; 10] =
+        ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
+    let mut out = scope.to_vec();
+    out.extend(
+        (0..=index / ORDINALS.len()).map(|turn| {
+            if turn == index / ORDINALS.len() { ORDINALS[index % ORDINALS.len()] } else { "then" }
+        }),
+    );
+    out
 }
 
 /// How many loops stand around a value, by the calls that tell its place.
@@ -181,7 +263,7 @@ fn loop_name(base: &str, depth: usize) -> String {
 }
 
 /// The checks of a number's bounds.
-fn numbers(kind: &Kind, rules: &Constraints, value: &str, out: &mut Vec<String>) {
+fn numbers(kind: &Kind, rules: &Constraints, value: &str, out: &mut Vec<Call>) {
     let bounds = [
         ("minimum", rules.minimum),
         ("maximum", rules.maximum),
@@ -193,11 +275,13 @@ fn numbers(kind: &Kind, rules: &Constraints, value: &str, out: &mut Vec<String>)
         let Some(bound) = bound else { continue };
         match (kind, bound) {
             (Kind::Int(int), Number::Int(bound)) if is_trivial(*int, name, bound) => {}
-            (Kind::Int(_), Number::Int(bound)) => out.push(format!("violation::{name}({value}, {bound})")),
+            (Kind::Int(_), Number::Int(bound)) => out.push(Call::check(name, value).with(bound.to_string())),
             (Kind::Int(_), Number::Float(_)) => {
-                out.push(format!("violation::{name}_float({value} as f64, {})", float(bound)));
+                out.push(
+                    Call::check(&format!("{name}_float"), &format!("{value} as f64")).with(float(bound)),
+                );
             }
-            _ => out.push(format!("violation::{name}_float({value}, {})", float(bound))),
+            _ => out.push(Call::check(&format!("{name}_float"), value).with(float(bound))),
         }
     }
 }
@@ -217,23 +301,21 @@ fn is_trivial(int: Int, name: &str, bound: i128) -> bool {
     }
 }
 
-fn allowed_check(kind: &Kind, allowed: &[Json], value: &Value) -> String {
+fn allowed_check(kind: &Kind, allowed: &[Json], value: &Value) -> Call {
     let literal = |json: &Json| match json {
         Json::String(text) => quote(text),
         Json::Number(number @ Number::Float(_)) => float(*number),
         Json::Number(number) if *kind == Kind::Float => float(*number),
         other => other.compact(),
     };
-    let list = allowed.iter().map(literal).collect::<Vec<_>>().join(", ");
+    let list = allowed.iter().map(literal).collect();
     match kind {
-        Kind::String => format!("violation::one_of({}, &[{list}])", value.reference()),
-        Kind::Int(_) => format!("violation::one_of_numbers({}, &[{list}])", value.copy()),
-        Kind::Float => format!("violation::one_of_floats({}, &[{list}])", value.copy()),
-        Kind::Bool => format!("violation::one_of_booleans({}, &[{list}])", value.copy()),
-        _ => {
-            let list = quote(&Json::Array(allowed.to_vec()).compact());
-            format!("violation::one_of_json({}, {list})", value.reference())
-        }
+        Kind::String => Call::check("one_of", &value.reference()).list(list),
+        Kind::Int(_) => Call::check("one_of_numbers", &value.copy()).list(list),
+        Kind::Float => Call::check("one_of_floats", &value.copy()).list(list),
+        Kind::Bool => Call::check("one_of_booleans", &value.copy()).list(list),
+        _ => Call::check("one_of_json", &value.reference())
+            .with(quote(&Json::Array(allowed.to_vec()).compact())),
     }
 }
 

@@ -134,10 +134,10 @@ impl Ctx<'_> {
         page.block(format!("impl {name} {{"), "}", |page| {
             page.line("/// Checks what the schema asks of the value beyond its type.");
             let mut body = Page::new("    ");
-            self.checks(&mut body, inner, &text::Value::own("self.0"), &[], &[name]);
+            self.print_statics(&mut body, inner, &[]);
+            self.checks(&mut body, inner, &text::Value::own("self.0"), &[], &[]);
             self.validate_fn(page, &body.finish());
         });
-        self.print_statics(page, inner, &[name]);
         let source = if matches!(inner.kind, Kind::String) && !inner.nullable { "&str" } else { "" };
         if !source.is_empty() {
             page.gap();

@@ -265,7 +265,14 @@ impl Ctx<'_> {
             Shape::Newtype(inner) => self.newtype(page, id, def, inner),
             Shape::Alias(inner) => {
                 self.type_doc(page, def);
-                page.line(format!("pub type {} = {};", self.name(id), self.ty(inner, Some(id))));
+                let (head, ty) = (format!("pub type {} =", self.name(id)), self.ty(inner, Some(id)));
+                if head.len() + ty.len() + 2 <= text::WIDTH {
+                    page.line(format!("{head} {ty};"));
+                } else {
+                    page.line(head).indented(|page| {
+                        page.line(format!("{ty};"));
+                    });
+                }
             }
         }
     }

@@ -46,12 +46,6 @@ impl Ctx<'_> {
             let body = self.struct_checks(id, shape);
             self.validate_fn(page, &body);
         });
-        for (index, field) in shape.fields.iter().enumerate() {
-            self.print_statics(page, &field.ty, &[name, self.field_name(id, index)]);
-        }
-        if let Additional::Kept(ty) = &shape.additional {
-            self.print_statics(page, ty, &[name, self.names.names.additional(id)]);
-        }
         if def.role == Role::Params {
             self.call(page, id);
         }
@@ -203,11 +197,17 @@ impl Ctx<'_> {
     fn struct_checks(&self, id: TypeId, shape: &Struct) -> String {
         let mut body = Page::new("    ");
         for (index, field) in shape.fields.iter().enumerate() {
+            self.print_statics(&mut body, &field.ty, &[self.field_name(id, index)]);
+        }
+        if let Additional::Kept(ty) = &shape.additional {
+            self.print_statics(&mut body, ty, &[self.names.names.additional(id)]);
+        }
+        for (index, field) in shape.fields.iter().enumerate() {
             if !self.model.is_checked(&field.ty) {
                 continue;
             }
             let name = self.names.names.field(id, index);
-            let scope = [self.name(id), self.field_name(id, index)];
+            let scope = [self.field_name(id, index)];
             let own = format!("self.{name}");
             let at = [format!(".at({})", quote(&field.wire))];
             match field.presence() {
@@ -217,7 +217,7 @@ impl Ctx<'_> {
                 presence => {
                     let arm = if presence == Presence::Tristate { "Tri::Value" } else { "Some" };
                     let inner = super::Ty { nullable: false, ..field.ty.clone() };
-                    body.block(format!("if let {arm}(value) = &{own} {{"), "}", |page| {
+                    body.block_unless_empty(format!("if let {arm}(value) = &{own} {{"), "}", |page| {
                         self.checks(page, &inner, &Value::borrowed("value"), &at, &scope);
                     });
                 }
@@ -228,7 +228,7 @@ impl Ctx<'_> {
         {
             let name = self.names.names.additional(id);
             let map = super::Ty::plain(Kind::Map(Box::new(ty.clone())));
-            let scope = [self.name(id), name];
+            let scope = [name];
             self.checks(&mut body, &map, &Value::own(&format!("self.{name}")), &[], &scope);
         }
         body.finish()

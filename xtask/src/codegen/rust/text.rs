@@ -188,9 +188,13 @@ fn guard_start(word: &str) -> String {
 /// `head`, the parts and `tail` on one line if it fits, else one part per line, as rustfmt lays out arguments, fields
 /// and array items. `spaced` sets the single line's inside apart from its braces.
 pub fn list(page: &mut Page, head: &str, parts: &[String], tail: &str, spaced: bool) {
+    list_within(page, head, parts, tail, spaced, WIDTH);
+}
+
+fn list_within(page: &mut Page, head: &str, parts: &[String], tail: &str, spaced: bool, width: usize) {
     let space = if spaced && !parts.is_empty() { " " } else { "" };
     let line = format!("{head}{space}{}{space}{tail}", parts.join(", "));
-    if page.column() + line.chars().count() <= WIDTH {
+    if page.column() + line.chars().count() <= width {
         page.line(line);
         return;
     }
@@ -203,27 +207,32 @@ pub fn list(page: &mut Page, head: &str, parts: &[String], tail: &str, spaced: b
 
 /// `head[items]tail`, as rustfmt lays out an array: on one line, or short items packed, or one per line.
 pub fn array(page: &mut Page, head: &str, items: &[String], tail: &str) {
+    array_within(page, head, items, tail, WIDTH);
+}
+
+/// The same in a given width.
+pub fn array_within(page: &mut Page, head: &str, items: &[String], tail: &str, width: usize) {
     let line = format!("{head}[{}]{tail}", items.join(", "));
     let short = items.iter().all(|item| item.chars().count() <= 10);
     if let Some(start) = head.strip_suffix(" &")
-        && page.column() + line.chars().count() > WIDTH
+        && page.column() + line.chars().count() > width
     {
         let below = format!("&[{}]{tail}", items.join(", "));
-        if page.column() + 4 + below.chars().count() <= WIDTH {
+        if page.column() + 4 + below.chars().count() <= width {
             page.line(start).indented(|page| {
                 page.line(below);
             });
             return;
         }
     }
-    if page.column() + line.chars().count() <= WIDTH || !short {
-        list(page, &format!("{head}["), items, &format!("]{tail}"), false);
+    if page.column() + line.chars().count() <= width || !short {
+        list_within(page, &format!("{head}["), items, &format!("]{tail}"), false, width);
         return;
     }
     page.block(format!("{head}["), format!("]{tail}"), |page| {
         let mut line = String::new();
         for item in items {
-            if !line.is_empty() && page.column() + line.chars().count() + item.chars().count() + 2 > WIDTH {
+            if !line.is_empty() && page.column() + line.chars().count() + item.chars().count() + 2 > width {
                 page.line(&line);
                 line.clear();
             }

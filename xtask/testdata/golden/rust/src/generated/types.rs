@@ -163,12 +163,11 @@ pub struct Isbn(pub String);
 impl Isbn {
     /// Checks what the schema asks of the value beyond its type.
     pub fn validate(&self) -> Result<(), Violation> {
-        violation::pattern(&self.0, &ISBN)?;
+        static PATTERN: Pattern = Pattern::new("^[0-9]{3}-[0-9-]{13}$");
+        violation::pattern(&self.0, &PATTERN)?;
         Ok(())
     }
 }
-
-static ISBN: Pattern = Pattern::new("^[0-9]{3}-[0-9-]{13}$");
 
 impl From<&str> for Isbn {
     fn from(value: &str) -> Self {
