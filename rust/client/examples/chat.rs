@@ -218,7 +218,7 @@ async fn verify(turn: &Turn, person: &mut Person) -> Result<(), Error> {
     while let Some(code) = person.answer("Code: ").await {
         match turn.verify(code).await {
             Err(Error::CodeRejected(failure)) if failure.attempts_remaining > 0 => {
-                println!("{}", failure.message)
+                println!("{}", failure.message);
             }
             Err(Error::CodeRejected(failure)) => {
                 println!("{}", failure.message);

@@ -1,6 +1,7 @@
 //! The public client: its options, a typed call for each action, and the turns it starts.
 
 use crate::errors::{Cause, Error, Phase};
+use crate::mux::Role;
 use crate::socket::{Frame, Link, Settings, Token};
 use crate::turn::{Turn, Waiting};
 use futures_util::StreamExt as _;
@@ -179,7 +180,7 @@ impl Client {
     /// Starts a turn. It is on its way when this returns, whether or not the turn is read.
     pub fn send_message(&self, params: SendMessageParams) -> Turn {
         let session = params.session_id.clone();
-        let started = self.begin(params.into(), Some(session.clone()));
+        let started = self.begin(params.into());
         Turn::new(self.clone(), session, started)
     }
 
@@ -243,33 +244,25 @@ impl Client {
     }
 
     async fn ask(&self, action: impl Into<Action>) -> Result<Event, Error> {
-        let action = action.into();
-        let answered_session = match &action {
-            Action::ConfirmToolAction(params) => Some(params.session_id.clone()),
-            Action::SubmitInteraction(params) => Some(params.session_id.clone()),
-            Action::VerifyOtp(params) => Some(params.session_id.clone()),
-            _ => None,
-        };
-        let mut waiting = self.begin(action, None)?;
-        let answer = poll_fn(|cx| waiting.poll_next(cx)).await.unwrap_or(Err(Error::Closed))?;
-        let goes_on = match &answer {
-            Event::Error(event) => return Err(Error::Server(Box::new(event.clone()))),
-            // With no attempt left the turn goes on too, without the tool.
-            Event::OtpInvalid(event) => event.data.data.attempts_remaining == 0,
-            Event::InteractionInvalid(_) => false,
-            _ => true,
-        };
-        if let Some(session) = answered_session.filter(|_| goes_on) {
-            self.link.mux().resumed(&session, Instant::now());
+        let mut waiting = self.begin(action.into())?;
+        match poll_fn(|cx| waiting.poll_next(cx)).await.unwrap_or(Err(Error::Closed))? {
+            Event::Error(event) => Err(Error::Server(Box::new(event))),
+            answer => Ok(answer),
         }
-        Ok(answer)
     }
 
-    /// Checks an action, gives it its id and puts it on its way. One that starts a turn names its session.
-    fn begin(&self, mut action: Action, turn: Option<String>) -> Result<Waiting, Error> {
+    /// Checks an action, gives it its id and puts it on its way.
+    fn begin(&self, mut action: Action) -> Result<Waiting, Error> {
         action.validate()?;
+        let role = match &action {
+            Action::SendMessage(params) => Role::Turn(params.session_id.clone()),
+            Action::ConfirmToolAction(params) => Role::Verdict(params.session_id.clone()),
+            Action::SubmitInteraction(params) => Role::Verdict(params.session_id.clone()),
+            Action::VerifyOtp(params) => Role::Verdict(params.session_id.clone()),
+            _ => Role::Call,
+        };
         let id =
-            stamp(&mut action, |wanted| self.link.mux().claim(wanted, turn, self.timeouts, Instant::now()))?;
+            stamp(&mut action, |wanted| self.link.mux().claim(wanted, role, self.timeouts, Instant::now()))?;
         let waiting = Waiting::new(id.clone(), Arc::clone(&self.link));
         let text = action.to_json();
         if text.len() > MAX_FRAME {

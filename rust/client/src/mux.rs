@@ -28,9 +28,19 @@ pub(crate) struct Mux {
     pub trouble: Option<Error>,
 }
 
+/// What a request is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It gets one answer.
+    Call,
+    /// A call whose answer lets the parked turn of this session go on.
+    Verdict(String),
+    /// It gets a stream of events up to a terminal one, in this session.
+    Turn(String),
+}
+
 struct Inbox {
-    /// The session of a turn; a call has none and gets one answer.
-    turn: Option<String>,
+    role: Role,
     timeouts: Timeouts,
     queue: VecDeque<(Event, usize)>,
     bytes: usize,
@@ -49,7 +59,6 @@ struct Inbox {
 }
 
 /// What a turn waits in: the tool that waits, where the event tells, and the form.
-#[derive(Default)]
 struct Park {
     tool: Option<String>,
     form: Option<InteractionRequest>,
@@ -66,7 +75,7 @@ impl Mux {
     pub fn claim(
         &mut self,
         wanted: Option<String>,
-        turn: Option<String>,
+        role: Role,
         timeouts: Timeouts,
         now: Instant,
     ) -> Result<String, Error> {
@@ -75,7 +84,7 @@ impl Mux {
         }
         let id = match wanted.filter(|id| !id.is_empty()) {
             Some(id) if !self.inboxes.contains_key(&id) => id,
-            Some(id) if turn.is_some() => {
+            Some(id) if matches!(role, Role::Turn(_)) => {
                 return Err(Error::Invalid(format!("requestId {id} is that of a turn in flight")));
             }
             _ => {
@@ -83,7 +92,7 @@ impl Mux {
                 format!("{}{}", self.prefix, self.ids)
             }
         };
-        self.inboxes.insert(id.clone(), Inbox::new(turn, timeouts, now));
+        self.inboxes.insert(id.clone(), Inbox::new(role, timeouts, now));
         Ok(id)
     }
 
@@ -98,12 +107,19 @@ impl Mux {
     /// Takes an event of `bytes` on the wire; gives back one that nobody waits for.
     pub fn offer(&mut self, event: Event, bytes: usize, now: Instant) -> Option<Event> {
         let Some(id) = event.request_id() else { return Some(event) };
-        match self.inboxes.get_mut(id) {
-            Some(inbox) => inbox.offer(event, bytes, now),
-            // The late answer to something that was given up.
-            None if id.starts_with(&self.prefix) => None,
-            None => Some(event),
+        let Some(inbox) = self.inboxes.get_mut(id) else {
+            // The late answer to something that was given up is no news to anybody.
+            return (!id.starts_with(&self.prefix)).then_some(event);
+        };
+        if let Role::Verdict(session) = &inbox.role
+            && lets_go_on(&event)
+        {
+            // Now, not when the caller reads the answer: the turn may be parked anew by then.
+            let session = session.clone();
+            self.resume(&session, now);
         }
+        let id = event.request_id()?;
+        self.inboxes.get_mut(id)?.offer(event, bytes, now)
     }
 
     /// The next event of a request, its failure, or `None` after its end.
@@ -153,10 +169,10 @@ impl Mux {
         self.inboxes.get(id)?.park.as_ref()?.form.clone()
     }
 
-    /// A verdict was taken: the clocks of the session's turns run again.
-    pub fn resumed(&mut self, session: &str, now: Instant) {
+    /// The clocks of the session's turns run again.
+    fn resume(&mut self, session: &str, now: Instant) {
         for inbox in self.inboxes.values_mut() {
-            if inbox.turn.as_deref() == Some(session) {
+            if matches!(&inbox.role, Role::Turn(its) if its == session) {
                 inbox.resume(now);
                 inbox.wake();
             }
@@ -181,9 +197,9 @@ impl Mux {
 }
 
 impl Inbox {
-    fn new(turn: Option<String>, timeouts: Timeouts, now: Instant) -> Self {
+    fn new(role: Role, timeouts: Timeouts, now: Instant) -> Self {
         Self {
-            turn,
+            role,
             timeouts,
             queue: VecDeque::new(),
             bytes: 0,
@@ -215,7 +231,7 @@ impl Inbox {
     }
 
     fn offer(&mut self, event: Event, bytes: usize, now: Instant) -> Option<Event> {
-        let in_call = self.turn.is_none();
+        let in_call = !matches!(self.role, Role::Turn(_));
         if self.ended || (in_call && is_droppable(&event)) {
             return (!self.ended).then_some(event);
         }
@@ -254,22 +270,14 @@ impl Inbox {
     }
 
     fn note_park(&mut self, event: &Event, now: Instant) {
-        let park = match event {
-            Event::WriteConfirmationRequired(event) => {
-                Park { tool: Some(event.data.data.tool_id.clone()), form: None }
-            }
-            Event::OtpVerificationRequired(event) => {
-                Park { tool: Some(event.data.data.tool_id.clone()), form: None }
-            }
-            Event::InteractionRequired(event) => Park { tool: None, form: Some(event.data.data.clone()) },
-            _ => {
-                if self.park.as_ref().is_some_and(|park| park.is_left_by(event)) {
-                    self.resume(now);
-                }
-                return;
-            }
+        let (tool, form) = match event {
+            Event::WriteConfirmationRequired(event) => (Some(event.data.data.tool_id.clone()), None),
+            Event::OtpVerificationRequired(event) => (Some(event.data.data.tool_id.clone()), None),
+            Event::InteractionRequired(event) => (None, Some(event.data.data.clone())),
+            _ if self.park.as_ref().is_some_and(|park| park.is_left_by(event)) => return self.resume(now),
+            _ => return,
         };
-        self.park = Some(park);
+        self.park = Some(Park { tool, form });
         self.spent += self.running.take().map_or(Duration::ZERO, |since| now - since);
     }
 
@@ -313,6 +321,14 @@ impl Park {
 /// Whether nothing of a turn follows the event.
 fn is_terminal(event: &Event) -> bool {
     matches!(event, Event::EventualResponse(_) | Event::Error(_) | Event::Cancelled(_))
+}
+
+/// Whether the answer to a verdict lets the turn go on: with no attempt left it does, without the tool.
+fn lets_go_on(event: &Event) -> bool {
+    match event {
+        Event::OtpInvalid(event) => event.data.data.attempts_remaining == 0,
+        event => matches!(event, Event::ImmediateResponse(_) | Event::OtpVerified(_)),
+    }
 }
 
 /// Whether a turn's reader can do without the event, and whether it can be no answer to a call.

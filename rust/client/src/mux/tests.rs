@@ -6,6 +6,14 @@ use smooai_smooth_operator_protocol::{ErrorCode, InteractionKind, JsonObject};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+fn turn() -> Role {
+    Role::Turn("s".to_owned())
+}
+
+fn verdict(session: &str) -> Role {
+    Role::Verdict(session.to_owned())
+}
+
 struct Bench {
     mux: Mux,
     now: Instant,
@@ -16,10 +24,10 @@ impl Bench {
         Self { mux: Mux::new("ours-".to_owned()), now: Instant::now() }
     }
 
-    fn start(&mut self, turn: Option<&str>) -> String {
+    fn start(&mut self, role: Role) -> String {
         let timeouts =
             Timeouts { connect: SECOND, request: 2 * SECOND, idle: 30 * SECOND, turn: 60 * SECOND };
-        let id = self.mux.claim(None, turn.map(str::to_owned), timeouts, self.now).unwrap();
+        let id = self.mux.claim(None, role, timeouts, self.now).unwrap();
         assert!(self.mux.sending(&id, self.now));
         id
     }
@@ -27,6 +35,12 @@ impl Bench {
     fn hear(&mut self, event: Event) -> Option<Event> {
         let bytes = event.to_json().len();
         self.mux.offer(event, bytes, self.now)
+    }
+
+    /// The server answers a verdict for a session.
+    fn answer(&mut self, session: &str, answer: impl FnOnce(&str) -> Event) {
+        let id = self.start(verdict(session));
+        self.hear(answer(&id));
     }
 
     fn next(&mut self, id: &str) -> Option<Result<Event, Error>> {
@@ -49,7 +63,7 @@ impl Bench {
 #[test]
 fn answers_find_their_calls_in_any_order() {
     let mut bench = Bench::new();
-    let (first, second) = (bench.start(None), bench.start(None));
+    let (first, second) = (bench.start(Role::Call), bench.start(Role::Call));
     assert_ne!(first, second);
     assert!(bench.hear(events::pong(&second)).is_none());
     assert!(bench.waits(&first));
@@ -63,7 +77,7 @@ fn answers_find_their_calls_in_any_order() {
 #[test]
 fn events_of_nobody_come_back() {
     let mut bench = Bench::new();
-    let call = bench.start(None);
+    let call = bench.start(Role::Call);
     let unknown = |id: &str| {
         Event::from_json(&format!(r#"{{"type":"news","requestId":"{id}","timestamp":1}}"#)).unwrap()
     };
@@ -81,7 +95,7 @@ fn events_of_nobody_come_back() {
 #[test]
 fn unknown_events_of_a_turn_belong_to_the_turn() {
     let mut bench = Bench::new();
-    let turn = bench.start(Some("s"));
+    let turn = bench.start(turn());
     let text = format!(r#"{{"type":"news","requestId":"{turn}","timestamp":1,"x":[1]}}"#);
     assert!(bench.hear(Event::from_json(&text).unwrap()).is_none());
     let Event::Unknown(unknown) = bench.next(&turn).unwrap().unwrap() else { panic!("unknown is unknown") };
@@ -91,18 +105,16 @@ fn unknown_events_of_a_turn_belong_to_the_turn() {
 #[test]
 fn a_wanted_id_is_used_unless_it_is_taken() {
     let mut bench = Bench::new();
-    let mut claim = |turn: Option<&str>| {
-        bench.mux.claim(Some("mine".to_owned()), turn.map(str::to_owned), Timeouts::default(), bench.now)
-    };
-    assert_eq!(claim(Some("s")).unwrap(), "mine");
-    assert_eq!(claim(None).unwrap(), "ours-1", "a verdict under its turn's id gets one of its own");
-    assert!(matches!(claim(Some("s")), Err(Error::Invalid(_))), "two turns cannot share an id");
+    let mut claim = |role| bench.mux.claim(Some("mine".to_owned()), role, Timeouts::default(), bench.now);
+    assert_eq!(claim(turn()).unwrap(), "mine");
+    assert_eq!(claim(verdict("s")).unwrap(), "ours-1", "a verdict under its turn's id gets one of its own");
+    assert!(matches!(claim(turn()), Err(Error::Invalid(_))), "two turns cannot share an id");
 }
 
 #[test]
 fn nothing_follows_the_end_of_a_turn() {
     let mut bench = Bench::new();
-    let turn = bench.start(Some("s"));
+    let turn = bench.start(turn());
     bench.hear(events::accepted(&turn));
     bench.hear(events::answer(&turn, "yes"));
     bench.hear(events::token(&turn, "late"));
@@ -115,7 +127,7 @@ fn nothing_follows_the_end_of_a_turn() {
 #[test]
 fn a_turn_that_nobody_reads_stays_small_and_keeps_what_matters() {
     let mut bench = Bench::new();
-    let turn = bench.start(Some("s"));
+    let turn = bench.start(turn());
     bench.hear(events::accepted(&turn));
     bench.hear(events::confirmation_required(&turn, "refund", "Refund it."));
     let chunk = events::tool_result(&turn, "refund", &"x".repeat(400));
@@ -138,7 +150,7 @@ fn a_turn_that_nobody_reads_stays_small_and_keeps_what_matters() {
 #[test]
 fn tokens_are_joined_before_any_is_dropped() {
     let mut bench = Bench::new();
-    let turn = bench.start(Some("s"));
+    let turn = bench.start(turn());
     let mut said = String::new();
     for number in 0..5_000 {
         let word = format!("{number} ");
@@ -162,7 +174,7 @@ fn tokens_are_joined_before_any_is_dropped() {
 fn each_phase_has_its_limit() {
     let mut bench = Bench::new();
     let timeouts = Timeouts { connect: SECOND, request: 2 * SECOND, idle: 30 * SECOND, turn: 60 * SECOND };
-    let turn = bench.mux.claim(None, Some("s".to_owned()), timeouts, bench.now).unwrap();
+    let turn = bench.mux.claim(None, turn(), timeouts, bench.now).unwrap();
     assert_eq!(bench.left(&turn), Some((1, Phase::Connect)));
     assert!(bench.mux.sending(&turn, bench.now));
     assert_eq!(bench.left(&turn), Some((2, Phase::Request)));
@@ -184,7 +196,7 @@ fn a_limit_of_forever_is_none() {
     let mut bench = Bench::new();
     let forever = Duration::MAX;
     let timeouts = Timeouts { connect: forever, request: forever, idle: forever, turn: forever };
-    let turn = bench.mux.claim(None, Some("s".to_owned()), timeouts, bench.now).unwrap();
+    let turn = bench.mux.claim(None, turn(), timeouts, bench.now).unwrap();
     assert_eq!(bench.left(&turn), None);
     bench.mux.sending(&turn, bench.now);
     bench.hear(events::accepted(&turn));
@@ -194,7 +206,7 @@ fn a_limit_of_forever_is_none() {
 /// Runs a turn for 10 seconds, parks it for an hour, lets `resume` happen, and returns what is left.
 fn parked_for_an_hour(park: Event, shown: Event, resume: impl FnOnce(&mut Bench)) -> Option<(u64, Phase)> {
     let mut bench = Bench::new();
-    let turn = bench.start(Some("s"));
+    let turn = bench.start(turn());
     bench.hear(events::accepted(&turn));
     bench.now += 10 * SECOND;
     bench.hear(park);
@@ -220,8 +232,16 @@ fn the_clock_of_a_parked_turn_stands_still() {
     let call = || events::tool_call(turn, "refund", "{}");
     let left = Some((10, Phase::Turn));
     assert_eq!(parked_for_an_hour(approval(), call(), |_| {}), None);
-    assert_eq!(parked_for_an_hour(approval(), call(), |bench| bench.mux.resumed("s", bench.now)), left);
-    assert_eq!(parked_for_an_hour(approval(), call(), |bench| bench.mux.resumed("other", bench.now)), None);
+    assert_eq!(parked_for_an_hour(approval(), call(), |bench| bench.answer("s", events::otp_verified)), left);
+    assert_eq!(
+        parked_for_an_hour(approval(), call(), |bench| bench.answer("other", events::otp_verified)),
+        None
+    );
+    let wrong = |attempts| move |bench: &mut Bench| bench.answer("s", |id| events::otp_invalid(id, attempts));
+    assert_eq!(parked_for_an_hour(approval(), call(), wrong(1)), None);
+    assert_eq!(parked_for_an_hour(approval(), call(), wrong(0)), left);
+    let refused = |id: &str| events::error(id, ErrorCode::NoPendingConfirmation, "None waits.");
+    assert_eq!(parked_for_an_hour(approval(), call(), |bench| bench.answer("s", refused)), None);
     let result = |bench: &mut Bench| drop(bench.hear(events::tool_result(turn, "refund", "ok")));
     assert_eq!(parked_for_an_hour(approval(), call(), result), left);
     let code = events::otp_required(turn, "refund", "Refund it.");
@@ -231,20 +251,33 @@ fn the_clock_of_a_parked_turn_stands_still() {
 #[test]
 fn a_turn_knows_the_form_it_waits_for() {
     let mut bench = Bench::new();
-    let turn = bench.start(Some("s"));
+    let turn = bench.start(turn());
     assert!(bench.mux.form(&turn).is_none());
     let kind = InteractionKind::Choices;
     bench.hear(events::interaction_required(&turn, "i-1", kind, &JsonObject::new()));
     assert_eq!(bench.mux.form(&turn).unwrap().interaction_id, "i-1");
-    bench.mux.resumed("s", bench.now);
+    bench.answer("s", |id| events::reply(id, &JsonObject::new()));
     assert!(bench.mux.form(&turn).is_none());
+}
+
+#[test]
+fn a_turn_that_parks_again_at_once_is_parked() {
+    let mut bench = Bench::new();
+    let turn = bench.start(turn());
+    bench.hear(events::accepted(&turn));
+    bench.hear(events::otp_required(&turn, "change", "Change it."));
+    let verdict = bench.start(verdict("s"));
+    bench.hear(events::otp_verified(&verdict));
+    bench.hear(events::interaction_required(&turn, "i-1", InteractionKind::Choices, &JsonObject::new()));
+    bench.next(&verdict).unwrap().unwrap();
+    assert!(bench.mux.form(&turn).is_some() && bench.left(&turn).is_none());
 }
 
 #[test]
 fn a_lost_line_fails_what_was_sent_and_keeps_what_was_not() {
     let mut bench = Bench::new();
-    let (turn, call) = (bench.start(Some("s")), bench.start(None));
-    let waiting = bench.mux.claim(None, None, Timeouts::default(), bench.now).unwrap();
+    let (turn, call) = (bench.start(turn()), bench.start(Role::Call));
+    let waiting = bench.mux.claim(None, Role::Call, Timeouts::default(), bench.now).unwrap();
     bench.hear(events::accepted(&turn));
     bench.mux.cut(&Error::lost("gone"));
     assert!(bench.next(&turn).unwrap().is_ok(), "what came before is not lost");
@@ -262,7 +295,7 @@ fn a_lost_line_fails_what_was_sent_and_keeps_what_was_not() {
 fn a_wait_for_a_connection_tells_why_there_is_none() {
     let mut bench = Bench::new();
     bench.mux.cut(&Error::lost("gone"));
-    let call = bench.mux.claim(None, None, Timeouts::default(), bench.now).unwrap();
+    let call = bench.mux.claim(None, Role::Call, Timeouts::default(), bench.now).unwrap();
     bench.mux.time_out(&call, Phase::Connect);
     let Some(Err(Error::Timeout { source: Some(source), .. })) = bench.next(&call) else {
         panic!("no source")
@@ -273,10 +306,10 @@ fn a_wait_for_a_connection_tells_why_there_is_none() {
 #[test]
 fn the_first_reason_to_close_stays() {
     let mut bench = Bench::new();
-    let call = bench.start(None);
+    let call = bench.start(Role::Call);
     bench.mux.close(Error::Busy);
     bench.mux.close(Error::Closed);
     assert!(matches!(bench.next(&call), Some(Err(Error::Busy))));
-    let late = bench.mux.claim(None, None, Timeouts::default(), bench.now);
+    let late = bench.mux.claim(None, Role::Call, Timeouts::default(), bench.now);
     assert!(matches!(late, Err(Error::Busy)));
 }
