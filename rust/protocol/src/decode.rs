@@ -4,6 +4,7 @@
 //! A frame is read in two passes over the text: one that looks only for the tag and the `requestId`, and one straight
 //! into the struct that the tag names. Nothing is kept as a generic value on the way.
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -428,6 +429,64 @@ pub fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)
+}
+
+/// What holds nothing but JSON objects of any content. serde_json reads null as an empty object; this does not.
+pub trait Free: Sized {
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// When it is not what it should be.
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
+}
+
+impl Free for JsonObject {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(Object(deserializer))
+    }
+}
+
+impl<T: Free> Free for Option<T> {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::<FreeValue<T>>::deserialize(deserializer)?.map(|value| value.0))
+    }
+}
+
+impl<T: Free> Free for Vec<T> {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Vec::<FreeValue<T>>::deserialize(deserializer)?.into_iter().map(|value| value.0).collect())
+    }
+}
+
+impl<T: Free> Free for BTreeMap<String, T> {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let map = BTreeMap::<String, FreeValue<T>>::deserialize(deserializer)?;
+        Ok(map.into_iter().map(|(key, value)| (key, value.0)).collect())
+    }
+}
+
+struct FreeValue<T>(T);
+
+impl<'de, T: Free> Deserialize<'de> for FreeValue<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::read(deserializer).map(Self)
+    }
+}
+
+/// Reads a required property of free objects.
+///
+/// # Errors
+/// When the value is of a wrong type.
+pub fn free<'de, T: Free, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::read(deserializer)
+}
+
+/// Reads a property of free objects that may be absent but not null.
+///
+/// # Errors
+/// When the value, null included, is of a wrong type.
+pub fn present_free<'de, T: Free, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::read(deserializer).map(Some)
 }
 
 /// Reads an open enum: any string.

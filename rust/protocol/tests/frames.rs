@@ -51,6 +51,10 @@ fn each_kind_of_broken_frame_says_what_to_do() {
             "- | create_conversation_session /metadata | `metadata` must be an object",
         ),
         (
+            r#"{"action":"create_conversation_session","metadata":null}"#,
+            "- | create_conversation_session /metadata | `metadata` must be an object",
+        ),
+        (
             r#"{"action":"create_conversation_session","authContext":["u","s",1]}"#,
             "- | create_conversation_session /authContext | `authContext` must be an object",
         ),

@@ -432,6 +432,9 @@ fn file_uri(name: &str) -> String {
     format!("file:///{name}")
 }
 
+/// What stands in place of a reference that leads nowhere.
+const UNRESOLVED: &str = "x-unresolved";
+
 /// Puts the resolved target in place of a reference; one that leads nowhere is taken out.
 fn rewrite(entries: &mut Vec<(String, Json)>, keyword: &str, target: Option<&Place>) {
     let text = target.map(|place| format!("{}#{}", place.file, place.pointer));
@@ -442,7 +445,12 @@ fn rewrite(entries: &mut Vec<(String, Json)>, keyword: &str, target: Option<&Pla
                 *value = Json::String(text.clone());
             }
         }
-        _ => entries.retain(|(key, _)| key != keyword),
+        // What is left must still be seen as a schema that accepts anything.
+        _ => {
+            for (key, value) in entries.iter_mut().filter(|(key, _)| key == keyword) {
+                (*key, *value) = (UNRESOLVED.to_owned(), Json::Bool(true));
+            }
+        }
     }
 }
 

@@ -147,7 +147,7 @@ pub struct CreateConversationSessionParams {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub browser_fingerprint: Option<String>,
     /// Free data, kept with the session.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
     pub metadata: Option<JsonObject>,
     /// What the client is able to show; without it the agent asks in words instead of forms.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
@@ -1056,7 +1056,7 @@ pub struct SubmitInteractionParams {
     pub kind: Option<InteractionKind>,
     /// What the user filled in, in the shape of the kind: IdentityIntakeValues or ChoicesValues. Needed
     /// unless declined is true.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
     pub values: Option<JsonObject>,
     /// True when the user refuses to answer; values are then ignored.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
@@ -1119,7 +1119,7 @@ pub struct SubmitInteractionReply {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub kind: Option<InteractionKind>,
     /// The values in their canonical form; absent when the user declined.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
     pub values: Option<JsonObject>,
     /// True when the user declined; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]

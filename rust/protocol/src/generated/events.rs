@@ -370,7 +370,7 @@ pub struct TurnResult {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub usage: Option<TurnUsage>,
     /// Free data from the agent to the page that embeds the client.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
     pub directive: Option<JsonObject>,
 }
 
@@ -608,6 +608,7 @@ pub struct ImmediateResponseEvent {
     /// Free text for people, not to be relied on.
     pub message: String,
     /// The reply of the action that this answers, as described there; {} on the 202.
+    #[serde(deserialize_with = "decode::free")]
     pub data: JsonObject,
 }
 
@@ -887,6 +888,7 @@ pub struct InteractionRequest {
     /// Which form to show.
     pub kind: InteractionKind,
     /// What the form holds, in the shape of the kind: IdentityIntakeSpec or ChoicesSpec.
+    #[serde(deserialize_with = "decode::free")]
     pub spec: JsonObject,
     /// Why the agent asks, in a sentence for the user.
     pub reason: String,

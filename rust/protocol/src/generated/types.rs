@@ -80,7 +80,7 @@ pub struct Checkpoint {
     /// The iteration of the turn, counted from 0.
     pub iteration: u32,
     /// Free data.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
     pub metadata: Option<JsonObject>,
     /// When it was stored. RFC 3339, UTC.
     pub created_at: String,
@@ -382,10 +382,10 @@ pub struct Conversation {
     /// Creating a conversation twice with one key gives the same conversation.
     pub idempotency_key: String,
     /// Free data of whoever created it.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
     pub metadata_json: Option<JsonObject>,
     /// Figures derived from the conversation.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
     pub analytics_json: Option<JsonObject>,
     /// When it was created. RFC 3339, UTC.
     pub created_at: String,
@@ -516,6 +516,7 @@ pub struct ConversationalInteraction {
     /// The form that cannot be shown.
     pub kind: InteractionKind,
     /// What the form would hold, in the shape of the kind: IdentityIntakeSpec or ChoicesSpec.
+    #[serde(deserialize_with = "decode::free")]
     pub spec: JsonObject,
     /// Why the agent asks, in a sentence for the user.
     pub reason: String,
@@ -875,10 +876,10 @@ pub struct Message {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub to: Option<MessageParty>,
     /// Free data.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
     pub metadata_json: Option<JsonObject>,
     /// Figures derived from the message.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
     pub analytics_json: Option<JsonObject>,
     /// When it was created. RFC 3339, UTC.
     pub created_at: String,
@@ -1256,7 +1257,7 @@ pub struct Participant {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub browser_fingerprint: Option<String>,
     /// What is known of the browser, as free data.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
     pub browser_info: Option<JsonObject>,
     /// E-mail address.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
@@ -1268,7 +1269,7 @@ pub struct Participant {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub crm_contact_id: Option<String>,
     /// Free data.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
     pub metadata_json: Option<JsonObject>,
     /// When it was created. RFC 3339, UTC.
     pub created_at: String,
@@ -1391,7 +1392,7 @@ pub struct Session {
     /// Messages so far, both ways.
     pub message_count: u32,
     /// What the client sent as metadata when it created the session.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
     pub metadata: Option<JsonObject>,
     /// When it was created. RFC 3339, UTC.
     pub created_at: String,

@@ -35,6 +35,9 @@ impl Builder<'_> {
             }
         }
         let mut ty = self.value(schema, spot);
+        if ty.nullable && !self.strict && spot.place.pointer.is_empty() {
+            return Shape::Newtype(ty);
+        }
         if std::mem::take(&mut ty.nullable) && !self.lifts_null(schema) {
             self.warn("nullable-type", &spot.place, "null is accepted only where the type is used");
         }

@@ -129,7 +129,13 @@ impl Ctx<'_> {
         self.type_doc(page, def);
         page.line("#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]");
         page.line("#[serde(transparent)]");
-        page.line(format!("pub struct {name}(pub {ty});"));
+        if self.is_free(inner) {
+            self.needs(&["decode"]);
+            let attribute = "#[serde(deserialize_with = \"decode::free\")]";
+            page.line(format!("pub struct {name}({attribute} pub {ty});"));
+        } else {
+            page.line(format!("pub struct {name}(pub {ty});"));
+        }
         page.gap();
         page.block(format!("impl {name} {{"), "}", |page| {
             page.line("/// Checks what the schema asks of the value beyond its type.");

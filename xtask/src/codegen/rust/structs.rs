@@ -1,5 +1,5 @@
 //! Structs: fields with their serde attributes, `new`, `validate`.
-use super::super::model::{Additional, Field, Kind, Presence, Role, Shape, Struct, TypeDef, TypeId};
+use super::super::model::{Additional, Field, Kind, Presence, Role, Shape, Struct, Ty, TypeDef, TypeId};
 use super::super::printer::Page;
 use super::Ctx;
 use super::text::{self, Value, doc, list, quote};
@@ -78,23 +78,29 @@ impl Ctx<'_> {
             page.line(format!("#[serde(rename = {})]", quote(&field.wire)));
         }
         let ty = self.ty(&field.ty, Some(id));
+        let free = self.is_free(&field.ty);
         let ty = match field.presence() {
-            Presence::Required => ty,
+            Presence::Required => {
+                if free {
+                    page.line("#[serde(deserialize_with = \"decode::free\")]");
+                }
+                ty
+            }
             Presence::Nullable => {
-                self.needs(&["decode"]);
-                page.line("#[serde(deserialize_with = \"decode::nullable\")]");
+                let with = if free { "free" } else { "nullable" };
+                page.line(format!("#[serde(deserialize_with = \"decode::{with}\")]"));
                 ty
             }
             Presence::Optional => {
-                self.needs(&["decode"]);
+                let with = if free { "present_free" } else { "present" };
                 let skip = "skip_serializing_if = \"Option::is_none\"";
-                page.line(format!("#[serde(default, {skip}, deserialize_with = \"decode::present\")]"));
+                page.line(format!("#[serde(default, {skip}, deserialize_with = \"decode::{with}\")]"));
                 format!("Option<{ty}>")
             }
             Presence::Tristate => {
                 self.needs(&["Tri"]);
                 page.line("#[serde(default, skip_serializing_if = \"Tri::is_absent\")]");
-                let inner = super::Ty { nullable: false, ..field.ty.clone() };
+                let inner = Ty { nullable: false, ..field.ty.clone() };
                 format!("Tri<{}>", self.ty(&inner, Some(id)))
             }
         };
@@ -125,6 +131,16 @@ impl Ctx<'_> {
                 });
             });
         });
+    }
+
+    /// Whether a type is made of JSON objects of any content alone. Their decoder in serde_json takes null for an empty
+    /// object, so they are read by one of ours.
+    pub(super) fn is_free(&self, ty: &Ty) -> bool {
+        match &self.model.resolve(ty).kind {
+            Kind::JsonObject => true,
+            Kind::List(item) | Kind::Map(item) => self.is_free(item),
+            _ => false,
+        }
     }
 
     /// `new` from what is required, when that is neither nothing nor too much. Fixed values are filled in.
@@ -216,7 +232,7 @@ impl Ctx<'_> {
                 }
                 presence => {
                     let arm = if presence == Presence::Tristate { "Tri::Value" } else { "Some" };
-                    let inner = super::Ty { nullable: false, ..field.ty.clone() };
+                    let inner = Ty { nullable: false, ..field.ty.clone() };
                     body.block_unless_empty(format!("if let {arm}(value) = &{own} {{"), "}", |page| {
                         self.checks(page, &inner, &Value::borrowed("value"), &at, &scope);
                     });
@@ -227,7 +243,7 @@ impl Ctx<'_> {
             && self.model.is_checked(ty)
         {
             let name = self.names.names.additional(id);
-            let map = super::Ty::plain(Kind::Map(Box::new(ty.clone())));
+            let map = Ty::plain(Kind::Map(Box::new(ty.clone())));
             let scope = [name];
             self.checks(&mut body, &map, &Value::own(&format!("self.{name}")), &[], &scope);
         }

@@ -26,7 +26,7 @@ pub struct ChangeBookParams {
     #[serde(default, skip_serializing_if = "Tri::is_absent")]
     pub rating: Tri<f64>,
     /// Anything else.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
     pub extra: Option<JsonObject>,
 }
 
