@@ -10,7 +10,6 @@ import type {
   TurnResult,
 } from "./generated/index.js";
 import { json, jsonObject } from "./generated/runtime.js";
-import type { Waiter } from "./mux.js";
 import { after } from "./wait.js";
 
 /** What a turn asks of its client. */
@@ -70,7 +69,7 @@ const droppable: readonly string[] = [
 /** How many events wait for a reader before pieces of text are joined and steps are dropped. */
 const mostWaiting = 1024;
 
-export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult>, Waiter {
+export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
   /** The id that every event of the turn carries. */
   readonly requestId: string;
   readonly sessionId: string;

@@ -1,0 +1,176 @@
+// The package as a user gets it: built, packed, installed into an empty folder, and its README followed there.
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { createServer } from "node:http";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { WebSocketServer } from "ws";
+import type { WebSocketLike } from "../src/index.js";
+import { FakeServer } from "../src/testing.js";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("..", import.meta.url));
+const bin = (name: string): string => join(root, "node_modules/.bin", name);
+const readme = readFileSync(join(root, "README.md"), "utf8");
+const examples = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = ""]) => code);
+let folder: string;
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), "smooth-operator-"));
+  await run(process.execPath, [join(root, "scripts/build.mjs")], { cwd: root });
+  const { stdout } = await run("npm", ["pack", "--pack-destination", folder, "--json"], { cwd: root });
+  const name = /"filename": "([^"]+)"/.exec(stdout)?.[1] ?? "";
+  writeFileSync(join(folder, "package.json"), '{"private":true,"type":"module"}');
+  await run("npm", ["install", "--offline", "--no-audit", "--no-fund", join(folder, name)], { cwd: folder });
+});
+
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test("publint and attw have nothing to say", async () => {
+  await run(bin("publint"), ["--strict"], { cwd: root });
+  await run(bin("attw"), ["--pack", ".", "--profile", "node16"], { cwd: root });
+});
+
+test("the client is at most 12 KiB, minified and compressed, and needs nothing else", async () => {
+  const { outputFiles, metafile } = await build({
+    stdin: { contents: 'export { SmoothAgentClient } from "@smooai/smooth-operator"', resolveDir: folder },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    write: false,
+    metafile: true,
+  });
+  assert.deepEqual(
+    Object.keys(metafile.inputs).filter((name) => name.includes("node-socket")),
+    [],
+  );
+  const size = gzipSync(outputFiles[0]?.contents ?? "").length;
+  assert.ok(size > 1024 && size <= 12 * 1024, `${size} bytes`);
+  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  assert.equal(dependencies, undefined);
+});
+
+test("every example of the README and the chat type-check against the installed package", async () => {
+  assert.ok(examples.length >= 4);
+  examples.forEach((code, index) =>
+    writeFileSync(join(folder, `example-${index}.ts`), `${code}\nexport {};\n`),
+  );
+  writeFileSync(join(folder, "chat.ts"), readFileSync(join(root, "examples/chat.ts")));
+  const compilerOptions = {
+    target: "ES2022",
+    module: "NodeNext",
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    noEmit: true,
+    types: ["node"],
+    typeRoots: [join(root, "node_modules/@types")],
+  };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
+  await run(bin("tsc"), ["-p", folder], { cwd: folder }).catch((error: { stdout: string }) =>
+    assert.fail(error.stdout),
+  );
+});
+
+test("the package runs as ESM and as CommonJS", async () => {
+  const body = `
+    const server = new FakeServer();
+    server.on("send_message", (action, reply) => reply.accepted().token("a").done(action.message));
+    const client = new SmoothAgentClient({ url: server.url, openSocket: server.openSocket });
+    client.sendMessage({ sessionId: "s", message: "it runs" }).text().then((text) => {
+      console.log(text);
+      client.close();
+    });`;
+  const names = { client: "@smooai/smooth-operator", testing: "@smooai/smooth-operator/testing" };
+  writeFileSync(
+    join(folder, "esm.mjs"),
+    `import { SmoothAgentClient } from "${names.client}"; import { FakeServer } from "${names.testing}";${body}`,
+  );
+  writeFileSync(
+    join(folder, "cjs.cjs"),
+    `const { SmoothAgentClient } = require("${names.client}"); const { FakeServer } = require("${names.testing}");${body}`,
+  );
+  for (const file of ["esm.mjs", "cjs.cjs"]) {
+    const { stdout } = await run(process.execPath, [file], { cwd: folder });
+    assert.equal(stdout, "it runs\n", file);
+  }
+});
+
+/** What people have written against this client before; only the address is another. */
+const snippet = `
+const client = new SmoothAgentClient({ url: 'ws://127.0.0.1:8787/ws' });
+await client.connect();
+const session = await client.createConversationSession({ agentId, userName: 'Alice' });
+const turn = client.sendMessage({ sessionId: session.sessionId, message: 'How long is your return window?' });
+for await (const ev of turn) {
+  if (ev.type === 'stream_chunk') console.error(ev.node);
+  if (ev.type === 'stream_token') process.stdout.write(ev.token ?? '');
+  if (ev.type === 'write_confirmation_required')
+    client.confirmToolAction({ sessionId: session.sessionId, requestId: turn.requestId, approved: true });
+}
+const final = await turn;
+`;
+
+test("the known program and the README's first one run over a real socket", async () => {
+  const fake = new FakeServer();
+  fake.on("send_message", (_, reply) => {
+    reply.accepted();
+    reply.event({
+      type: "stream_chunk",
+      node: "retrieve",
+      data: { requestId: reply.requestId ?? "", node: "retrieve", state: {} },
+    });
+    reply.confirmation("send_label", "Send a return label.");
+    fake.on("confirm_tool_action", ({ sessionId, approved }, verdict) => {
+      verdict.data({ sessionId, approved });
+      reply
+        .token("17 ")
+        .token("days.")
+        .done("17 days.", { citations: [citation] });
+    });
+  });
+  const citation = { id: "1", title: "Returns", snippet: "17 days", score: 1 };
+  const http = createServer();
+  const sockets = new WebSocketServer({ server: http });
+  sockets.on("connection", (socket) => {
+    const inner: WebSocketLike = fake.openSocket("", undefined);
+    inner.addEventListener("message", ({ data }) => socket.send(String(data)));
+    socket.on("message", (data) => inner.send(data.toString()));
+    socket.on("close", () => inner.close());
+  });
+  await new Promise<void>((listening) => http.listen(0, "127.0.0.1", listening));
+  const address = http.address();
+  const port = typeof address === "object" ? address?.port : undefined;
+  const head =
+    'import { SmoothAgentClient } from "@smooai/smooth-operator"; const agentId = crypto.randomUUID();';
+  const programs = {
+    known: `${head}${snippet} console.log(final.response.responseParts[0]); client.close();`,
+    readme: examples[0] ?? "",
+  };
+  try {
+    for (const [name, program] of Object.entries(programs)) {
+      const file = join(folder, `${name}.ts`);
+      writeFileSync(file, program.replace("127.0.0.1:8787", `127.0.0.1:${port}`));
+      const loader = import.meta.resolve("tsx");
+      const child = spawn(process.execPath, ["--import", loader, file], { cwd: folder });
+      let [out, err] = ["", ""];
+      child.stdout.on("data", (data: Buffer) => (out += data.toString()));
+      child.stderr.on("data", (data: Buffer) => (err += data.toString()));
+      const code = await new Promise<number | null>((ended) => child.on("close", ended));
+      assert.equal(code, 0, err);
+      assert.equal(out, name === "known" ? "17 days.17 days.\n" : "17 days.[ 'Returns' ]\n");
+      assert.match(err, /retrieve/);
+    }
+  } finally {
+    sockets.close();
+    http.closeAllConnections();
+    http.close();
+  }
+});
