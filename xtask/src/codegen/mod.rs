@@ -1,6 +1,7 @@
 //! `cargo xtask codegen`: from the schemas of `spec/` to typed code in every language and to `docs/protocol.md`.
 //! source (load) → lint → build (model) → names → one printer per language → manifest (write or compare).
 mod build;
+mod csharp;
 mod docs;
 pub mod finding;
 mod go;
@@ -31,7 +32,7 @@ use source::Source;
 
 /// Every printer, in the order of their output.
 pub fn printers() -> &'static [&'static dyn Printer] {
-    &[&rust::Rust, &go::Go, &typescript::TypeScript, &docs::Docs]
+    &[&rust::Rust, &go::Go, &typescript::TypeScript, &csharp::CSharp, &docs::Docs]
 }
 
 /// What to generate, from what, and where.

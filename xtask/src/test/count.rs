@@ -88,6 +88,25 @@ pub fn go_test(log: &str) -> Tally {
     tally
 }
 
+/// Counts the closing line that `dotnet test` writes for each test program.
+pub fn dotnet_test(log: &str) -> Tally {
+    let mut tally = Tally::default();
+    let lines = log.lines().map(str::trim_start);
+    for counts in lines.filter_map(|line| line.split_once("!  - ").map(|(_, counts)| counts)) {
+        for count in counts.split(',') {
+            let Some((what, number)) = count.split_once(':') else { continue };
+            let Ok(number) = number.trim().parse::<u64>() else { continue };
+            match what.trim() {
+                "Passed" => tally.passed += number,
+                "Failed" => tally.failed += number,
+                "Skipped" => tally.skipped += number,
+                _ => {}
+            }
+        }
+    }
+    tally
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +134,14 @@ mod tests {
             test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s\n";
         assert_eq!(cargo_test(log), Tally { passed: 7, failed: 2, skipped: 1 });
         assert_eq!(cargo_test("error: could not compile"), Tally::default());
+    }
+
+    #[test]
+    fn a_run_of_dotnet_is_counted_by_its_closing_lines() {
+        let log = "Failed!  - Failed:     1, Passed:   196, Skipped:     2, Total:   199, Duration: 3 s - a.dll\n\
+            Passed!  - Failed:     0, Passed:     4, Skipped:     0, Total:     4, Duration: 1 s - b.dll\n";
+        assert_eq!(dotnet_test(log), Tally { passed: 200, failed: 1, skipped: 2 });
+        assert_eq!(dotnet_test("Build succeeded."), Tally::default());
     }
 
     #[test]

@@ -40,11 +40,25 @@ impl Step {
         Self { argv, environment: &[], folder: "" }
     }
 
+    /// A command over the .NET solution.
+    const fn dotnet(argv: &'static [&'static str]) -> Self {
+        Self { argv, environment: DOTNET_ENVIRONMENT, folder: "dotnet" }
+    }
+
     /// A command in a folder of the root, with the environment as it is.
     const fn within(folder: &'static str, argv: &'static [&'static str]) -> Self {
         Self { argv, environment: &[], folder }
     }
 }
+
+/// What a .NET step is run with: words in English, and no build server that outlives it.
+const DOTNET_ENVIRONMENT: &[(&str, &str)] = &[
+    ("DOTNET_CLI_TELEMETRY_OPTOUT", "1"),
+    ("DOTNET_CLI_UI_LANGUAGE", "en"),
+    ("DOTNET_NOLOGO", "1"),
+    ("MSBUILDDISABLENODEREUSE", "1"),
+    ("UseSharedCompilation", "false"),
+];
 
 const RUSTFMT: Tool =
     Tool { name: "rustfmt", probe: &["cargo", "fmt", "--version"], get: "rustup component add rustfmt" };
@@ -71,6 +85,11 @@ const NODE: Tool = Tool {
 };
 const GO: Tool =
     Tool { name: "go", probe: &["go", "version"], get: "install Go 1.25 or later from https://go.dev/dl" };
+const DOTNET: Tool = Tool {
+    name: "dotnet",
+    probe: &["dotnet", "--version"],
+    get: "install the .NET 10 SDK from https://dotnet.microsoft.com/download",
+};
 const NPM: Tool = Tool { name: "npm", probe: &["npm", "--version"], get: "it comes with Node" };
 
 pub const SUITES: &[Suite] = &[
@@ -158,5 +177,17 @@ pub const SUITES: &[Suite] = &[
             Step::plain(&["cargo", "test", "--package", "xtask", "--test", "codegen_go", "--", "--ignored"]),
         ],
         count: Some(count::go_test),
+    },
+    Suite {
+        name: "dotnet",
+        what: "the .NET client is formatted, builds without a warning for every target, packs, and passes its tests",
+        tools: &[DOTNET],
+        steps: &[
+            Step::dotnet(&["dotnet", "build", "-c", "Release"]),
+            Step::dotnet(&["dotnet", "format", "--verify-no-changes", "--no-restore"]),
+            Step::dotnet(&["dotnet", "test", "-c", "Release", "--no-build"]),
+            Step::dotnet(&["dotnet", "pack", "-c", "Release", "--no-build"]),
+        ],
+        count: Some(count::dotnet_test),
     },
 ];

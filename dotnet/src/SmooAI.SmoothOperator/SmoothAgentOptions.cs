@@ -1,0 +1,61 @@
+namespace SmooAI.SmoothOperator;
+
+/// <summary>
+/// How a client connects and how long it waits. Of a time-out, <see cref="Timeout.InfiniteTimeSpan"/> means none.
+/// </summary>
+public sealed record SmoothAgentOptions
+{
+    /// <summary>The server, such as <c>ws://127.0.0.1:8787/ws</c>.</summary>
+    public required Uri Url { get; init; }
+
+    /// <summary>
+    /// Asked for a bearer token at every connect, and once more when the server refuses one. Null: none is sent.
+    /// </summary>
+    public Func<CancellationToken, ValueTask<string>>? TokenProvider { get; init; }
+
+    /// <summary>Sends the token in <c>Sec-WebSocket-Protocol</c> instead of the <c>Authorization</c> header.</summary>
+    public bool TokenInSubprotocol { get; init; }
+
+    /// <summary>Sent with the handshake.</summary>
+    public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Takes the events that belong to no call or turn under way. It must not block.</summary>
+    public Action<ServerEvent>? OnEvent { get; init; }
+
+    /// <summary>Bounds one attempt to connect.</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Bounds a call, a wait for a lost connection to come back included.</summary>
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Ends a turn of which nothing was heard for so long, keepalives included.</summary>
+    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(75);
+
+    /// <summary>Ends a turn. Like <see cref="IdleTimeout"/> it stands still while the turn is parked.</summary>
+    public TimeSpan TurnTimeout { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>After so long a silence the server is pinged; after as long again the connection counts as lost.</summary>
+    public TimeSpan Heartbeat { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>The clock of all time-outs.</summary>
+    public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <summary>The longest wait before each attempt to connect again: it doubles from 0.5 to 20 s.</summary>
+    internal Func<int, TimeSpan> Backoff { get; init; } =
+        static attempt => TimeSpan.FromSeconds(Math.Min(20, 0.5 * Math.Pow(2, Math.Min(attempt, 10))) * Random.Shared.NextDouble());
+
+    /// <summary>A token that is always the same.</summary>
+    /// <param name="token">The token.</param>
+    /// <returns>For <see cref="TokenProvider"/>.</returns>
+    public static Func<CancellationToken, ValueTask<string>> StaticToken(string token) => _ => ValueTask.FromResult(token);
+}
+
+/// <summary>What one turn does otherwise than its client.</summary>
+public sealed record TurnOptions
+{
+    /// <summary>Replaces <see cref="SmoothAgentOptions.TurnTimeout"/>.</summary>
+    public TimeSpan? TurnTimeout { get; init; }
+
+    /// <summary>Replaces <see cref="SmoothAgentOptions.IdleTimeout"/>.</summary>
+    public TimeSpan? IdleTimeout { get; init; }
+}

@@ -1,0 +1,239 @@
+//! `Validate`: a chain of checks, in the order of the other languages.
+use super::super::json::{Json, Number};
+use super::super::model::{
+    Additional, Constraints, Format, Int, JsonType, Kind, Presence, Shape, Struct, TaggedUnion, Ty, TypeId,
+};
+use super::super::pattern::with_end_anchor;
+use super::super::printer::Page;
+use super::plan::{Plan, bounding, has_tuple, range};
+use super::text::quote;
+
+/// The static method with its chain, one operand per line.
+fn method(page: &mut Page, name: &str, operands: &[String]) {
+    page.gap();
+    page.line("/// <summary>The first constraint of the schema that a value breaks, or null.</summary>");
+    let head = format!("public static Violation? Validate({name} value) =>");
+    match operands {
+        [] => page.line(format!("{head} null;")),
+        [only] => page.line(format!("{head} {only};")),
+        [first, rest @ ..] => page.line(head).indented(|page| {
+            page.line(first);
+            for (index, operand) in rest.iter().enumerate() {
+                let end = if index + 1 == rest.len() { ";" } else { "" };
+                page.line(format!("?? {operand}{end}"));
+            }
+        }),
+    };
+}
+
+impl Plan<'_> {
+    pub fn validate_struct(&self, page: &mut Page, id: TypeId, shape: &Struct) {
+        let mut operands = Vec::new();
+        for (index, field) in shape.fields.iter().enumerate() {
+            let ty = self.solid(&field.ty);
+            let Some(check) = self.check(&Ty { nullable: false, ..ty.clone() }) else { continue };
+            let function = match (self.presence(field), self.is_value(&ty.kind)) {
+                (Presence::Required, _) => "At",
+                (Presence::Tristate, _) => "IfPresent",
+                (_, true) => "MaybeValue",
+                (_, false) => "Maybe",
+            };
+            let check = match self.presence(field) {
+                Presence::Tristate => format!("it is {{ }} some ? {} : null", rename(&check)),
+                _ => check,
+            };
+            let (key, member) = (quote(&field.wire), self.member(id, index));
+            operands.push(format!("Check.{function}({key}, value.{member}, {})", lambda(&check)));
+        }
+        if let Additional::Kept(ty) = &shape.additional
+            && let Some(check) = self.check(ty)
+        {
+            operands.push(format!("Check.EachValue(value.{}, {})", self.additional(id), lambda(&check)));
+        }
+        method(page, self.name(id), &operands);
+    }
+
+    pub fn validate_newtype(&self, page: &mut Page, id: TypeId, inner: &Ty) {
+        let operand = self.check(inner).map(|check| format!("Check.Whole(value.Value, {})", lambda(&check)));
+        method(page, self.name(id), operand.as_slice());
+    }
+
+    pub fn validate_union(&self, page: &mut Page, id: TypeId, union: &TaggedUnion) {
+        let checked: Vec<TypeId> = union
+            .members
+            .iter()
+            .map(|member| member.ty)
+            .filter(|ty| self.is_checked(&Ty::plain(Kind::Named(*ty))))
+            .collect();
+        if checked.is_empty() {
+            method(page, self.name(id), &[]);
+            return;
+        }
+        page.gap();
+        page.line("/// <summary>The first constraint of the schema that a value breaks, or null.</summary>");
+        page.line(format!("public static Violation? Validate({} value) => value switch", self.name(id)));
+        page.block("{", "};", |page| {
+            for member in checked {
+                let (arm, name) = (self.arm(id, member), self.name(member));
+                let value = if arm == name { "it" } else { "it.Value" };
+                page.line(format!("{arm} it => {name}.Validate({value}),"));
+            }
+            page.line("_ => null,");
+        });
+    }
+
+    /// The expression that checks `it`: its own constraints first, then what it holds. None when there is nothing.
+    fn check(&self, ty: &Ty) -> Option<String> {
+        let ty = self.solid(ty);
+        if !self.is_checked(&ty) {
+            return None;
+        }
+        if ty.nullable {
+            let plain = self.check(&Ty { nullable: false, ..ty })?;
+            return Some(format!("it is {{ }} some ? {} : null", rename(&plain)));
+        }
+        let mut operands = self.own_checks(&ty);
+        match &ty.kind {
+            Kind::List(item) => {
+                let check = self.check(item);
+                operands.extend(check.map(|check| format!("Check.Each(it, {})", lambda(&check))));
+            }
+            Kind::Map(item) => {
+                let check = self.check(item);
+                operands.extend(check.map(|check| format!("Check.EachValue(it, {})", lambda(&check))));
+            }
+            Kind::Tuple(items) if has_tuple(items.len()) => {
+                for (index, item) in items.iter().enumerate() {
+                    let place = format!("{index}, it.Item{}", index + 1);
+                    let check = self.check(item);
+                    operands.extend(check.map(|check| format!("Check.Item({place}, {})", lambda(&check))));
+                }
+            }
+            Kind::Named(id) => match self.def(*id).shape {
+                Shape::ClosedEnum(_) => operands.push("Check.Defined(it)".to_owned()),
+                Shape::Struct(_) | Shape::TaggedUnion(_) | Shape::Newtype(_) => {
+                    operands.push(format!("{}.Validate(it)", self.name(*id)));
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        (!operands.is_empty()).then(|| operands.join(" ?? "))
+    }
+
+    fn own_checks(&self, ty: &Ty) -> Vec<String> {
+        let rules = &bounding(ty);
+        let mut out = Vec::new();
+        for (function, bound) in [
+            ("MinLength", rules.min_length),
+            ("MaxLength", rules.max_length),
+            ("MinItems", rules.min_items),
+            ("MaxItems", rules.max_items),
+            ("MinProperties", rules.min_properties),
+            ("MaxProperties", rules.max_properties),
+        ] {
+            let bound = bound.filter(|bound| *bound <= i64::MAX as u64);
+            out.extend(bound.map(|bound| format!("Check.{function}(it, {bound})")));
+        }
+        if let Some(pattern) = &rules.pattern {
+            out.push(format!("Check.Pattern(it, {})", quote(&with_end_anchor(pattern, "\\z"))));
+        }
+        if rules.format == Some(Format::Uuid) {
+            out.push("Check.Uuid(it)".to_owned());
+        }
+        numbers(&ty.kind, rules, &mut out);
+        if rules.unique_items
+            && let Kind::List(item) = &ty.kind
+        {
+            out.push(format!("Check.Unique(it, {})", self.writer(item)));
+        }
+        if let Some(allowed) = &rules.allowed {
+            out.push(self.allowed(ty, allowed));
+        }
+        if !rules.json_types.is_empty() {
+            let names: String =
+                rules.json_types.iter().map(|kind| format!(", {}", quote(json_type(*kind)))).collect();
+            out.push(format!("Check.JsonType(it{names})"));
+        }
+        out
+    }
+
+    fn allowed(&self, ty: &Ty, allowed: &[Json]) -> String {
+        let literal = |json: &Json| match (&ty.kind, json) {
+            (Kind::String, Json::String(text)) => Some(quote(text)),
+            (Kind::Bool, Json::Bool(value)) => Some(value.to_string()),
+            (Kind::Float | Kind::Int(_), Json::Number(value)) => number(*value, &ty.kind),
+            _ => None,
+        };
+        if matches!(ty.kind, Kind::String | Kind::Bool | Kind::Float | Kind::Int(_)) {
+            let literals: String =
+                allowed.iter().filter_map(literal).map(|value| format!(", {value}")).collect();
+            return format!("Check.OneOf(it{literals})");
+        }
+        let text = Json::Array(allowed.to_vec()).compact();
+        format!("Check.OneOfJson(it, {}, {})", self.writer(ty), quote(&text))
+    }
+}
+
+fn lambda(check: &str) -> String {
+    let group = check.strip_suffix(".Validate(it)").filter(|name| name.chars().all(char::is_alphanumeric));
+    group.map_or_else(|| format!("static it => {check}"), |name| format!("{name}.Validate"))
+}
+
+/// The same check of a value that is known not to be null, called `some`.
+fn rename(check: &str) -> String {
+    format!("Check.Whole(some, {})", lambda(check))
+}
+
+fn numbers(kind: &Kind, rules: &Constraints, out: &mut Vec<String>) {
+    for (function, bound) in [
+        ("Minimum", rules.minimum),
+        ("Maximum", rules.maximum),
+        ("ExclusiveMinimum", rules.exclusive_minimum),
+        ("ExclusiveMaximum", rules.exclusive_maximum),
+        ("MultipleOf", rules.multiple_of),
+    ] {
+        let Some(bound) = bound else { continue };
+        match number(bound, kind) {
+            Some(bound) => out.push(format!("Check.{function}(it, {bound})")),
+            None => out.push(format!("Check.{function}((double)it, {})", double(bound))),
+        }
+    }
+}
+
+/// A number as a literal of the kind's type; none where that cannot hold it.
+fn number(value: Number, kind: &Kind) -> Option<String> {
+    match (kind, value) {
+        (Kind::Int(int), Number::Int(whole)) => {
+            let (low, high) = range(*int);
+            let suffix = match int {
+                Int::I32 => "",
+                Int::U32 => "U",
+                Int::Safe64 | Int::I64 => "L",
+                Int::U64 => "UL",
+            };
+            (low..=high).contains(&whole).then(|| format!("{whole}{suffix}"))
+        }
+        (Kind::Int(_), Number::Float(_)) => None,
+        _ => Some(double(value)),
+    }
+}
+
+fn double(value: Number) -> String {
+    match value {
+        Number::Int(whole) => format!("{whole}D"),
+        Number::Float(value) => format!("{value:?}D"),
+    }
+}
+
+fn json_type(kind: JsonType) -> &'static str {
+    match kind {
+        JsonType::Null => "null",
+        JsonType::Boolean => "boolean",
+        JsonType::Integer => "integer",
+        JsonType::Number => "number",
+        JsonType::String => "string",
+        JsonType::Array => "array",
+        JsonType::Object => "object",
+    }
+}
