@@ -139,6 +139,7 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
       signal?.addEventListener("abort", aborted);
       turn.onEnd(() => signal?.removeEventListener("abort", aborted));
       const send = (): void => {
+        turn.sent = true;
         turn.onEnd(this.#mux.addTurn(requestId, turn));
         this.#send({ ...action, requestId }, (error) => turn.fail(error));
       };

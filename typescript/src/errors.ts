@@ -63,7 +63,7 @@ export class ServerError extends SmoothError {
 export class CancelledError extends SmoothError {
   override readonly name = "CancelledError";
 
-  constructor(requestId: string, event: CancelledEvent) {
+  constructor(requestId: string, event?: CancelledEvent) {
     super("CANCELLED", `the turn ${requestId} was cancelled`, { requestId, cause: event });
   }
 }

@@ -179,8 +179,13 @@ export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
 
   /** Stops the work. The turn then ends with `cancelled`; to stop only the waiting, abort the call's signal. */
   cancel(): void {
-    if (!this.#ended) this.#host.cancel(this.#ids());
+    if (this.#ended) return;
+    if (this.sent) this.#host.cancel(this.#ids());
+    else this.fail(new CancelledError(this.requestId));
   }
+
+  /** @internal */
+  sent = false;
 
   /** @internal */
   onEnd(undo: () => void): void {

@@ -233,6 +233,21 @@ test("cancelling the work ends the turn; aborting the signal ends only the waiti
   assert.equal(server.actions.filter(({ action }) => action === "cancel").length, 1);
 });
 
+test("a turn that is cancelled before it could be sent is never sent", async () => {
+  const client = connectTo();
+  await client.connect();
+  server.drop();
+  await settle();
+  const turn = client.sendMessage(message);
+  turn.cancel();
+  await assert.rejects(turn.text(), CancelledError);
+  await client.ping();
+  assert.equal(
+    server.actions.some(({ action }) => action === "send_message"),
+    false,
+  );
+});
+
 test("a verdict under the turn's own id is answered, and the turn goes on", async () => {
   const client = connectTo();
   let resume = (_: boolean): void => {};
