@@ -2,13 +2,15 @@
 
 use crate::errors::{Cause, Error, Phase};
 use crate::mux::Role;
-use crate::socket::{Frame, Link, Settings, Token};
+use crate::socket::{Frame, Link, Settings};
 use crate::turn::{Turn, Waiting};
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use smooai_smooth_operator_protocol::*;
+use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -64,7 +66,7 @@ pub enum TokenPlace {
 }
 
 /// Options of a client, from [`Client::builder`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "connect() makes the client"]
 pub struct Builder {
     settings: Settings,
@@ -73,9 +75,9 @@ pub struct Builder {
 
 impl Builder {
     /// A token that stays the same.
-    pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.settings.token = Token::Fixed(token.into().into());
-        self
+    pub fn token(self, token: impl Into<String>) -> Self {
+        let token = token.into();
+        self.token_from(move || ready(Ok::<_, Infallible>(token.clone())))
     }
 
     /// A function that gives the token. It is called before the first connection, and again whenever the
@@ -86,10 +88,11 @@ impl Builder {
         T: Future<Output = Result<String, E>> + Send + 'static,
         E: std::error::Error + Send + Sync + 'static,
     {
-        self.settings.token = Token::Asked(Arc::new(move || {
+        let ask = move || -> BoxFuture<'static, _> {
             let asked = ask();
             Box::pin(async move { asked.await.map_err(|error| Arc::new(error) as Cause) })
-        }));
+        };
+        self.settings.ask = Some(Arc::new(ask));
         self
     }
 

@@ -29,9 +29,10 @@ pub(crate) struct Mux {
 }
 
 /// What a request is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Role {
     /// It gets one answer.
+    #[default]
     Call,
     /// A call whose answer lets the parked turn of this session go on.
     Verdict(String),
@@ -39,6 +40,7 @@ pub(crate) enum Role {
     Turn(String),
 }
 
+#[derive(Default)]
 struct Inbox {
     role: Role,
     timeouts: Timeouts,
@@ -49,10 +51,10 @@ struct Inbox {
     failure: Option<Error>,
     waker: Option<Waker>,
     park: Option<Park>,
-    made: Instant,
+    made: Option<Instant>,
     sent: Option<Instant>,
-    answered: bool,
-    heard: Instant,
+    /// When the last event came.
+    heard: Option<Instant>,
     /// The turn's clock: what had run when it was last stopped, and since when it runs again.
     spent: Duration,
     running: Option<Instant>,
@@ -92,14 +94,15 @@ impl Mux {
                 format!("{}{}", self.prefix, self.ids)
             }
         };
-        self.inboxes.insert(id.clone(), Inbox::new(role, timeouts, now));
+        let inbox = Inbox { role, timeouts, made: Some(now), ..Inbox::default() };
+        self.inboxes.insert(id.clone(), inbox);
         Ok(id)
     }
 
     /// Says that a request goes out now. False when nobody waits for it any more: it need not go.
     pub fn sending(&mut self, id: &str, now: Instant) -> bool {
         let Some(inbox) = self.inboxes.get_mut(id).filter(|inbox| !inbox.ended) else { return false };
-        (inbox.sent, inbox.running, inbox.heard) = (Some(now), Some(now), now);
+        (inbox.sent, inbox.running) = (Some(now), Some(now));
         inbox.wake();
         true
     }
@@ -197,26 +200,6 @@ impl Mux {
 }
 
 impl Inbox {
-    fn new(role: Role, timeouts: Timeouts, now: Instant) -> Self {
-        Self {
-            role,
-            timeouts,
-            queue: VecDeque::new(),
-            bytes: 0,
-            missed: 0,
-            ended: false,
-            failure: None,
-            waker: None,
-            park: None,
-            made: now,
-            sent: None,
-            answered: false,
-            heard: now,
-            spent: Duration::ZERO,
-            running: None,
-        }
-    }
-
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -235,7 +218,7 @@ impl Inbox {
         if self.ended || (in_call && is_droppable(&event)) {
             return (!self.ended).then_some(event);
         }
-        (self.answered, self.heard) = (true, now);
+        self.heard = Some(now);
         self.ended = in_call || is_terminal(&event);
         self.note_park(&event, now);
         let crowded = self.queue.len() >= MERGE_FROM;
@@ -283,19 +266,21 @@ impl Inbox {
 
     fn resume(&mut self, now: Instant) {
         if self.park.take().is_some() {
-            (self.running, self.heard) = (Some(now), now);
+            (self.running, self.heard) = (Some(now), Some(now));
         }
     }
 
     fn deadline(&self) -> Option<(Instant, Phase)> {
-        let at = |start: Instant, phase| Some((start.checked_add(self.timeouts.of(phase))?, phase));
-        let Some(sent) = self.sent else { return at(self.made, Phase::Connect) };
-        if !self.answered {
-            return at(sent, Phase::Request);
+        let at = |start: Option<Instant>, phase| Some((start?.checked_add(self.timeouts.of(phase))?, phase));
+        match (self.sent, self.heard) {
+            (None, _) => at(self.made, Phase::Connect),
+            (sent, None) => at(sent, Phase::Request),
+            (_, heard) => {
+                let left = self.timeouts.turn.saturating_sub(self.spent);
+                let end = self.running?.checked_add(left).map(|end| (end, Phase::Turn));
+                at(heard, Phase::Idle).into_iter().chain(end).min_by_key(|(at, _)| *at)
+            }
         }
-        let left = self.timeouts.turn.saturating_sub(self.spent);
-        let end = self.running?.checked_add(left).map(|end| (end, Phase::Turn));
-        at(self.heard, Phase::Idle).into_iter().chain(end).min_by_key(|(at, _)| *at)
     }
 }
 

@@ -7,8 +7,8 @@ use crate::errors::Error;
 use crate::mux::Mux;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
+pub(crate) use handshake::Settings;
 use handshake::{Dialer, Line};
-pub(crate) use handshake::{Settings, Token};
 use smooai_smooth_operator_protocol::{ErrorCode, Event};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,9 +17,9 @@ use std::time::Duration;
 use tokio::select;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -149,7 +149,7 @@ impl Task {
         let (mut sink, mut stream) = line.split();
         let lost = select! {
             error = read(&mut stream, heartbeat.saturating_mul(2), &self.link, &self.strays) => Some(error),
-            error = write(&mut sink, heartbeat, &self.link, &mut self.queue) => Some(error),
+            Err(error) = write(&mut sink, heartbeat, &self.link, &mut self.queue) => Some(Error::lost(error.to_string())),
             () = self.link.closing.cancelled() => None,
         };
         if lost.is_none() {
@@ -212,28 +212,24 @@ async fn write(
     heartbeat: Duration,
     link: &Link,
     queue: &mut mpsc::Receiver<Frame>,
-) -> Error {
+) -> Result<(), WsError> {
     let mut beat = interval_at(Instant::now() + heartbeat, heartbeat);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let written = select! {
-            Some(frame) = queue.recv() => {
-                let mut next = Some(frame);
-                let mut written = Ok(());
-                while let (Some(frame), Ok(())) = (next.take(), &written) {
-                    let wanted = frame.id.is_none_or(|id| link.mux().sending(&id, Instant::now()));
-                    if wanted {
-                        written = sink.feed(Message::text(frame.text)).await;
-                    }
-                    next = if written.is_ok() { queue.try_recv().ok() } else { None };
-                }
-                written.and(sink.flush().await)
+        let mut next = select! {
+            frame = queue.recv() => frame,
+            _ = beat.tick() => {
+                sink.feed(Message::Ping(Vec::new().into())).await?;
+                None
             }
-            _ = beat.tick() => sink.send(Message::Ping(Vec::new().into())).await,
         };
-        if let Err(error) = written {
-            return Error::lost(error.to_string());
+        while let Some(Frame { id, text }) = next {
+            if id.is_none_or(|id| link.mux().sending(&id, Instant::now())) {
+                sink.feed(Message::text(text)).await?;
+            }
+            next = queue.try_recv().ok();
         }
+        sink.flush().await?;
     }
 }
 

@@ -106,7 +106,7 @@ async fn a_call_waits_for_a_line_only_so_long_and_is_then_not_sent() {
 async fn a_server_that_falls_silent_is_left() {
     let server = FakeServer::start().await.unwrap();
     let builder = Client::builder(server.url())
-        .heartbeat(Duration::from_millis(30))
+        .heartbeat(Duration::from_millis(200))
         .reconnect(Duration::ZERO, Duration::from_millis(20));
     let (client, silent) = tokio::join!(builder.connect(), server.accept());
     let (client, silent) = (client.unwrap(), silent.unwrap());
@@ -119,12 +119,12 @@ async fn a_server_that_falls_silent_is_left() {
 #[tokio::test]
 async fn pings_keep_a_quiet_line() {
     let server = FakeServer::start().await.unwrap();
-    let builder = Client::builder(server.url()).heartbeat(Duration::from_millis(100));
+    let builder = Client::builder(server.url()).heartbeat(Duration::from_millis(300));
     let (client, peer) = tokio::join!(builder.connect(), server.accept());
     let (client, peer) = (client.unwrap(), peer.unwrap());
     // Reading is what answers pings; no action comes.
     let reading = peer.answer(|_, _| Vec::new());
-    let quiet = tokio::time::timeout(Duration::from_millis(700), reading).await;
+    let quiet = tokio::time::timeout(Duration::from_millis(1_500), reading).await;
     assert!(quiet.is_err() && client.is_connected(), "the line stayed");
 }
 

@@ -8,7 +8,6 @@ use futures_util::future::BoxFuture;
 use http::Uri;
 use serde::Deserialize;
 use smooai_smooth_operator_protocol::ErrorBody;
-use std::fmt::{self, Write as _};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,27 +30,14 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
 /// An open WebSocket.
 pub(crate) type Line = WebSocketStream<Box<dyn Bytes>>;
 
-type Ask = dyn Fn() -> BoxFuture<'static, Result<String, Cause>> + Send + Sync;
-
-/// Where a token comes from.
-#[derive(Clone)]
-pub(crate) enum Token {
-    None,
-    Fixed(Arc<str>),
-    Asked(Arc<Ask>),
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if matches!(self, Self::None) { "none" } else { "hidden" })
-    }
-}
+/// A function that gives a token.
+pub(crate) type Ask = dyn Fn() -> BoxFuture<'static, Result<String, Cause>> + Send + Sync;
 
 /// What a line is made from.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub url: String,
-    pub token: Token,
+    pub ask: Option<Arc<Ask>>,
     pub place: TokenPlace,
     pub heartbeat: Duration,
     pub first_wait: Duration,
@@ -60,24 +46,9 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub fn new(url: String) -> Self {
-        Self {
-            url,
-            token: Token::None,
-            place: TokenPlace::default(),
-            heartbeat: Duration::from_secs(20),
-            first_wait: Duration::from_millis(500),
-            most_wait: Duration::from_secs(20),
-        }
-    }
-}
-
-impl fmt::Debug for Settings {
-    /// Without the address, which may hold a token.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("token", &self.token)
-            .field("place", &self.place)
-            .finish_non_exhaustive()
+        let (first_wait, most_wait) = (Duration::from_millis(500), Duration::from_secs(20));
+        let heartbeat = Duration::from_secs(20);
+        Self { url, ask: None, place: TokenPlace::default(), heartbeat, first_wait, most_wait }
     }
 }
 
@@ -86,7 +57,7 @@ pub(crate) struct Dialer {
     pub settings: Settings,
     limit: Duration,
     target: Target,
-    token: Option<Arc<str>>,
+    token: Option<String>,
 }
 
 /// The parts of the address.
@@ -111,35 +82,34 @@ impl Dialer {
     pub async fn dial(&mut self) -> Result<Line, Error> {
         let limit = self.limit;
         let timed_out = Error::Timeout { phase: Phase::Connect, limit, source: None };
-        let attempt = async {
-            match self.attempt().await {
-                Err(Error::Refused { status: 401, .. }) if matches!(self.settings.token, Token::Asked(_)) => {
-                    self.forget_token();
-                    self.attempt().await
-                }
-                settled => settled,
-            }
-        };
-        timeout(limit, Box::pin(attempt)).await.unwrap_or(Err(timed_out))
+        timeout(limit, Box::pin(self.attempt())).await.unwrap_or(Err(timed_out))
     }
 
     async fn attempt(&mut self) -> Result<Line, Error> {
-        if self.token.is_none() {
-            self.token = match &self.settings.token {
-                Token::None => None,
-                Token::Fixed(token) => Some(Arc::clone(token)),
-                Token::Asked(ask) => Some(ask().await.map_err(Error::Token)?.into()),
-            };
+        let token = self.token().await?;
+        let refusal = match self.shake_hands(token.as_deref()).await {
+            Err(refusal @ Error::Refused { status: 401, .. }) => refusal,
+            settled => return settled,
+        };
+        self.forget_token();
+        let newer = self.token().await?;
+        if newer == token { Err(refusal) } else { self.shake_hands(newer.as_deref()).await }
+    }
+
+    async fn token(&mut self) -> Result<Option<String>, Error> {
+        if let (None, Some(ask)) = (&self.token, &self.settings.ask) {
+            self.token = Some(ask().await.map_err(Error::Token)?);
         }
+        Ok(self.token.clone())
+    }
+
+    async fn shake_hands(&self, token: Option<&str>) -> Result<Line, Error> {
         let key = generate_key();
-        let request = self.target.request(&key, self.token.as_deref(), self.settings.place)?;
+        let request = self.target.request(&key, token, self.settings.place)?;
         let mut bytes = self.target.open().await?;
         bytes.write_all(request.as_bytes()).await.map_err(broken)?;
-        let (answer, rest) = answer(&mut bytes).await?;
-        if answer.status != 101 {
-            return Err(answer.refusal(&rest));
-        }
-        if answer.accept.as_deref() != Some(derive_accept_key(key.as_bytes()).as_str()) {
+        let (accepted, rest) = answer(&mut bytes).await?;
+        if accepted != derive_accept_key(key.as_bytes()) {
             return Err(Error::Protocol("the answer to the handshake does not fit its key".to_owned()));
         }
         let config = WebSocketConfig::default()
@@ -158,8 +128,7 @@ impl Target {
         let uri: Uri = url.parse().map_err(|_| invalid("is no address"))?;
         let (tls, port) = match uri.scheme_str() {
             Some("ws") => (false, 80),
-            Some("wss") if cfg!(feature = "tls") => (true, 443),
-            Some("wss") => return Err(invalid("begins with wss://, which needs the crate's feature `tls`")),
+            Some("wss") => (true, 443),
             _ => return Err(invalid("must begin with ws:// or wss://")),
         };
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| invalid("names no host"))?;
@@ -168,34 +137,31 @@ impl Target {
     }
 
     fn request(&self, key: &str, token: Option<&str>, place: TokenPlace) -> Result<String, Error> {
-        if token.is_some_and(|token| token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(Error::Invalid("a token must consist of visible ASCII characters".to_owned()));
+        let stands = |byte: u8| match place {
+            TokenPlace::Url => byte.is_ascii_alphanumeric() || b"-._~".contains(&byte),
+            _ => byte.is_ascii_graphic(),
+        };
+        if token.is_some_and(|token| token.is_empty() || !token.bytes().all(stands)) {
+            return Err(Error::Invalid("the token has characters that cannot stand in its place".to_owned()));
         }
-        let (mut path, mut headers) = (self.path.clone(), String::new());
-        match (token, place) {
-            (None, _) => {}
-            (Some(token), TokenPlace::Header) => headers = format!("Authorization: Bearer {token}\r\n"),
+        let (query, header) = match (token, place) {
+            (None, _) => (String::new(), String::new()),
+            (Some(token), TokenPlace::Header) => {
+                (String::new(), format!("Authorization: Bearer {token}\r\n"))
+            }
             (Some(token), TokenPlace::Subprotocol) => {
-                headers = format!("Sec-WebSocket-Protocol: smooth-operator, bearer.{token}\r\n");
+                (String::new(), format!("Sec-WebSocket-Protocol: smooth-operator, bearer.{token}\r\n"))
             }
-            (Some(token), TokenPlace::Url) => {
-                path.push_str(if path.contains('?') { "&token=" } else { "?token=" });
-                for byte in token.bytes() {
-                    let _infallible = match byte {
-                        b'-' | b'.' | b'_' | b'~' => write!(path, "{}", char::from(byte)),
-                        _ if byte.is_ascii_alphanumeric() => write!(path, "{}", char::from(byte)),
-                        _ => write!(path, "%{byte:02X}"),
-                    };
-                }
+            (Some(token), TokenPlace::Url) if self.path.contains('?') => {
+                (format!("&token={token}"), String::new())
             }
-        }
+            (Some(token), TokenPlace::Url) => (format!("?token={token}"), String::new()),
+        };
+        let (host, port, path, version) = (&self.host, self.port, &self.path, env!("CARGO_PKG_VERSION"));
         Ok(format!(
-            "GET {path} HTTP/1.1\r\nHost: {}:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nUser-Agent: smooth-operator-rust/{}\r\n\
-             {headers}\r\n",
-            self.host,
-            self.port,
-            env!("CARGO_PKG_VERSION")
+            "GET {path}{query} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nUser-Agent: smooth-operator-rust/{version}\r\n\
+             {header}\r\n"
         ))
     }
 
@@ -207,54 +173,43 @@ impl Target {
     }
 }
 
-/// What matters of the server's answer.
-struct Answer {
-    status: u16,
-    accept: Option<String>,
-    retry_after: Option<Duration>,
+/// The body of a refusal.
+#[derive(Deserialize)]
+struct Refusal {
+    error: ErrorBody,
 }
 
-impl Answer {
-    fn refusal(self, body: &[u8]) -> Error {
-        #[derive(Deserialize)]
-        struct Body {
-            error: ErrorBody,
-        }
-        let body: Option<Body> = serde_json::from_slice(body).ok();
-        let (code, message) = match body {
-            Some(Body { error }) => (Some(error.code), error.message),
-            None if self.status == 401 => (None, "the token is missing or bad".to_owned()),
-            None => (None, "is this the address of a WebSocket endpoint?".to_owned()),
-        };
-        Error::Refused { status: self.status, code, message, retry_after: self.retry_after }
-    }
-}
-
-/// Reads the answer; gives what came after it: the body of a refusal, or the first frames.
-async fn answer(bytes: &mut Box<dyn Bytes>) -> Result<(Answer, Vec<u8>), Error> {
+/// Reads the server's answer: the key that it accepts, and what came after the answer.
+async fn answer(bytes: &mut Box<dyn Bytes>) -> Result<(String, Vec<u8>), Error> {
     let mut read = Vec::new();
     loop {
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut response = httparse::Response::new(&mut headers);
         let parsed = response.parse(&read).map_err(|error| Error::Protocol(error.to_string()))?;
-        if let httparse::Status::Complete(end) = parsed {
-            let value = |name: &str| {
-                let header = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-                std::str::from_utf8(header.value).ok().map(|value| value.trim().to_owned())
-            };
-            let retry_after =
-                value("retry-after").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-            let status = response.code.unwrap_or_default();
-            let answer = Answer { status, accept: value("sec-websocket-accept"), retry_after };
-            let length = value("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-            let length = if status == 101 { 0 } else { MAX_ANSWER.min(length) };
-            let mut rest = read.split_off(end);
-            while rest.len() < length && bytes.read_buf(&mut rest).await.map_err(broken)? > 0 {}
-            return Ok((answer, rest));
+        let httparse::Status::Complete(end) = parsed else {
+            if read.len() > MAX_ANSWER || bytes.read_buf(&mut read).await.map_err(broken)? == 0 {
+                return Err(broken(io::ErrorKind::UnexpectedEof.into()));
+            }
+            continue;
+        };
+        let value = |name: &str| {
+            let header = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+            header.and_then(|header| std::str::from_utf8(header.value).ok()).unwrap_or("").trim().to_owned()
+        };
+        let (status, accepted) = (response.code.unwrap_or_default(), value("sec-websocket-accept"));
+        let (length, retry_after) = (value("content-length").parse().unwrap_or(0), value("retry-after"));
+        let mut rest = read.split_off(end);
+        if status == 101 {
+            return Ok((accepted, rest));
         }
-        if read.len() > MAX_ANSWER || bytes.read_buf(&mut read).await.map_err(broken)? == 0 {
-            return Err(broken(io::ErrorKind::UnexpectedEof.into()));
-        }
+        while rest.len() < MAX_ANSWER.min(length) && bytes.read_buf(&mut rest).await.map_err(broken)? > 0 {}
+        let (code, message) = match serde_json::from_slice(&rest) {
+            Ok(Refusal { error }) => (Some(error.code), error.message),
+            Err(_) if status == 401 => (None, "the token is missing or bad".to_owned()),
+            Err(_) => (None, "is this the address of a WebSocket endpoint?".to_owned()),
+        };
+        let retry_after = retry_after.parse().ok().map(Duration::from_secs);
+        return Err(Error::Refused { status, code, message, retry_after });
     }
 }
 
@@ -266,26 +221,19 @@ fn broken(error: io::Error) -> Error {
 async fn secure(host: &str, stream: TcpStream) -> Result<Box<dyn Bytes>, Error> {
     use rustls::{ClientConfig, crypto::ring, pki_types::ServerName};
     use rustls_platform_verifier::BuilderVerifierExt;
-    static CONFIG: std::sync::OnceLock<Arc<ClientConfig>> = std::sync::OnceLock::new();
 
-    let failed = |error: rustls::Error| Error::Connect(Arc::new(error));
-    let config = match CONFIG.get() {
-        Some(config) => Arc::clone(config),
-        None => {
-            let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .and_then(BuilderVerifierExt::with_platform_verifier)
-                .map_err(failed)?
-                .with_no_client_auth();
-            Arc::clone(CONFIG.get_or_init(|| Arc::new(config)))
-        }
-    };
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(BuilderVerifierExt::with_platform_verifier)
+        .map_err(|error| Error::Connect(Arc::new(error)))?
+        .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).map_err(|error| Error::Connect(Arc::new(error)))?;
-    let secured = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.map_err(broken)?;
+    let secured =
+        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(broken)?;
     Ok(Box::new(secured))
 }
 
 #[cfg(not(feature = "tls"))]
 async fn secure(_: &str, _: TcpStream) -> Result<Box<dyn Bytes>, Error> {
-    Err(Error::Invalid("wss:// needs the crate's feature `tls`".to_owned()))
+    Err(Error::Invalid("a wss:// address needs the crate's feature `tls`".to_owned()))
 }
