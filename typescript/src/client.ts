@@ -197,11 +197,19 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
   }
 
   #read(text: string): void {
+    let frame: unknown;
     let event: Event;
     try {
-      event = decodeEvent(parseJson(text));
-    } catch (error) {
-      this.#options.logger?.warn("a frame is not what the protocol says", { error: String(error) });
+      frame = parseJson(text);
+      event = decodeEvent(frame);
+    } catch (cause) {
+      const error = new SmoothError("BAD_EVENT", `a frame is not what the protocol says: ${String(cause)}`, {
+        cause,
+      });
+      this.#options.logger?.warn(error.message);
+      const { requestId }: { requestId?: unknown } = Object(frame);
+      // Whoever waits for this frame would wait in vain.
+      if (typeof requestId === "string") this.#mux.failOne(requestId, error);
       return;
     }
     if (!this.#mux.deliver(event)) this.#options.onEvent?.(event);

@@ -74,6 +74,12 @@ export class Mux {
     return turn !== undefined || call !== undefined;
   }
 
+  /** Ends the waits for one id. */
+  failOne(id: string, error: Error): void {
+    for (const call of this.#calls.get(id) ?? []) call.fail(error);
+    this.#turns.get(id)?.fail(error);
+  }
+
   /** Ends every wait. A connection that can resume its turns would keep them here and fail only the calls. */
   fail(error: Error): void {
     const waiting = [...[...this.#calls.values()].flat(), ...this.#turns.values()];

@@ -195,6 +195,16 @@ test("a reply of another shape is an error that names the place", async () => {
   });
 });
 
+test("an event that is not what it says fails whoever waits for it, and nobody else", async () => {
+  const client = connectTo();
+  server.on("ping", (_, reply) => reply.raw({ type: "pong", data: {} }));
+  server.on("send_message", (_, reply) => reply.accepted().raw({ type: "eventual_response", status: "200" }));
+  const turn = client.sendMessage(message);
+  await assert.rejects(turn.text(), { code: "BAD_EVENT" });
+  await assert.rejects(client.ping(), /data\/timestamp is required/);
+  assert.equal((await client.createConversationSession()).agentName, "Support");
+});
+
 test("a turn that the server ends with an error gives the event, then rejects", async () => {
   const client = connectTo();
   server.on("send_message", (_, reply) => reply.error("TURN_IN_PROGRESS", "one at a time"));

@@ -1,11 +1,11 @@
 //! The TypeScript printer: one file per section of the schema, the run-time support, and an index.
-//!
-//! Choices. A value in memory is the wire's JSON: properties keep their wire names, so that `JSON.stringify` is the
-//! encoder, and `encodeX` exists only where the two differ (an unknown member of an open union, kept further
-//! properties). `decodeX` copies what is declared and drops the rest. `validateX` is a function of its own beside
-//! the type, so that a bundler leaves it out where nobody calls it. Parameters carry no `action`; the union adds it.
-//! A `const` object of a name of an enum holds its values. No casts: the support reads `unknown` by generics.
 //! Formatting is prettier's with printWidth 110 (measured with 3.10.1), type checks are of TypeScript 7.0.2.
+
+// Choices. A value in memory is the wire's JSON: properties keep their wire names, so that `JSON.stringify` is the
+// encoder, and `encodeX` exists only where the two differ (an unknown member of an open union, kept further
+// properties). `decodeX` copies what is declared and drops the rest. `validateX` is a function of its own beside
+// the type, so that a bundler leaves it out where nobody calls it. Parameters carry no `action`; the union adds it.
+// A `const` object of the name of an enum holds its values. No casts: the support reads `unknown` by generics.
 mod calls;
 mod decode;
 mod layout;
