@@ -3,7 +3,7 @@
 
 use crate::client::Timeouts;
 use crate::errors::{Error, Phase};
-use smooai_smooth_operator_protocol::{Event, InteractionRequest};
+use smooai_smooth_operator_protocol::Event;
 use std::collections::{HashMap, VecDeque};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -50,7 +50,8 @@ struct Inbox {
     ended: bool,
     failure: Option<Error>,
     waker: Option<Waker>,
-    park: Option<Park>,
+    /// The event that the turn waits in.
+    park: Option<Event>,
     made: Option<Instant>,
     sent: Option<Instant>,
     /// When the last event came.
@@ -58,12 +59,6 @@ struct Inbox {
     /// The turn's clock: what had run when it was last stopped, and since when it runs again.
     spent: Duration,
     running: Option<Instant>,
-}
-
-/// What a turn waits in: the tool that waits, where the event tells, and the form.
-struct Park {
-    tool: Option<String>,
-    form: Option<InteractionRequest>,
 }
 
 impl Mux {
@@ -167,9 +162,9 @@ impl Mux {
         self.inboxes.remove(id);
     }
 
-    /// The form that a turn waits for.
-    pub fn form(&self, id: &str) -> Option<InteractionRequest> {
-        self.inboxes.get(id)?.park.as_ref()?.form.clone()
+    /// The event that a turn waits in for a person.
+    pub fn park(&self, id: &str) -> Option<Event> {
+        self.inboxes.get(id)?.park.clone()
     }
 
     /// The clocks of the session's turns run again.
@@ -253,15 +248,12 @@ impl Inbox {
     }
 
     fn note_park(&mut self, event: &Event, now: Instant) {
-        let (tool, form) = match event {
-            Event::WriteConfirmationRequired(event) => (Some(event.data.data.tool_id.clone()), None),
-            Event::OtpVerificationRequired(event) => (Some(event.data.data.tool_id.clone()), None),
-            Event::InteractionRequired(event) => (None, Some(event.data.data.clone())),
-            _ if self.park.as_ref().is_some_and(|park| park.is_left_by(event)) => return self.resume(now),
-            _ => return,
-        };
-        self.park = Some(Park { tool, form });
-        self.spent += self.running.take().map_or(Duration::ZERO, |since| now - since);
+        if is_park(event) {
+            self.park = Some(event.clone());
+            self.spent += self.running.take().map_or(Duration::ZERO, |since| now - since);
+        } else if self.park.as_ref().is_some_and(|park| is_left_by(park, event)) {
+            self.resume(now);
+        }
     }
 
     fn resume(&mut self, now: Instant) {
@@ -284,22 +276,31 @@ impl Inbox {
     }
 }
 
-impl Park {
-    /// Whether an event shows that the turn goes on. The call that waits is shown only after its park event,
-    /// and results of other calls may come while it waits.
-    fn is_left_by(&self, event: &Event) -> bool {
-        match event {
-            Event::StreamChunk(chunk) => match &chunk.data.state.raw_response {
-                Some(progress) => progress
-                    .tool_result
-                    .as_ref()
-                    .is_some_and(|result| self.tool.as_ref().is_none_or(|tool| *tool == result.name)),
-                None => true,
-            },
-            Event::StreamToken(_) | Event::StreamReasoning(_) | Event::StreamPreamble(_) => true,
-            Event::OtpVerified(_) => true,
-            _ => is_terminal(event),
-        }
+/// Whether a turn waits for a person in this event.
+fn is_park(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::WriteConfirmationRequired(_)
+            | Event::OtpVerificationRequired(_)
+            | Event::InteractionRequired(_)
+    )
+}
+
+/// Whether an event shows that a parked turn goes on. The call that waits is shown only after its park event, and
+/// results of other calls may come while it waits.
+fn is_left_by(park: &Event, event: &Event) -> bool {
+    let waits = |tool: &str| match park {
+        Event::WriteConfirmationRequired(park) => park.data.data.tool_id == tool,
+        Event::OtpVerificationRequired(park) => park.data.data.tool_id == tool,
+        _ => true,
+    };
+    match event {
+        Event::StreamChunk(chunk) => match &chunk.data.state.raw_response {
+            Some(progress) => progress.tool_result.as_ref().is_some_and(|result| waits(&result.name)),
+            None => true,
+        },
+        Event::StreamToken(_) | Event::StreamReasoning(_) | Event::StreamPreamble(_) => true,
+        _ => matches!(event, Event::OtpVerified(_)) || is_terminal(event),
     }
 }
 

@@ -64,11 +64,10 @@ impl Turn {
                 return outcome.clone();
             }
             match self.next().await {
-                Some(Ok(
-                    event @ (Event::WriteConfirmationRequired(_)
-                    | Event::OtpVerificationRequired(_)
-                    | Event::InteractionRequired(_)),
-                )) => return Err(Error::Parked(Box::new(event))),
+                // A park that was answered elsewhere meanwhile is over.
+                Some(Ok(event)) if self.park().as_ref() == Some(&event) => {
+                    return Err(Error::Parked(Box::new(event)));
+                }
                 Some(_) => {}
                 None => return self.outcome.clone().unwrap_or(Err(Error::Closed)),
             }
@@ -129,11 +128,17 @@ impl Turn {
         self.client.cancel(CancelParams { request_id, session_id })
     }
 
+    fn park(&self) -> Option<Event> {
+        let events = self.events.as_ref()?;
+        events.link.mux().park(&events.id)
+    }
+
     async fn answer(
         &self,
         fill: impl FnOnce(&mut SubmitInteractionParams),
     ) -> Result<SubmitInteractionReply, Error> {
-        let form = self.events.as_ref().and_then(Waiting::form).ok_or(Error::NotParked)?;
+        let Some(Event::InteractionRequired(event)) = self.park() else { return Err(Error::NotParked) };
+        let form = event.data.data;
         let mut params = SubmitInteractionParams::new("", &self.session, form.interaction_id);
         params.kind = Some(form.kind);
         fill(&mut params);
@@ -204,10 +209,6 @@ impl Waiting {
             }
             self.sleep = None;
         }
-    }
-
-    fn form(&self) -> Option<smooai_smooth_operator_protocol::InteractionRequest> {
-        self.link.mux().form(&self.id)
     }
 }
 

@@ -50,6 +50,22 @@ async fn who_only_waits_for_the_end_is_told_of_the_park_and_can_go_on() {
 }
 
 #[tokio::test]
+async fn a_park_that_was_answered_elsewhere_is_not_asked_again() {
+    let (client, mut peer, mut turn, id) = parked(approval).await;
+    peer.send(events::tool_result(&id, "refund", "ok")).await.unwrap();
+    peer.send(events::confirmation_required(&id, "refund", "Refund order 18.")).await.unwrap();
+    // The answer to a ping shows that all of that has arrived before the turn is looked at.
+    let (pinged, ()) = tokio::join!(client.ping(), async {
+        let (ping, _) = peer.action().await.unwrap();
+        peer.send(events::pong(&ping)).await.unwrap();
+    });
+    pinged.unwrap();
+    let Err(Error::Parked(event)) = turn.finish().await else { panic!("the turn is parked") };
+    let Event::WriteConfirmationRequired(event) = *event else { panic!("it waits for approval") };
+    assert_eq!(event.data.data.action_description, "Refund order 18.");
+}
+
+#[tokio::test]
 async fn a_verdict_that_nobody_waits_for_is_refused_without_touching_the_turn() {
     let (_client, mut peer, turn, id) = parked(approval).await;
     let server = async {

@@ -252,12 +252,13 @@ fn the_clock_of_a_parked_turn_stands_still() {
 fn a_turn_knows_the_form_it_waits_for() {
     let mut bench = Bench::new();
     let turn = bench.start(turn());
-    assert!(bench.mux.form(&turn).is_none());
+    assert!(bench.mux.park(&turn).is_none());
     let kind = InteractionKind::Choices;
     bench.hear(events::interaction_required(&turn, "i-1", kind, &JsonObject::new()));
-    assert_eq!(bench.mux.form(&turn).unwrap().interaction_id, "i-1");
+    let Some(Event::InteractionRequired(park)) = bench.mux.park(&turn) else { panic!("it waits for a form") };
+    assert_eq!(park.data.data.interaction_id, "i-1");
     bench.answer("s", |id| events::reply(id, &JsonObject::new()));
-    assert!(bench.mux.form(&turn).is_none());
+    assert!(bench.mux.park(&turn).is_none());
 }
 
 #[test]
@@ -270,7 +271,7 @@ fn a_turn_that_parks_again_at_once_is_parked() {
     bench.hear(events::otp_verified(&verdict));
     bench.hear(events::interaction_required(&turn, "i-1", InteractionKind::Choices, &JsonObject::new()));
     bench.next(&verdict).unwrap().unwrap();
-    assert!(bench.mux.form(&turn).is_some() && bench.left(&turn).is_none());
+    assert!(bench.mux.park(&turn).is_some() && bench.left(&turn).is_none());
 }
 
 #[test]
