@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use futures_util::future::try_join_all;
 use smooai_smooth_operator_conformance::flood::TOKENS;
+use smooai_smooth_operator_conformance::server_process::ServerProcess;
 use tokio::task::JoinSet;
 
 use crate::client::{Connection, Took};
@@ -20,9 +21,13 @@ const TURNS_PER_ROUND: usize = 2048;
 /// Tokens of a reply in [`streaming`].
 const LONG: usize = 500;
 
+/// The server and the relay.
+type Both<'a> = [&'a ServerProcess; 2];
+
 /// Turn latency and time to the first token on one connection.
-pub async fn latency(table: &mut Table, urls: &[String; 2], turns: usize) -> Result<()> {
-    let mut connections = [Connection::open(&urls[0]).await?, Connection::open(&urls[1]).await?];
+pub async fn latency(table: &mut Table, both: Both<'_>, turns: usize) -> Result<()> {
+    let mut connections =
+        [Connection::open(&both[0].ws_url()).await?, Connection::open(&both[1].ws_url()).await?];
     let mut took: [Vec<Took>; 2] = [Vec::new(), Vec::new()];
     // The first turns open connections to the gateway and warm caches; they are not measured.
     for n in 0..turns + TURNS_PER_SESSION {
@@ -49,58 +54,78 @@ pub async fn latency(table: &mut Table, urls: &[String; 2], turns: usize) -> Res
 }
 
 /// Turns per second with many connections.
-pub async fn throughput(
-    table: &mut Table,
-    urls: &[String; 2],
-    connections: usize,
-    rounds: usize,
-) -> Result<()> {
+pub async fn throughput(table: &mut Table, both: Both<'_>, connections: usize, rounds: usize) -> Result<()> {
     let per_connection = TURNS_PER_ROUND.div_ceil(connections);
-    let rates = alternate(urls, connections, rounds, per_connection, TOKENS).await?;
-    let rates = rates.map(|times| {
-        median(times.iter().map(|t| (connections * per_connection) as f64 / t.as_secs_f64()).collect())
-    });
+    let load = Load { connections, turns: per_connection, tokens: TOKENS };
+    let rounds = alternate(both, &load, rounds).await?;
+    let turns = (connections * per_connection) as f64;
     let name = format!("turns of 20 tokens per second, {connections} connections");
-    table.compare(&name, rates, Aim::RatioAtLeast(0.5));
+    table.compare(&name, rates(&rounds, turns), Aim::RatioAtLeast(0.5));
+    let processor = rounds.map(|rounds| median(rounds.iter().map(|r| r.processor / turns * 1e6).collect()));
+    table.compare("… processor time of a turn, µs", processor, Aim::None);
     Ok(())
 }
 
 /// Tokens per second with 256 connections that stream long replies.
-pub async fn streaming(table: &mut Table, urls: &[String; 2], rounds: usize) -> Result<()> {
-    let connections = 256;
-    let rates = alternate(urls, connections, rounds, 1, LONG).await?;
-    let rates = rates
-        .map(|times| median(times.iter().map(|t| (connections * LONG) as f64 / t.as_secs_f64()).collect()));
-    table.compare("tokens per second, 256 connections × 500 tokens", rates, Aim::RatioAtLeast(0.9));
+pub async fn streaming(table: &mut Table, both: Both<'_>, rounds: usize) -> Result<()> {
+    let load = Load { connections: 256, turns: 1, tokens: LONG };
+    let rounds = alternate(both, &load, rounds).await?;
+    let tokens = (load.connections * LONG) as f64;
+    table.compare(
+        "tokens per second, 256 connections × 500 tokens",
+        rates(&rounds, tokens),
+        Aim::RatioAtLeast(0.9),
+    );
+    let processor = rounds.map(|rounds| median(rounds.iter().map(|r| r.processor / tokens * 1e6).collect()));
+    table.compare("… processor time of a token, µs", processor, Aim::None);
     Ok(())
 }
 
-/// Rounds with the one and the other program in turn; the first round of each is not counted.
-async fn alternate(
-    urls: &[String; 2],
+/// What a round does.
+struct Load {
     connections: usize,
-    rounds: usize,
+    /// Turns of each connection.
     turns: usize,
+    /// Tokens of each reply.
     tokens: usize,
-) -> Result<[Vec<Duration>; 2]> {
-    let mut open = [open_many(&urls[0], connections).await?, open_many(&urls[1], connections).await?];
-    let mut times = [Vec::new(), Vec::new()];
+}
+
+/// What a round took, in seconds.
+struct Round {
+    wall: f64,
+    /// Of the program that was measured, which other work on the machine does not change much.
+    processor: f64,
+}
+
+fn rates(rounds: &[Vec<Round>; 2], count: f64) -> [f64; 2] {
+    rounds.each_ref().map(|rounds| median(rounds.iter().map(|round| count / round.wall).collect()))
+}
+
+/// Rounds with the one and the other program in turn; the first round of each is not counted.
+async fn alternate(both: Both<'_>, load: &Load, rounds: usize) -> Result<[Vec<Round>; 2]> {
+    let mut open = [
+        open_many(&both[0].ws_url(), load.connections).await?,
+        open_many(&both[1].ws_url(), load.connections).await?,
+    ];
+    let mut took = [Vec::new(), Vec::new()];
     for n in 0..=rounds {
-        for (open, times) in open.iter_mut().zip(&mut times) {
-            let time = round(open, turns, tokens).await?;
+        for ((open, took), program) in open.iter_mut().zip(&mut took).zip(both) {
+            try_join_all(open.iter_mut().map(Connection::new_session)).await?;
+            let before = program.processor_time()?;
+            let wall = round(open, load.turns, load.tokens).await?.as_secs_f64();
+            let processor = program.processor_time()? - before;
             if n > 0 {
-                times.push(time);
+                took.push(Round { wall, processor });
             }
         }
     }
     for connection in open.into_iter().flatten() {
         connection.close().await?;
     }
-    Ok(times)
+    Ok(took)
 }
 
 async fn round(open: &mut Vec<Connection>, turns: usize, tokens: usize) -> Result<Duration> {
-    try_join_all(open.iter_mut().map(Connection::new_session)).await?;
     let mut tasks = JoinSet::new();
     let from = Instant::now();
     for mut connection in open.drain(..) {

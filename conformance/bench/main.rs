@@ -75,11 +75,11 @@ async fn measure(size: Size) -> Result<()> {
     {
         let server = server(&gateway).start().await?;
         let relay = relay_process(&this, &gateway).await?;
-        let both = [server.ws_url(), relay.ws_url()];
-        load::latency(&mut table, &both, size.turns).await?;
-        load::throughput(&mut table, &both, 32, size.rounds).await?;
-        load::throughput(&mut table, &both, 256, size.rounds).await?;
-        load::streaming(&mut table, &both, size.rounds).await?;
+        let both = [&server, &relay];
+        load::latency(&mut table, both, size.turns).await?;
+        load::throughput(&mut table, both, 32, size.rounds).await?;
+        load::throughput(&mut table, both, 256, size.rounds).await?;
+        load::streaming(&mut table, both, size.rounds).await?;
     }
     // Client and server hold one file per session each; some more are needed for all else.
     let sessions = size.sessions.min(files.saturating_sub(100));

@@ -324,6 +324,22 @@ impl ServerProcess {
         Ok(kib.trim().trim_end_matches(" kB").parse::<usize>().context("VmRSS")? * 1024)
     }
 
+    /// The processor time it has used, in seconds: `utime` and `stime` of `/proc/PID/stat`.
+    ///
+    /// # Errors
+    /// When it has ended, or where there is no `/proc`.
+    pub fn processor_time(&self) -> Result<f64> {
+        let path = format!("/proc/{}/stat", self.pid()?);
+        let stat = std::fs::read_to_string(&path).with_context(|| {
+            format!("{path}: processor time is read from /proc, so that this needs Linux")
+        })?;
+        // The second field is the program's name in brackets and may hold spaces: the fields are counted
+        // from behind it, where `utime` and `stime` are the 12th and 13th (proc(5)).
+        let (_, fields) = stat.rsplit_once(')').context("the fields of /proc/PID/stat")?;
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+        Ok(ticks.sum::<Result<f64, _>>()? / rustix::param::clock_ticks_per_second() as f64)
+    }
+
     /// Asks it to drain and end (SIGTERM).
     ///
     /// # Errors

@@ -150,8 +150,10 @@ async fn on_sigterm_an_idle_server_ends_at_once() -> Result<()> {
     let mut socket = Socket::connect(&server.ws_url()).await?;
     socket.session().await?;
     server.terminate()?;
-    assert_eq!(socket.closed().await?.code, Some(1001));
-    assert!(server.ended().await?.success());
+    let closed = socket.closed().await?;
+    let status = server.ended().await?;
+    assert!(status.success(), "{status}; the log: {}", server.log());
+    assert_eq!(closed.code, Some(1001), "{}", server.log());
     Ok(())
 }
 
