@@ -14,7 +14,7 @@ mod start;
 mod telemetry;
 mod world;
 
-pub use auth::{Authenticator, Identity};
+pub use auth::{AuthError, Authenticator, Identity};
 pub use codes::CodeWebhookError;
 pub use config::Config;
 pub use http_tools::HttpToolError;

@@ -2,7 +2,7 @@
 
 use crate::auth::{AuthSetupError, Authenticator, auth_context};
 use crate::codes::{CodeWebhook, CodeWebhookError};
-use crate::config::{AgentConfig, Backend, Config, GatewayConfig, LimitsConfig};
+use crate::config::{AgentConfig, Backend, Config, GatewayConfig, LimitsConfig, TextOrFile};
 use crate::http_tools::{HttpToolError, HttpTools};
 use crate::knowledge;
 use crate::launch::Launch;
@@ -11,8 +11,8 @@ use crate::telemetry::{self, TelemetryError};
 use crate::world::RealWorld;
 use reqwest::Client;
 use smooai_smooth_operator::{
-    AgentSettings, Allow, AuthContextVerifier, CodeSender, OtpSettings, Parts, Service, Settings,
-    SkillSource, ToolSource,
+    AgentSettings, Allow, AuthContextVerifier, BUILT_IN_INSTRUCTIONS, CodeSender, OtpSettings, Parts,
+    Service, Settings, SkillSource, ToolSource,
 };
 use smooai_smooth_operator_core::{CostBudget, LlmProvider, ToolSpecError};
 use smooai_smooth_operator_ingestion::FileError;
@@ -231,7 +231,11 @@ fn agent_settings(agent: &AgentConfig, max_iterations: u32) -> AgentSettings {
     AgentSettings {
         id: agent.id.clone(),
         name: agent.name.clone(),
-        instructions: agent.instructions.as_ref().map(|text| text.as_str().to_owned()).unwrap_or_default(),
+        instructions: agent
+            .instructions
+            .as_ref()
+            .map_or(BUILT_IN_INSTRUCTIONS, TextOrFile::as_str)
+            .to_owned(),
         model: agent.model.clone(),
         max_iterations: agent.max_iterations.unwrap_or(max_iterations),
         tools: agent.tools.clone(),

@@ -2,7 +2,7 @@
 
 use crate::admission::Admission;
 use crate::routes::{self, Shared};
-use crate::shutdown;
+use crate::shutdown::Shutdown;
 use anyhow::Context as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -45,13 +45,12 @@ pub(crate) async fn run(host: Host) -> anyhow::Result<()> {
         draining: draining.clone(),
         tasks: tasks.clone(),
     });
+    let mut shutdown = Shutdown::listen()?;
     announce(address, &model)?;
 
-    let stop = shutdown::asked();
-    tokio::pin!(stop);
     loop {
         tokio::select! {
-            () = &mut stop => break,
+            () = shutdown.asked() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     tasks.spawn(converse(stream, peer, Arc::clone(&shared)));

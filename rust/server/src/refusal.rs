@@ -10,6 +10,8 @@ use smooai_smooth_operator_protocol::ErrorCode;
 pub(crate) enum Refusal {
     /// The token is missing or bad.
     Unauthenticated(&'static str),
+    /// Tokens cannot be checked at the moment.
+    Unavailable(&'static str),
     /// The web page may not.
     OriginNotAllowed,
     /// The request is no WebSocket handshake.
@@ -22,6 +24,9 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, code, message) = match self {
             Self::Unauthenticated(message) => (StatusCode::UNAUTHORIZED, ErrorCode::Unauthenticated, message),
+            Self::Unavailable(message) => {
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::InternalError, message)
+            }
             Self::OriginNotAllowed => (
                 StatusCode::FORBIDDEN,
                 ErrorCode::OriginNotAllowed,

@@ -17,7 +17,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use hyper_util::rt::TokioIo;
 use smooai_smooth_operator::{Caller, Scope, Service};
-use smooai_smooth_operator_host::{Authenticator, Identity};
+use smooai_smooth_operator_host::{AuthError, Authenticator, Identity};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -81,7 +81,10 @@ async fn upgrade(State(here): State<Here>, request: Request) -> Result<Response,
     let offer = token::read(headers, request.uri().query());
     let identity = shared.authenticator.authenticate(offer.token.as_deref()).await.map_err(|error| {
         tracing::info!(%error, peer = %here.peer.ip(), "a caller was not let in");
-        Refusal::Unauthenticated(error.public_message())
+        match error {
+            AuthError::Unavailable => Refusal::Unavailable(error.public_message()),
+            _ => Refusal::Unauthenticated(error.public_message()),
+        }
     })?;
     let page = headers.get(http::header::ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_owned);
 

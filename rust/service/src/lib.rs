@@ -25,7 +25,7 @@ pub use seams::{
     AuthContextVerifier, CodeDelivery, CodeSender, SendCodeError, SkillSource, ToolSource, TurnContext,
 };
 pub use service::{Parts, Service};
-pub use settings::{AgentSettings, Allow, OtpSettings, Settings};
+pub use settings::{AgentSettings, Allow, BUILT_IN_INSTRUCTIONS, OtpSettings, Settings};
 pub use sink::{Closed, EventSink};
 pub use smooai_smooth_operator_store::Scope;
 pub use turn::{Unanswered, Watch};

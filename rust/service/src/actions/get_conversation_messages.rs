@@ -13,6 +13,8 @@ use smooai_smooth_operator_protocol::{
 use smooai_smooth_operator_store::{Before, Direction, Message, MessageId, Page, Session, StoreError};
 
 const DEFAULT_LIMIT: u32 = 50;
+/// A page that would not fit a frame of 1 MiB is made of fewer messages; the rest follows by its cursor.
+const PAGE_BYTES: usize = 900 * 1024;
 
 pub(super) async fn get_conversation_messages(
     service: &Service,
@@ -26,26 +28,38 @@ pub(super) async fn get_conversation_messages(
         (None, Some(before)) => ("/before", Some(before_alias(before))),
         (None, None) => ("/cursor", None),
     };
-    let page = Page { limit: params.limit.unwrap_or(DEFAULT_LIMIT) as usize, before };
-    let page = service.storage.messages.page(&caller.scope, &session.conversation, page).await.map_err(
-        |error| match error {
-            StoreError::UnknownCursor => ServiceError::validation(
-                field,
-                format!(
-                    "`{}` is no position of this conversation. Leave it out to start at the newest message.",
-                    &field[1..]
-                ),
-            ),
-            other => other.into(),
-        },
-    )?;
-    let data = GetConversationMessagesReply {
-        messages: page.messages.into_iter().map(|message| shown(message, &session)).collect(),
-        has_more: page.next.is_some(),
-        next_cursor: page.next,
+    let mut limit = params.limit.unwrap_or(DEFAULT_LIMIT) as usize;
+    let data = loop {
+        let page = Page { limit, before: before.clone() };
+        let page = service.storage.messages.page(&caller.scope, &session.conversation, page).await;
+        let page = page.map_err(|error| no_position(field, error))?;
+        let count = page.messages.len();
+        let data = GetConversationMessagesReply {
+            messages: page.messages.into_iter().map(|message| shown(message, &session)).collect(),
+            has_more: page.next.is_some(),
+            next_cursor: page.next,
+        };
+        let bytes = serde_json::to_vec(&data).map_err(ServiceError::internal)?.len();
+        if bytes <= PAGE_BYTES || count <= 1 {
+            break data;
+        }
+        limit = count / 2;
     };
     service.reply(sink, params.request_id, "Messages listed", &data).await?;
     Ok(None)
+}
+
+fn no_position(field: &str, error: StoreError) -> ServiceError {
+    match error {
+        StoreError::UnknownCursor => {
+            let name = field.trim_start_matches('/');
+            let message = format!(
+                "`{name}` is no position of this conversation. Leave it out to start at the newest message."
+            );
+            ServiceError::validation(field, message)
+        }
+        other => other.into(),
+    }
 }
 
 fn before_alias(text: String) -> Before {
