@@ -66,11 +66,7 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
         SendMessage(new SendMessageParams { SessionId = sessionId, Message = message });
 
     /// <summary>Ends what is under way with <see cref="ClientClosedException"/>; then nothing of the client runs.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        await _socket.CloseAsync().ConfigureAwait(false);
-        _socket.Dispose();
-    }
+    public ValueTask DisposeAsync() => new(_socket.CloseAsync());
 
     private static string NextRequestId() => Guid.NewGuid().ToString();
 

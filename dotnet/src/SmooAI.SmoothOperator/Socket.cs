@@ -8,7 +8,7 @@ namespace SmooAI.SmoothOperator;
 /// <param name="options">How to connect.</param>
 /// <param name="deliver">Takes every frame; the memory is its own only during the call.</param>
 /// <param name="lost">Told of every loss, with the failure for each call or turn, and whether it is the last.</param>
-internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<byte>> deliver, Action<Func<string, Exception>, bool> lost) : IDisposable
+internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<byte>> deliver, Action<Func<string, Exception>, bool> lost)
 {
     /// <summary>The protocol's, in both directions.</summary>
     private const int FrameLimit = 1 << 20;
@@ -24,6 +24,7 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
     private TaskCompletionSource<ClientWebSocket> _ready = NewReady();
     private Func<string, Exception>? _dead;
     private Task _run = Task.CompletedTask;
+    private Task? _closing;
     private long _frames;
 
     private static TaskCompletionSource<ClientWebSocket> NewReady() => new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -60,9 +61,18 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
         }
     }
 
-    /// <summary>Says goodbye and waits until nothing runs any more.</summary>
-    public async Task CloseAsync()
+    /// <summary>Says goodbye and waits until nothing runs any more; once, however often it is called.</summary>
+    public Task CloseAsync()
     {
+        lock (_gate)
+        {
+            return _closing ??= CloseOnceAsync();
+        }
+    }
+
+    private async Task CloseOnceAsync()
+    {
+        await Task.Yield();
         var socket = Die(static requestId => new ClientClosedException(requestId));
         if (socket is { State: WebSocketState.Open })
         {
@@ -81,12 +91,7 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
         await _stop.CancelAsync().ConfigureAwait(false);
         await _run.ConfigureAwait(false);
         lost(static requestId => new ClientClosedException(requestId), true);
-    }
-
-    public void Dispose()
-    {
         _stop.Dispose();
-        _writing.Dispose();
     }
 
     /// <summary>Makes every later use fail; the first cause stays. Returns the connection, if there is one.</summary>

@@ -52,11 +52,22 @@ internal sealed class TurnClock(TimeProvider time, TimeSpan limit, TimeSpan sile
         (_limitTimer, _silenceTimer) = (null, null);
     }
 
-    /// <summary>Whether time has run out; a timer that fired just before it was stopped or set anew is not heeded.</summary>
+    /// <summary>
+    /// Whether time has run out. A timer that fired just before it was stopped or set anew is not heeded; one that
+    /// fired early, as timers may, is set again.
+    /// </summary>
     public bool IsDue() =>
-        _isRunning
-        && ((_limitTimer is not null && time.GetElapsedTime(_since) >= _left)
-            || (_silenceTimer is not null && time.GetElapsedTime(_heard) >= silence));
+        _isRunning && (RanOut(_limitTimer, _left - time.GetElapsedTime(_since)) | RanOut(_silenceTimer, silence - time.GetElapsedTime(_heard)));
+
+    private static bool RanOut(ITimer? timer, TimeSpan rest)
+    {
+        if (timer is not null && rest > TimeSpan.Zero)
+        {
+            timer.Change(rest + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
+        }
+
+        return timer is not null && rest <= TimeSpan.Zero;
+    }
 
     private ITimer? Timer(TimeSpan due) =>
         due == Timeout.InfiniteTimeSpan

@@ -1,0 +1,371 @@
+using System.Collections.Concurrent;
+using System.Text.Json.Nodes;
+using SmooAI.SmoothOperator.Testing;
+
+namespace SmooAI.SmoothOperator.Tests;
+
+/// <summary>The client against a scripted server.</summary>
+public sealed class ClientTests
+{
+    private const string SessionId = "0a8f3c1e-5b7d-4e2a-9c46-7d1f20b3a985";
+
+    /// <summary>Bounds every wait of these tests.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private static JsonObject Session => new()
+    {
+        ["sessionId"] = SessionId,
+        ["conversationId"] = SessionId,
+        ["agentId"] = SessionId,
+        ["agentName"] = "Support",
+        ["userParticipantId"] = SessionId,
+        ["agentParticipantId"] = SessionId,
+    };
+
+    private static SmoothAgentOptions Options(FakeServer server) =>
+        new() { Url = server.Url, Backoff = static _ => TimeSpan.Zero };
+
+    private static async Task<SmoothAgentClient> ConnectAsync(FakeServer server, Func<SmoothAgentOptions, SmoothAgentOptions>? change = null)
+    {
+        var client = new SmoothAgentClient((change ?? (static options => options))(Options(server)));
+        await client.ConnectAsync(TestContext.Current.CancellationToken);
+        return client;
+    }
+
+    private static async Task<List<ServerEvent>> CollectAsync(Turn turn)
+    {
+        var events = new List<ServerEvent>();
+        await foreach (var serverEvent in turn)
+        {
+            events.Add(serverEvent);
+        }
+
+        return events;
+    }
+
+    [Fact]
+    public async Task ATurnIsIteratedAndAwaited()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            var create = await connection.ReceiveAsync<CreateConversationSessionParams>();
+            await connection.ReplyAsync(create.RequestId, Session);
+            var message = await connection.ReceiveAsync<SendMessageParams>();
+            await connection.AcceptAsync(message.RequestId);
+            await connection.TokenAsync(message.RequestId!, "17 ");
+            await connection.SendTextAsync($$"""{"type":"brand_new","requestId":"{{message.RequestId}}","x":1}""");
+            await connection.TokenAsync(message.RequestId!, "days");
+            await connection.FinishAsync(message.RequestId!, "17 days");
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server);
+        var session = await client.CreateConversationSessionAsync(new() { UserName = "Alice" }, TestContext.Current.CancellationToken);
+        Assert.Equal(("Support", SessionId), (session.AgentName, session.SessionId));
+        var turn = client.SendMessage(session.SessionId, "How long is your return window?");
+        var events = await CollectAsync(turn).WaitAsync(Patience, TestContext.Current.CancellationToken);
+        Assert.Equal(["immediate_response", "stream_token", "brand_new", "stream_token", "eventual_response"], events.Select(static one => one.Tag));
+        Assert.IsType<UnknownEvent>(events[2]);
+        Assert.Equal("17 days", string.Concat(events.OfType<StreamTokenEvent>().Select(static one => one.Token)));
+        var result = await turn;
+        Assert.Equal("17 days", result.Response.ResponseParts[0]);
+        Assert.Equal("17 days", await turn.GetTextAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task ManyTurnsAndCallsShareTheSocket()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            var waiting = new List<string>();
+            while (await connection.ReceiveAsync() is { } action)
+            {
+                if (action is PingParams)
+                {
+                    await connection.SendTextAsync($$$"""{"type":"pong","timestamp":1,"requestId":"{{{action.GetRequestId()}}}","data":{"timestamp":1}}""");
+                    continue;
+                }
+
+                waiting.Add(action.GetRequestId()!);
+                if (waiting.Count == 50)
+                {
+                    waiting.Reverse();
+                    foreach (var id in waiting)
+                    {
+                        await connection.AcceptAsync(id);
+                        await connection.FinishAsync(id, id);
+                    }
+                }
+            }
+        });
+        await using var client = await ConnectAsync(server);
+        var turns = Enumerable.Range(0, 50).Select(number => client.SendMessage($"s{number}", "m")).ToList();
+        var pongs = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => client.PingAsync(cancellationToken: TestContext.Current.CancellationToken)));
+        Assert.All(pongs, static pong => Assert.Equal(1, pong.Data.Timestamp));
+        foreach (var turn in turns)
+        {
+            Assert.Equal(turn.RequestId, await turn.GetTextAsync(TestContext.Current.CancellationToken).WaitAsync(Patience, TestContext.Current.CancellationToken));
+        }
+    }
+
+    [Fact]
+    public async Task AVerdictUnderTheTurnsOwnIdIsAnsweredApartFromTheTurn()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            var message = await connection.ReceiveAsync<SendMessageParams>();
+            var id = message.RequestId!;
+            await connection.AcceptAsync(id);
+            await connection.SendAsync(new WriteConfirmationRequiredEvent
+            {
+                RequestId = id,
+                Timestamp = 1,
+                Data = new() { RequestId = id, Data = new() { ToolId = "refund", ActionDescription = "Refund 5." } },
+            });
+            var verdict = await connection.ReceiveAsync<ConfirmToolActionParams>();
+            await connection.ReplyAsync(verdict.RequestId, new() { ["sessionId"] = verdict.SessionId, ["approved"] = verdict.Approved });
+            await connection.FinishAsync(id, "done");
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server);
+        var turn = client.SendMessage(SessionId, "Refund me");
+        var tags = new List<string>();
+        await foreach (var serverEvent in turn.WithCancellation(TestContext.Current.CancellationToken))
+        {
+            tags.Add(serverEvent.Tag);
+            if (serverEvent is WriteConfirmationRequiredEvent)
+            {
+                await turn.ConfirmAsync(true, TestContext.Current.CancellationToken);
+            }
+        }
+
+        Assert.Equal(["immediate_response", "write_confirmation_required", "eventual_response"], tags);
+    }
+
+    [Fact]
+    public async Task WrongValuesOfAnInteractionAreAFailureOfTheCallAndAnEventOfTheTurn()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            var id = (await connection.ReceiveAsync<SendMessageParams>()).RequestId!;
+            await connection.AcceptAsync(id);
+            var values = await connection.ReceiveAsync<SubmitInteractionParams>();
+            await connection.SendAsync(new InteractionInvalidEvent
+            {
+                RequestId = values.RequestId,
+                Timestamp = 1,
+                Data = new()
+                {
+                    RequestId = id,
+                    Data = new() { InteractionId = "i", Kind = "identity_intake", Message = "Some fields need attention.", Errors = [new() { Field = "email", Message = "must be a valid email address" }] },
+                },
+            });
+            var declined = await connection.ReceiveAsync<SubmitInteractionParams>();
+            await connection.ReplyAsync(declined.RequestId, new() { ["sessionId"] = declined.SessionId, ["interactionId"] = "i", ["declined"] = declined.Declined });
+            await connection.FinishAsync(id, "done");
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server);
+        var turn = client.SendMessage(SessionId, "m");
+        var error = await Assert.ThrowsAsync<InteractionInvalidException>(() => turn.SubmitAsync("i", new() { ["email"] = "x" }, TestContext.Current.CancellationToken));
+        Assert.Equal("Some fields need attention. email: must be a valid email address.", error.Message);
+        await turn.DeclineAsync("i", TestContext.Current.CancellationToken);
+        var events = await CollectAsync(turn).WaitAsync(Patience, TestContext.Current.CancellationToken);
+        Assert.Equal(["immediate_response", "interaction_invalid", "eventual_response"], events.Select(static one => one.Tag));
+    }
+
+    [Fact]
+    public async Task AnErrorOfTheServerIsTyped()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            var call = await connection.ReceiveAsync<GetSessionParams>();
+            await connection.SendTextAsync($$$$"""{"type":"error","timestamp":1,"requestId":"{{{{call.RequestId}}}}","error":{"code":"RATE_LIMITED","message":"slow"},"data":{"error":{"code":"RATE_LIMITED","message":"slow"},"details":{"status":429,"retryable":true,"retryAfterMs":1500}}}""");
+            var message = await connection.ReceiveAsync<SendMessageParams>();
+            await connection.ErrorAsync(message.RequestId, ErrorCode.SessionNotFound, "no such session");
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server);
+        var limited = await Assert.ThrowsAsync<ServerErrorException>(() => client.GetSessionAsync(new() { SessionId = SessionId }, TestContext.Current.CancellationToken));
+        Assert.Equal((ErrorCode.RateLimited, true, TimeSpan.FromSeconds(1.5)), (limited.Code, limited.IsRetryable, limited.RetryAfter));
+        var turn = client.SendMessage(SessionId, "m");
+        var refused = await Assert.ThrowsAsync<ServerErrorException>(async () => await turn);
+        Assert.Equal((ErrorCode.SessionNotFound, false, turn.RequestId), (refused.Code, refused.IsRetryable, refused.RequestId));
+        Assert.IsType<ErrorEvent>(Assert.Single(await CollectAsync(turn)));
+    }
+
+    [Fact]
+    public async Task CancellingAWaitIsNotCancellingTheWork()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            var message = await connection.ReceiveAsync<SendMessageParams>();
+            var cancel = await connection.ReceiveAsync<CancelParams>();
+            await connection.SendTextAsync($$$"""{"type":"cancelled","timestamp":1,"requestId":"{{{message.RequestId}}}","status":499,"data":{"status":499,"requestId":"{{{cancel.RequestId}}}"}}""");
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server);
+        var turn = client.SendMessage(SessionId, "m");
+        using var impatient = new CancellationTokenSource();
+        var wait = turn.WaitAsync(impatient.Token);
+        await impatient.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => wait);
+        Assert.False(turn.Result.IsCompleted);
+        await turn.CancelAsync(TestContext.Current.CancellationToken);
+        await Assert.ThrowsAsync<TurnCancelledException>(() => turn.Result.WaitAsync(Patience, TestContext.Current.CancellationToken));
+        Assert.IsType<CancelledEvent>(Assert.Single(await CollectAsync(turn)));
+    }
+
+    [Fact]
+    public async Task ALostSocketEndsWhatIsUnderWayAndIsOpenedAgain()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            if (connection.Number == 1)
+            {
+                var message = await connection.ReceiveAsync<SendMessageParams>();
+                await connection.AcceptAsync(message.RequestId);
+                return;
+            }
+
+            var call = await connection.ReceiveAsync<GetSessionParams>();
+            var reply = Session;
+            (reply["threadId"], reply["status"]) = (SessionId, "active");
+            await connection.ReplyAsync(call.RequestId, reply);
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server);
+        var turn = client.SendMessage(SessionId, "m");
+        var lost = await Assert.ThrowsAsync<ConnectionLostException>(() => turn.Result.WaitAsync(Patience, TestContext.Current.CancellationToken));
+        Assert.True(lost.IsRetryable);
+        await Assert.ThrowsAsync<ConnectionLostException>(() => CollectAsync(turn));
+        var session = await client.GetSessionAsync(new() { SessionId = SessionId }, TestContext.Current.CancellationToken);
+        Assert.Equal(SessionStatus.Active, session.Status);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ATokenIsSentAndAskedForAgainWhenItIsRefused(bool inSubprotocol)
+    {
+        var seen = new ConcurrentQueue<string?>();
+        var third = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var server = FakeServer.Start(
+            async connection =>
+            {
+                if (connection.Number == 1)
+                {
+                    await connection.CloseAsync(4401, "expired");
+                }
+                else
+                {
+                    third.TrySetResult();
+                }
+
+                await connection.UntilClosedAsync();
+            },
+            token =>
+            {
+                seen.Enqueue(token);
+                return token is not "t1";
+            });
+        var asked = 0;
+        await using var client = await ConnectAsync(server, options => options with
+        {
+            TokenInSubprotocol = inSubprotocol,
+            TokenProvider = _ => ValueTask.FromResult($"t{++asked}"),
+        });
+        await third.Task.WaitAsync(Patience, TestContext.Current.CancellationToken);
+        Assert.Equal(["t1", "t2", "t3"], seen);
+    }
+
+    [Fact]
+    public async Task ATokenThatIsRefusedTwiceIsAFailure()
+    {
+        await using var server = FakeServer.Start(static connection => connection.UntilClosedAsync(), static _ => false);
+        await Assert.ThrowsAsync<UnauthenticatedException>(() => ConnectAsync(server, static options => options with { TokenProvider = SmoothAgentOptions.StaticToken("no") }));
+    }
+
+    [Fact]
+    public async Task AServerThatIsNotThereIsAFailure()
+    {
+        var server = FakeServer.Start(static _ => Task.CompletedTask);
+        await server.DisposeAsync();
+        await Assert.ThrowsAsync<ConnectionLostException>(() => ConnectAsync(server));
+    }
+
+    [Fact]
+    public async Task ACallEndsWhenItsTimeRunsOut()
+    {
+        await using var server = FakeServer.Start(static connection => connection.UntilClosedAsync());
+        await using var client = await ConnectAsync(server);
+        var hasty = client.WithRequestTimeout(TimeSpan.FromMilliseconds(50));
+        var error = await Assert.ThrowsAsync<TimeLimitException>(() => hasty.PingAsync(cancellationToken: TestContext.Current.CancellationToken));
+        Assert.True(error.IsRetryable);
+        var turn = client.SendMessage(new() { SessionId = SessionId, Message = "m" }, new TurnOptions { TurnTimeout = TimeSpan.FromMilliseconds(50) });
+        await Assert.ThrowsAsync<TimeLimitException>(() => turn.Result.WaitAsync(Patience, TestContext.Current.CancellationToken));
+        var silent = client.SendMessage(new() { SessionId = SessionId, Message = "m" }, new TurnOptions { IdleTimeout = TimeSpan.FromMilliseconds(50) });
+        await Assert.ThrowsAsync<TimeLimitException>(() => CollectAsync(silent).WaitAsync(Patience, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task ClosingEndsWhatIsUnderWay()
+    {
+        await using var server = FakeServer.Start(static connection => connection.UntilClosedAsync());
+        var client = await ConnectAsync(server);
+        var turn = client.SendMessage(SessionId, "m");
+        var call = client.PingAsync(cancellationToken: TestContext.Current.CancellationToken);
+        await client.DisposeAsync();
+        await Assert.ThrowsAsync<ClientClosedException>(() => turn.Result.WaitAsync(Patience, TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<ClientClosedException>(() => call.WaitAsync(Patience, TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<ClientClosedException>(() => client.PingAsync(cancellationToken: TestContext.Current.CancellationToken));
+        await client.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task ABrokenEventFailsTheTurnThatItNames()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            var message = await connection.ReceiveAsync<SendMessageParams>();
+            await connection.SendTextAsync("not JSON");
+            await connection.SendTextAsync($$"""{"type":"stream_token","requestId":"{{message.RequestId}}","timestamp":1,"token":7}""");
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server);
+        var turn = client.SendMessage(SessionId, "m");
+        var error = await Assert.ThrowsAsync<ProtocolException>(() => turn.Result.WaitAsync(Patience, TestContext.Current.CancellationToken));
+        Assert.Equal("/token", Assert.IsType<DecodeException>(error.InnerException).Pointer);
+    }
+
+    [Fact]
+    public async Task ASilentServerIsPingedAndThenLost()
+    {
+        var pinged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var server = FakeServer.Start(async connection =>
+        {
+            if (connection.Number == 1)
+            {
+                await connection.ReceiveAsync<PingParams>();
+                pinged.SetResult();
+            }
+
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server, static options => options with { Heartbeat = TimeSpan.FromMilliseconds(60) });
+        await pinged.Task.WaitAsync(Patience, TestContext.Current.CancellationToken);
+        await Assert.ThrowsAsync<ConnectionLostException>(() => client.SendMessage(SessionId, "m").Result.WaitAsync(Patience, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task EventsOfNobodyReachTheListener()
+    {
+        var stray = new TaskCompletionSource<ServerEvent>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            await connection.SendTextAsync("""{"type":"keepalive","timestamp":1,"requestId":"other","data":{"requestId":"other"}}""");
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server, options => options with { OnEvent = stray.SetResult });
+        Assert.IsType<KeepaliveEvent>(await stray.Task.WaitAsync(Patience, TestContext.Current.CancellationToken));
+    }
+}
