@@ -12,6 +12,7 @@ pub mod model;
 pub mod names;
 pub mod pattern;
 pub mod printer;
+mod python;
 mod rust;
 mod source;
 mod typescript;
@@ -32,7 +33,7 @@ use source::Source;
 
 /// Every printer, in the order of their output.
 pub fn printers() -> &'static [&'static dyn Printer] {
-    &[&rust::Rust, &go::Go, &typescript::TypeScript, &csharp::CSharp, &docs::Docs]
+    &[&rust::Rust, &go::Go, &typescript::TypeScript, &csharp::CSharp, &python::Python, &docs::Docs]
 }
 
 /// What to generate, from what, and where.

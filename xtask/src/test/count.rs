@@ -107,9 +107,44 @@ pub fn dotnet_test(log: &str) -> Tally {
     tally
 }
 
+/// Counts what Python's own test runner says at the end of a run, and test programs of Rust beside it.
+pub fn unittest(log: &str) -> Tally {
+    let mut tally = cargo_test(log);
+    let mut ran = 0;
+    for line in log.lines() {
+        if let Some((count, _)) = line.strip_prefix("Ran ").and_then(|rest| rest.split_once(" test")) {
+            ran = count.parse().unwrap_or(0);
+            continue;
+        }
+        let Some(outcome) = line.strip_prefix("OK").or_else(|| line.strip_prefix("FAILED")) else { continue };
+        let mut broken = 0;
+        for part in outcome.trim().trim_matches(['(', ')']).split(", ") {
+            let Some((what, number)) = part.split_once('=') else { continue };
+            let number = number.parse::<u64>().unwrap_or(0);
+            match what {
+                "failures" | "errors" | "unexpected successes" => broken += number,
+                "skipped" => tally.skipped += number,
+                _ => {}
+            }
+        }
+        tally.failed += broken;
+        tally.passed += u64::saturating_sub(ran, broken);
+        ran = 0;
+    }
+    tally
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_of_python_is_counted_by_its_closing_lines() {
+        let log = "....\n---\nRan 9 tests in 0.2s\n\nFAILED (failures=1, errors=2)\nOK then\n";
+        assert_eq!(unittest(log), Tally { passed: 6, failed: 3, skipped: 0 });
+        assert_eq!(unittest("Ran 1 test in 0.0s\n\nOK\n"), Tally { passed: 1, failed: 0, skipped: 0 });
+        assert_eq!(unittest("OK"), Tally::default());
+    }
 
     #[test]
     fn a_run_of_go_is_counted_test_by_test() {

@@ -1,0 +1,202 @@
+"""Every example of spec/ through the generated code, and every copy of one that breaks exactly one thing."""
+
+from __future__ import annotations
+
+import re
+import unittest
+from collections.abc import Callable
+from typing import cast
+
+import smooth_operator as so
+from smooth_operator import Json, Violation
+from smooth_operator._generated import wire
+
+from .schemas import NamedType, mutants, named_types
+
+TYPES = named_types()
+
+
+class Codec:
+    """The functions of a type, found by its name."""
+
+    def __init__(self, name: str) -> None:
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+        owner: object = getattr(so, name)
+
+        def function(verb: str) -> object:
+            return getattr(so, f"{verb}_{words}", None) or getattr(owner, verb, None)
+
+        self.decode = cast(Callable[[object], object], function("decode"))
+        self._encode = cast("Callable[[object], Json] | None", function("encode"))
+        self._validate = cast("Callable[[object], Violation | None] | None", function("validate"))
+
+    def encode(self, value: object) -> Json:
+        return self._encode(value) if self._encode else cast(Json, value)
+
+    def validate(self, value: object) -> Violation | None:
+        return self._validate(value) if self._validate else None
+
+    def refusal(self, value: Json) -> tuple[str, str | None] | None:
+        try:
+            violation = self.validate(self.decode(value))
+        except so.DecodeError as error:
+            return error.pointer, None
+        return (violation.pointer, violation.keyword) if violation else None
+
+
+def pointer(value: object, read: Callable[[object], object]) -> str:
+    try:
+        read(value)
+    except so.DecodeError as error:
+        return error.pointer
+    return "accepted"
+
+
+class Examples(unittest.TestCase):
+    def each(self) -> list[tuple[NamedType, Codec]]:
+        return [(each, Codec(each.name)) for each in TYPES]
+
+    def test_there_are_examples_of_actions_replies_events_types_and_codes(self) -> None:
+        names = {each.name for each in TYPES}
+        wanted = {"SendMessageParams", "GetSessionReply", "ErrorEvent", "Citation", "ErrorCode"}
+        self.assertLessEqual(wanted, names)
+
+    def test_every_example_decodes_is_valid_and_comes_back_equal(self) -> None:
+        for each, codec in self.each():
+            for example in each.examples:
+                with self.subTest(each.name, example=example):
+                    value = wire.decode_text(wire.stringify(example), codec.decode)
+                    self.assertIsNone(codec.validate(value))
+                    self.assertEqual(
+                        wire.stringify(wire.json_value(codec.encode(value))), ordered(codec, example)
+                    )
+
+    def test_a_property_that_nobody_knows_is_dropped(self) -> None:
+        for each, codec in self.each():
+            for example in each.examples:
+                if isinstance(example, dict):
+                    with self.subTest(each.name):
+                        value = codec.decode({**example, "x-unknown": [1]})
+                        self.assertTrue(wire.equal(codec.encode(value), example))
+
+    def test_every_value_with_one_fault_is_refused_where_the_fault_is(self) -> None:
+        count = 0
+        for each, codec in self.each():
+            for example in each.examples:
+                for mutant in mutants(each.schema, example):
+                    count += 1
+                    with self.subTest(each.name, mutant=mutant):
+                        refused = codec.refusal(mutant.value)
+                        self.assertIsNotNone(refused)
+                        where, keyword = refused or ("", None)
+                        self.assertEqual(where, mutant.pointer)
+                        if keyword is not None:
+                            self.assertEqual(keyword, mutant.keyword)
+        self.assertGreater(count, 500)
+
+
+def ordered(codec: Codec, example: Json) -> str:
+    """The example as text; its keys in the order in which the codec writes them, which is the schema's."""
+    written = codec.encode(codec.decode(example))
+    return wire.stringify(written) if wire.equal(written, example) else wire.stringify(example)
+
+
+class Unions(unittest.TestCase):
+    def test_every_example_of_an_event_is_the_same_through_the_union_wherever_its_tag_stands(self) -> None:
+        for each in TYPES:
+            for example in each.examples:
+                if each.name.endswith("Event") and isinstance(example, dict) and "type" in example:
+                    rest = {key: value for key, value in example.items() if key != "type"}
+                    event = so.decode_event({**rest, "type": example["type"]})
+                    self.assertEqual(type(event).__name__, each.name)
+                    self.assertTrue(wire.equal(so.encode_event(event), example), each.name)
+
+    def test_an_unknown_event_is_kept_whole_and_written_as_it_came(self) -> None:
+        raw: wire.JsonObject = {"type": "budget_warning", "timestamp": 1, "data": {"list": [None, {"a": []}]}}
+        event = so.decode_event(raw)
+        self.assertEqual(event, so.UnknownEvent(tag="budget_warning", raw=raw))
+        self.assertEqual(so.encode_event(event), raw)
+
+    def test_match_and_the_tag_tell_events_apart(self) -> None:
+        event = so.decode_event({"type": "pong", "timestamp": 1, "data": {"timestamp": 2}})
+        match event:
+            case so.PongEvent(data=data):
+                self.assertEqual(data.timestamp, 2)
+            case _:
+                self.fail("it is a pong")
+        if event.type == "pong":
+            self.assertEqual(event.data.timestamp, 2)
+
+    def test_a_known_event_that_is_broken_is_an_error_at_its_place(self) -> None:
+        self.assertEqual(pointer({"type": "pong", "timestamp": "now"}, so.decode_event), "/timestamp")
+
+    def test_an_action_that_is_not_known_has_no_name_or_is_not_an_object_is_refused(self) -> None:
+        self.assertEqual(pointer({"action": "dance"}, so.decode_action), "")
+        self.assertEqual(pointer({}, so.decode_action), "/action")
+        self.assertEqual(pointer({"action": 1}, so.decode_action), "/action")
+        self.assertEqual(pointer([], so.decode_action), "")
+
+    def test_an_unknown_value_of_an_open_enum_is_kept_and_one_of_a_closed_enum_is_refused(self) -> None:
+        self.assertEqual(so.decode_session_status("paused"), "paused")
+        with self.assertRaisesRegex(so.DecodeError, 'must be one of "low", "high", "auto"'):
+            so.decode_image_detail("sharp")
+
+    def test_an_empty_list_is_not_an_absent_one(self) -> None:
+        empty = so.CreateConversationSessionParams(supports=[])
+        self.assertEqual(empty.encode(), {"action": "create_conversation_session", "supports": []})
+        absent = so.CreateConversationSessionParams()
+        self.assertEqual(absent.encode(), {"action": "create_conversation_session"})
+        self.assertNotEqual(so.decode_action(empty.encode()), so.decode_action(absent.encode()))
+
+    def test_error_codes_say_status_whether_to_try_again_and_what_to_do(self) -> None:
+        info = so.error_info("RATE_LIMITED")
+        assert info is not None
+        self.assertEqual((info.status, info.retryable), (429, True))
+        self.assertNotEqual(info.hint, "")
+        self.assertIsNone(so.error_info("__class__"))
+
+
+class Texts(unittest.TestCase):
+    def test_text_that_is_not_json_is_a_decode_error_with_its_cause(self) -> None:
+        for text in ("{", "NaN", "[Infinity]", b"\xff", ""):
+            with self.subTest(text), self.assertRaises(so.DecodeError) as caught:
+                wire.parse(text)
+            self.assertIsInstance(caught.exception.__cause__, ValueError)
+
+    def test_text_that_is_nested_too_deep_is_a_decode_error(self) -> None:
+        deep = '{"type":"x","a":' + "[" * 100_000 + "]" * 100_000 + "}"
+        with self.assertRaises(so.DecodeError):
+            wire.decode_text(deep, so.decode_event)
+        less = '{"type":"x","a":' + "[" * 900 + "]" * 900 + "}"
+        self.assertIn(
+            pointer(less, lambda text: wire.decode_text(cast(str, text), so.decode_event)), ("", "accepted")
+        )
+
+    def test_whole_numbers_beyond_2_to_the_53_survive_reading_and_writing(self) -> None:
+        text = '{"a":9007199254740993,"n":[-9223372036854775808,0.5]}'
+        self.assertEqual(wire.stringify(wire.json_value(wire.parse(text))), text)
+        self.assertEqual(wire.int64(2**63 - 1), 2**63 - 1)
+        for value in (2**63, True, 1.5, "1"):
+            with self.assertRaises(so.DecodeError):
+                wire.int64(value)
+        self.assertEqual(wire.uint64(2**64 - 1), 2**64 - 1)
+
+    def test_a_number_that_is_not_finite_is_refused(self) -> None:
+        for text in ("1e999", "-1e999", "1" + "0" * 400):
+            with self.assertRaises(so.DecodeError):
+                wire.decode_text(text, wire.number)
+
+    def test_half_of_a_surrogate_pair_comes_back_as_it_came(self) -> None:
+        text = '"\\ud83d"'
+        self.assertEqual(wire.stringify(wire.json_value(wire.parse(text))), text)
+        self.assertEqual(wire.stringify("é日"), '"é日"')
+
+    def test_one_equals_one_point_nought_but_not_true(self) -> None:
+        self.assertTrue(wire.equal({"a": [1]}, {"a": [1.0]}))
+        self.assertFalse(wire.equal([1], [True]))
+        self.assertIsNotNone(wire.unique_items([{"a": 1}, {"a": 1.0}]))
+        self.assertIsNone(wire.unique_items([1, True, "1", None, 0, False]))
+
+
+if __name__ == "__main__":
+    unittest.main()
