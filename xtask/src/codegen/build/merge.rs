@@ -1,4 +1,6 @@
 //! `allOf`, and keywords beside a `$ref`: several schemas for one value merged into one.
+use std::collections::HashSet;
+
 use super::super::finding::Place;
 use super::super::json::{Json, Number};
 use super::super::source::Source;
@@ -11,29 +13,20 @@ impl Builder<'_> {
     /// The schema with its `allOf` and the keywords beside a `$ref` merged in. A bare reference stays one. What cannot
     /// be merged gives any JSON, with a warning.
     pub(super) fn flat(&mut self, schema: &Json, spot: &Spot) -> Json {
-        if schema.get("$ref").is_some()
-            && schema.get("allOf").is_none()
-            && !self.has_siblings(schema, &spot.place)
-        {
+        let referring = schema.get("$ref").is_some();
+        if schema.get("allOf").is_none() && !(referring && self.has_siblings(schema, &spot.place)) {
             return schema.clone();
         }
-        if schema.get("allOf").is_none() && schema.get("$ref").is_none() {
-            return schema.clone();
+        if let Some(reference) = lone_reference(schema) {
+            return overlay(&Json::Object(vec![("$ref".to_owned(), reference.clone())]), schema);
         }
-        let mut parts = Vec::new();
-        let mut trail = Vec::new();
-        if let Err(problem) = self.parts(schema, &mut parts, &mut trail) {
+        let mut unfolded = Unfolded::default();
+        if let Err(problem) = self.unfold(schema, &mut unfolded) {
             self.warn("all-of", &spot.place, problem);
             return annotations(schema);
         }
-        if let [only] = parts.as_slice()
-            && only.get("$ref").is_some()
-        {
-            return overlay(only, schema);
-        }
-        let parts: Vec<Json> = parts.iter().map(|part| self.resolved(part)).collect();
         let mut merged = Json::Object(Vec::new());
-        for part in &parts {
+        for part in &unfolded.parts {
             merged = match merge(&merged, part) {
                 Ok(merged) => merged,
                 Err(problem) => {
@@ -51,57 +44,58 @@ impl Builder<'_> {
         !is_old && schema.entries().iter().any(|(key, _)| narrows(key))
     }
 
-    /// All schemas that a value must obey at once. One bare reference alone is kept as such, so that its name is.
-    fn parts(&self, schema: &Json, out: &mut Vec<Json>, trail: &mut Vec<Place>) -> Result<(), String> {
-        if out.len() >= MOST_PARTS || trail.len() >= MOST_PARTS {
+    /// All schemas that a value must obey at once, references followed. What was unfolded once says nothing new.
+    fn unfold(&self, schema: &Json, out: &mut Unfolded) -> Result<(), String> {
+        if out.parts.len() >= MOST_PARTS || out.trail.len() >= MOST_PARTS {
             return Err("`allOf` unfolds without end".to_owned());
         }
-        let own: Vec<(String, Json)> =
-            schema.entries().iter().filter(|(key, _)| narrows(key) && key != "allOf").cloned().collect();
-        let branches = schema.get("allOf").map(Json::items).unwrap_or_default();
-        let target = Source::target(schema);
-        let alone = own.is_empty() && out.is_empty() && branches.len() + usize::from(target.is_some()) == 1;
-        if let Some(target) = target {
-            if trail.contains(&target) {
+        if let Some(target) = Source::target(schema) {
+            if out.trail.contains(&target) {
                 return Err(format!("`allOf` leads back to {target}"));
-            }
-            if alone {
-                out.push(Json::Object(vec![(
-                    "$ref".to_owned(),
-                    Json::String(format!("{}#{}", target.file, target.pointer)),
-                )]));
-                return Ok(());
             }
             let Some(there) = self.source.get(&target) else {
                 return Err("a reference leads nowhere".to_owned());
             };
-            trail.push(target);
-            self.parts(there, out, trail)?;
-            trail.pop();
+            if out.done.insert(target.clone()) {
+                out.trail.push(target);
+                self.unfold(there, out)?;
+                out.trail.pop();
+            }
         }
-        for branch in branches {
+        for branch in schema.get("allOf").map(Json::items).unwrap_or_default() {
             match branch {
                 Json::Bool(true) => {}
                 Json::Bool(false) => return Err("no value is valid".to_owned()),
-                branch => self.parts(branch, out, trail)?,
+                branch => self.unfold(branch, out)?,
             }
         }
-        if !own.is_empty() {
-            out.push(Json::Object(own));
+        let own = schema.entries().iter().filter(|(key, _)| narrows(key) && key != "allOf");
+        let own = Json::Object(own.cloned().collect());
+        if !own.entries().is_empty() && !out.parts.contains(&own) {
+            out.parts.push(own);
         }
         Ok(())
     }
+}
 
-    /// A part with its reference followed, since it is merged with others.
-    fn resolved(&self, part: &Json) -> Json {
-        let mut here = part.clone();
-        for _ in 0..64 {
-            match Source::target(&here).and_then(|target| self.source.get(&target)) {
-                Some(schema) => here = schema.clone(),
-                None => break,
-            }
-        }
-        here
+/// What an `allOf` unfolds into.
+#[derive(Default)]
+struct Unfolded {
+    parts: Vec<Json>,
+    /// The references that are being followed.
+    trail: Vec<Place>,
+    /// The references that were followed.
+    done: HashSet<Place>,
+}
+
+/// The one reference that a schema consists of, itself or as the only branch of an `allOf`, so that its name is kept.
+fn lone_reference(schema: &Json) -> Option<&Json> {
+    let narrowing: Vec<&String> =
+        schema.entries().iter().map(|(key, _)| key).filter(|key| narrows(key)).collect();
+    match (schema.get("$ref"), schema.get("allOf").map(Json::items), narrowing.as_slice()) {
+        (None, Some([only]), [_]) if only.entries().iter().all(|(key, _)| !narrows(key)) => only.get("$ref"),
+        (Some(reference), None, []) => Some(reference),
+        _ => None,
     }
 }
 

@@ -164,13 +164,18 @@ impl<'a> Builder<'a> {
     fn other_name(&mut self, place: &Place, wish: &str) -> String {
         let stem = place.file.rsplit('/').next().unwrap_or_default();
         let file = pascal(stem.strip_suffix(".json").unwrap_or(stem));
-        let segments: Vec<&str> = place.pointer.split('/').filter(|part| !part.is_empty()).collect();
-        let mut wishes = vec![format!("{file}{wish}")];
+        let segments: Vec<String> =
+            place.pointer.split('/').filter(|part| !part.is_empty()).map(super::json::unescape).collect();
+        let mut wishes: Vec<String> = segments.last().map(|key| longer_names(key)).unwrap_or_default();
+        wishes.push(format!("{file}{wish}"));
         for segment in segments.iter().rev().skip(1) {
-            wishes.push(format!("{}{wish}", pascal(&super::json::unescape(segment))));
+            wishes.push(format!("{}{wish}", pascal(last_segment(segment))));
         }
         wishes.push(format!("{wish}Value"));
-        wishes.push(format!("{file}{}", segments.iter().map(|segment| pascal(segment)).collect::<String>()));
+        wishes.push(format!(
+            "{file}{}",
+            segments.iter().map(|key| pascal(last_segment(key))).collect::<String>()
+        ));
         let mut letters =
             ('A'..='Z').flat_map(|first| ('A'..='Z').map(move |second| format!("{first}{second}")));
         loop {
@@ -214,43 +219,63 @@ impl<'a> Builder<'a> {
         self.declare(&spot.place, &wish, Role::Data, section.unwrap_or(Section::Types), schema.clone())
     }
 
-    /// After all types are defined: recursive aliases become newtypes, so that every language can write them.
+    /// After all types are defined: aliases that lead back to themselves become newtypes, so that every language can
+    /// write them, and an alias of an alias names what both stand for.
     fn settle(&mut self) {
-        loop {
-            let looped =
-                self.model.each().find(|(id, def)| matches!(def.shape, Shape::Alias(_)) && self.loops(*id));
-            let Some((id, _)) = looped else { return };
-            if let Shape::Alias(ty) =
-                std::mem::replace(&mut self.model.types[id.0].shape, Shape::Alias(Ty::default()))
-            {
+        for id in self.looping_aliases() {
+            if let Shape::Alias(ty) = &mut self.model.types[id.0].shape {
+                let ty = std::mem::take(ty);
                 self.model.types[id.0].shape = Shape::Newtype(ty);
             }
         }
+        for index in 0..self.model.types.len() {
+            let Shape::Alias(ty) = &self.model.types[index].shape else { continue };
+            let mut last = ty;
+            while let Kind::Named(next) = last.kind {
+                match &self.model.ty(next).shape {
+                    Shape::Alias(inner) if matches!(inner.kind, Kind::Named(_)) => last = inner,
+                    _ => break,
+                }
+            }
+            self.model.types[index].shape = Shape::Alias(last.clone());
+        }
     }
 
-    /// Whether an alias leads back to itself by way of aliases, lists, maps and tuples.
-    fn loops(&self, start: TypeId) -> bool {
-        fn uses(ty: &Ty, out: &mut Vec<TypeId>) {
-            match &ty.kind {
-                Kind::Named(id) => out.push(*id),
-                Kind::List(item) | Kind::Map(item) => uses(item, out),
-                Kind::Tuple(items) => items.iter().for_each(|item| uses(item, out)),
-                _ => {}
-            }
-        }
-        let mut open = vec![start];
-        let mut seen = std::collections::HashSet::new();
-        while let Some(id) = open.pop() {
-            let mut next = Vec::new();
+    /// The aliases on a circle of aliases, lists, maps and tuples, fewest first: once those are newtypes none is left.
+    fn looping_aliases(&self) -> Vec<TypeId> {
+        let uses = |id: TypeId| {
+            let mut out = Vec::new();
             if let Shape::Alias(ty) = &self.model.ty(id).shape {
-                uses(ty, &mut next);
+                named_in(ty, &mut out);
             }
-            if next.contains(&start) {
-                return true;
+            out
+        };
+        let mut state = vec![Visit::New; self.model.types.len()];
+        let mut looping = Vec::new();
+        for start in (0..state.len()).map(TypeId) {
+            let mut trail = vec![(start, uses(start))];
+            if state[start.0] != Visit::New {
+                continue;
             }
-            open.extend(next.into_iter().filter(|id| seen.insert(*id)));
+            state[start.0] = Visit::Open;
+            while let Some((id, next)) = trail.last_mut() {
+                match next.pop() {
+                    Some(target) if state[target.0] == Visit::New => {
+                        state[target.0] = Visit::Open;
+                        trail.push((target, uses(target)));
+                    }
+                    Some(target) if state[target.0] == Visit::Open && !looping.contains(&target) => {
+                        looping.push(target);
+                    }
+                    Some(_) => {}
+                    None => {
+                        state[id.0] = Visit::Done;
+                        trail.pop();
+                    }
+                }
+            }
         }
-        false
+        looping
     }
 
     fn warn(&mut self, rule: &'static str, place: &Place, problem: impl Into<String>) {
@@ -271,6 +296,34 @@ fn last_segment(key: &str) -> &str {
     let last = key.rsplit(['/', '#']).next().unwrap_or(key);
     let last = last.strip_suffix(".json").unwrap_or(last);
     last.strip_suffix(".schema").unwrap_or(last)
+}
+
+/// Names for a key that is a URL or a path, by more and more of its segments; those without a letter say nothing.
+fn longer_names(key: &str) -> Vec<String> {
+    let has_letter = |part: &&str| part.contains(|c: char| c.is_ascii_alphabetic());
+    let mut parts: Vec<String> = key.split('/').filter(has_letter).map(pascal).collect();
+    if let Some(last) = parts.last_mut() {
+        *last = pascal(last_segment(key));
+    }
+    (0..parts.len().saturating_sub(1)).rev().map(|from| parts[from..].concat()).collect()
+}
+
+/// How far a walk over the types is with one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Visit {
+    New,
+    Open,
+    Done,
+}
+
+/// The named types in a type.
+fn named_in(ty: &Ty, out: &mut Vec<TypeId>) {
+    match &ty.kind {
+        Kind::Named(id) => out.push(*id),
+        Kind::List(item) | Kind::Map(item) => named_in(item, out),
+        Kind::Tuple(items) => items.iter().for_each(|item| named_in(item, out)),
+        _ => {}
+    }
 }
 
 /// An empty struct, for a schema of ours that could not be read as one.

@@ -31,6 +31,8 @@ impl Builder<'_> {
                 return shape;
             }
             if self.is_struct(schema, &spot.place) {
+                self.note_unchecked(schema, &spot.place);
+                self.note_partial_union(schema, &spot.place);
                 return Shape::Struct(self.structure(schema, spot));
             }
         }
@@ -245,7 +247,6 @@ impl Builder<'_> {
 
     fn object(&mut self, schema: &Json, spot: &Spot) -> Ty {
         if self.is_struct(schema, &spot.place) {
-            self.note_partial_union(schema, &spot.place);
             return self.named(schema, spot, false);
         }
         let constraints = Constraints {

@@ -154,13 +154,13 @@ const SUPPORT: &[(&str, &str)] = &[
 fn root(modules: &[&str], standalone: bool) -> String {
     let mut page = Page::new("    ");
     module_doc(&mut page, "All generated types.");
-    for module in modules {
-        page.line(format!("mod {module};"));
-    }
+    let mut all: Vec<(&str, &str)> = modules.iter().map(|module| (*module, "mod")).collect();
     if standalone {
-        for (name, _) in SUPPORT {
-            page.line(format!("pub mod {};", name.trim_end_matches(".rs")));
-        }
+        all.extend(SUPPORT.iter().map(|(name, _)| (name.trim_end_matches(".rs"), "pub mod")));
+    }
+    all.sort_unstable();
+    for (module, keyword) in all {
+        page.line(format!("{keyword} {module};"));
     }
     page.gap();
     for module in modules {

@@ -22,7 +22,10 @@ impl Ctx<'_> {
         });
         page.line("#[serde(remote = \"Self\")]");
         self.container_attributes(page, shape, camel);
-        page.block(format!("pub struct {name} {{"), "}", |page| {
+        if shape.fields.is_empty() && !matches!(shape.additional, Additional::Kept(_)) {
+            page.line(format!("pub struct {name} {{}}"));
+        }
+        page.block_unless_empty(format!("pub struct {name} {{"), "}", |page| {
             for (index, field) in shape.fields.iter().enumerate() {
                 self.struct_field(page, id, index, field, camel);
             }
@@ -30,10 +33,8 @@ impl Ctx<'_> {
                 page.line("/// Properties beyond those above.");
                 page.line("#[serde(flatten)]");
                 let ty = self.ty(ty, None);
-                page.line(format!(
-                    "pub {}: std::collections::BTreeMap<String, {ty}>,",
-                    self.names.names.additional(id)
-                ));
+                let map = format!("std::collections::BTreeMap<String, {ty}>");
+                text::field(page, self.names.names.additional(id), &map);
             }
         });
         self.object_codec(page, name, shape);
@@ -75,7 +76,7 @@ impl Ctx<'_> {
         let plain = self.field_name(id, index);
         let spelled = if camel { text::serde_camel(plain) } else { plain.to_owned() };
         if spelled != field.wire {
-            page.line(format!("#[serde(rename = {})]", quote(&field.wire)));
+            list(page, "#[serde(", &[format!("rename = {}", quote(&field.wire))], ")]", false);
         }
         let ty = self.ty(&field.ty, Some(id));
         let free = self.is_free(&field.ty);
@@ -104,7 +105,7 @@ impl Ctx<'_> {
                 format!("Tri<{}>", self.ty(&inner, Some(id)))
             }
         };
-        page.line(format!("pub {}: {ty},", self.names.names.field(id, index)));
+        text::field(page, self.names.names.field(id, index), &ty);
     }
 
     /// The codec around the derived one: only an object is read, never an array, and its tag is checked.

@@ -100,6 +100,18 @@ pub fn arm(page: &mut Page, pattern: &str, value: &str) {
     }
 }
 
+/// One field of a struct, its type on a line of its own when both do not fit on one.
+pub fn field(page: &mut Page, name: &str, ty: &str) {
+    let line = format!("pub {name}: {ty},");
+    if page.column() + line.chars().count() <= WIDTH {
+        page.line(line);
+    } else {
+        page.line(format!("pub {name}:")).indented(|page| {
+            page.line(format!("{ty},"));
+        });
+    }
+}
+
 /// The opening comment of a generated file.
 pub fn module_doc(page: &mut Page, about: &str) {
     page.line(format!("//! {about}"));
