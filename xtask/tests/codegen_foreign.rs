@@ -70,128 +70,125 @@ fn summary(outcome: &Outcome) -> Vec<String> {
     out
 }
 
+/// A schema, and what it gives: the items and fields of the code, then the rule and pointer of each warning.
+const CASES: &[(&str, &[&str])] = &[
+    (r#"{"type":"string"}"#, &["type Schema = String"]),
+    (r#"{"title":"a name","type":"integer","minimum":0,"maximum":9}"#, &["struct AName(pub i32)"]),
+    ("true", &["type Schema = serde_json::Value"]),
+    ("false", &["struct Schema(pub serde_json::Value)"]),
+    (r#"{"enum":["a",1,null]}"#, &["struct Schema(pub serde_json::Value)"]),
+    (r#"{"const":7}"#, &["struct Schema(pub i32)"]),
+    (
+        r#"{"type":"object","properties":{"a":{"type":["string","null"]},"b":{"anyOf":[{"type":"boolean"},{"type":"null"}]}},"required":["a"]}"#,
+        &["struct Schema", "a: Option<String>", "b: Tri<bool>"],
+    ),
+    (
+        r##"{"type":"object","properties":{"a b":{"$ref":"#/$defs/x~1y"}},"$defs":{"x/y":{"type":"object","properties":{"k":{}}}}}"##,
+        &["struct Schema", "a_b: Option<Y>", "struct Y", "k: Option<serde_json::Value>"],
+    ),
+    (
+        r##"{"$defs":{"A":{"$anchor":"here","type":"object","properties":{"next":{"$ref":"#here"}}}}}"##,
+        &["struct A", "next: Option<Box<A>>"],
+    ),
+    (
+        r##"{"$id":"https://a.test/root.json","$ref":"inner.json","$defs":{"In":{"$id":"inner.json","type":"array","items":{"$ref":"#"}}}}"##,
+        &["type Schema = In", "struct In(pub Vec<In>)"],
+    ),
+    (
+        r##"{"allOf":[{"$ref":"#/$defs/Base"},{"type":"object","properties":{"b":{"type":"number"}},"required":["b"]}],"$defs":{"Base":{"type":"object","properties":{"a":{"type":"boolean"}},"required":["a"]}}}"##,
+        &["struct Schema", "a: bool", "b: f64", "struct Base", "a: bool"],
+    ),
+    (
+        r##"{"oneOf":[{"$ref":"#/$defs/Cat"},{"$ref":"#/$defs/Dog"}],"$defs":{"Cat":{"type":"object","required":["t"],"properties":{"t":{"const":"cat"}}},"Dog":{"type":"object","required":["t"],"properties":{"t":{"enum":["dog"]}}}}}"##,
+        &["enum Schema", "struct Cat {}", "struct Dog {}"],
+    ),
+    (r#"{"oneOf":[{"const":"a","description":"first"},{"const":"b"}]}"#, &["enum Schema"]),
+    (
+        r#"{"anyOf":[{"type":"string"},{"type":"object","properties":{"a":{"type":"string"}}}]}"#,
+        &["struct Schema(pub serde_json::Value)", "warning[untagged-union] schema.json#"],
+    ),
+    (
+        r#"{"type":["string","integer"]}"#,
+        &["struct Schema(pub serde_json::Value)", "warning[several-types] schema.json#"],
+    ),
+    (
+        r#"{"properties":{"a":{"type":"string"}}}"#,
+        &["type Schema = serde_json::Value", "warning[untyped] schema.json#"],
+    ),
+    (
+        r#"{"type":"array","prefixItems":[{"type":"string"},{"type":"boolean"}],"items":false,"minItems":2}"#,
+        &["type Schema = (String, bool)"],
+    ),
+    (
+        r#"{"type":"array","prefixItems":[{"type":"string"}]}"#,
+        &["type Schema = Vec<serde_json::Value>", "warning[open-tuple] schema.json#"],
+    ),
+    (
+        r#"{"type":"object","patternProperties":{"^x":{"type":"string"}},"additionalProperties":false}"#,
+        &[
+            "type Schema = std::collections::BTreeMap<String, String>",
+            "warning[key-pattern] schema.json#/patternProperties/^x",
+        ],
+    ),
+    (
+        r#"{"type":"object","additionalProperties":{"type":"array","items":{"type":"string","maxLength":3}}}"#,
+        &["struct Schema(pub std::collections::BTreeMap<String, Vec<String>>)"],
+    ),
+    (
+        r#"{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":{"type":"number"}}"#,
+        &["struct Schema", "a: Option<String>", "additional: std::collections::BTreeMap<String, f64>"],
+    ),
+    (
+        r#"{"type":"object","properties":{"a":{"type":"string"}},"if":{},"dependentRequired":{"a":["b"]},"not":{}}"#,
+        &["struct Schema", "a: Option<String>"],
+    ),
+    (
+        r#"{"type":"string","pattern":"(?<=x)y"}"#,
+        &["type Schema = String", "warning[pattern] schema.json#/pattern"],
+    ),
+    (
+        r#"{"type":"object","properties":{"a":{"$ref":"https://elsewhere.test/s.json"}}}"#,
+        &["struct Schema", "a: Option<serde_json::Value>", "warning[remote-ref] schema.json#/properties/a"],
+    ),
+    (
+        r##"{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"a":{"$ref":"#/definitions/s","type":"number"}},"definitions":{"s":{"type":"string"}}}"##,
+        &["struct Schema", "a: Option<S>", "type S = String"],
+    ),
+    (
+        r##"{"type":"object","properties":{"a":{"$dynamicRef":"#node"}},"$defs":{"n":{"$dynamicAnchor":"node","type":"boolean"}}}"##,
+        &["struct Schema", "a: Option<N>", "type N = bool"],
+    ),
+    (
+        r#"{"type":"object","properties":{"pet":{"type":"object","properties":{"name":{"type":"string"},"kind":{"enum":["cat","dog"]}}}}}"#,
+        &[
+            "struct Schema",
+            "pet: Option<SchemaPet>",
+            "struct SchemaPet",
+            "name: Option<String>",
+            "kind: Option<SchemaPetKind>",
+            "enum SchemaPetKind",
+        ],
+    ),
+    (
+        r#"{"type":"object","properties":{"a":{"title":"Wheel","type":"object","properties":{"r":{"type":"number"}}},"b":{"title":"Wheel","type":"object","properties":{"s":{"type":"number"}}}}}"#,
+        &[
+            "struct Schema",
+            "a: Option<Wheel>",
+            "b: Option<SchemaB>",
+            "struct Wheel",
+            "r: Option<f64>",
+            "struct SchemaB",
+            "s: Option<f64>",
+        ],
+    ),
+];
+
 #[test]
 fn what_can_be_said_becomes_a_type_and_the_rest_json_with_a_warning() {
-    for (schema, expected) in [
-        (r#"{"type":"string"}"#, vec!["type Schema = String"]),
-        (r#"{"title":"a name","type":"integer","minimum":0,"maximum":9}"#, vec!["struct AName(pub i32)"]),
-        ("true", vec!["type Schema = serde_json::Value"]),
-        ("false", vec!["struct Schema(pub serde_json::Value)"]),
-        (r#"{"enum":["a",1,null]}"#, vec!["struct Schema(pub serde_json::Value)"]),
-        (r#"{"const":7}"#, vec!["struct Schema(pub i32)"]),
-        (
-            r#"{"type":"object","properties":{"a":{"type":["string","null"]},"b":{"anyOf":[{"type":"boolean"},{"type":"null"}]}},"required":["a"]}"#,
-            vec!["struct Schema", "a: Option<String>", "b: Tri<bool>"],
-        ),
-        (
-            r##"{"type":"object","properties":{"a b":{"$ref":"#/$defs/x~1y"}},"$defs":{"x/y":{"type":"object","properties":{"k":{}}}}}"##,
-            vec!["struct Schema", "a_b: Option<Y>", "struct Y", "k: Option<serde_json::Value>"],
-        ),
-        (
-            r##"{"$defs":{"A":{"$anchor":"here","type":"object","properties":{"next":{"$ref":"#here"}}}}}"##,
-            vec!["struct A", "next: Option<Box<A>>"],
-        ),
-        (
-            r##"{"$id":"https://a.test/root.json","$ref":"inner.json","$defs":{"In":{"$id":"inner.json","type":"array","items":{"$ref":"#"}}}}"##,
-            vec!["type Schema = In", "struct In(pub Vec<In>)"],
-        ),
-        (
-            r##"{"allOf":[{"$ref":"#/$defs/Base"},{"type":"object","properties":{"b":{"type":"number"}},"required":["b"]}],"$defs":{"Base":{"type":"object","properties":{"a":{"type":"boolean"}},"required":["a"]}}}"##,
-            vec!["struct Schema", "a: bool", "b: f64", "struct Base", "a: bool"],
-        ),
-        (
-            r##"{"oneOf":[{"$ref":"#/$defs/Cat"},{"$ref":"#/$defs/Dog"}],"$defs":{"Cat":{"type":"object","required":["t"],"properties":{"t":{"const":"cat"}}},"Dog":{"type":"object","required":["t"],"properties":{"t":{"enum":["dog"]}}}}}"##,
-            vec!["enum Schema", "struct Cat {}", "struct Dog {}"],
-        ),
-        (r#"{"oneOf":[{"const":"a","description":"first"},{"const":"b"}]}"#, vec!["enum Schema"]),
-        (
-            r#"{"anyOf":[{"type":"string"},{"type":"object","properties":{"a":{"type":"string"}}}]}"#,
-            vec!["struct Schema(pub serde_json::Value)", "warning[untagged-union] schema.json#"],
-        ),
-        (
-            r#"{"type":["string","integer"]}"#,
-            vec!["struct Schema(pub serde_json::Value)", "warning[several-types] schema.json#"],
-        ),
-        (
-            r#"{"properties":{"a":{"type":"string"}}}"#,
-            vec!["type Schema = serde_json::Value", "warning[untyped] schema.json#"],
-        ),
-        (
-            r#"{"type":"array","prefixItems":[{"type":"string"},{"type":"boolean"}],"items":false,"minItems":2}"#,
-            vec!["type Schema = (String, bool)"],
-        ),
-        (
-            r#"{"type":"array","prefixItems":[{"type":"string"}]}"#,
-            vec!["type Schema = Vec<serde_json::Value>", "warning[open-tuple] schema.json#"],
-        ),
-        (
-            r#"{"type":"object","patternProperties":{"^x":{"type":"string"}},"additionalProperties":false}"#,
-            vec![
-                "type Schema = std::collections::BTreeMap<String, String>",
-                "warning[key-pattern] schema.json#/patternProperties/^x",
-            ],
-        ),
-        (
-            r#"{"type":"object","additionalProperties":{"type":"array","items":{"type":"string","maxLength":3}}}"#,
-            vec!["struct Schema(pub std::collections::BTreeMap<String, Vec<String>>)"],
-        ),
-        (
-            r#"{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":{"type":"number"}}"#,
-            vec!["struct Schema", "a: Option<String>", "additional: std::collections::BTreeMap<String, f64>"],
-        ),
-        (
-            r#"{"type":"object","properties":{"a":{"type":"string"}},"if":{},"dependentRequired":{"a":["b"]},"not":{}}"#,
-            vec!["struct Schema", "a: Option<String>"],
-        ),
-        (
-            r#"{"type":"string","pattern":"(?<=x)y"}"#,
-            vec!["type Schema = String", "warning[pattern] schema.json#/pattern"],
-        ),
-        (
-            r#"{"type":"object","properties":{"a":{"$ref":"https://elsewhere.test/s.json"}}}"#,
-            vec![
-                "struct Schema",
-                "a: Option<serde_json::Value>",
-                "warning[remote-ref] schema.json#/properties/a",
-            ],
-        ),
-        (
-            r##"{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"a":{"$ref":"#/definitions/s","type":"number"}},"definitions":{"s":{"type":"string"}}}"##,
-            vec!["struct Schema", "a: Option<S>", "type S = String"],
-        ),
-        (
-            r##"{"type":"object","properties":{"a":{"$dynamicRef":"#node"}},"$defs":{"n":{"$dynamicAnchor":"node","type":"boolean"}}}"##,
-            vec!["struct Schema", "a: Option<N>", "type N = bool"],
-        ),
-        (
-            r#"{"type":"object","properties":{"pet":{"type":"object","properties":{"name":{"type":"string"},"kind":{"enum":["cat","dog"]}}}}}"#,
-            vec![
-                "struct Schema",
-                "pet: Option<SchemaPet>",
-                "struct SchemaPet",
-                "name: Option<String>",
-                "kind: Option<SchemaPetKind>",
-                "enum SchemaPetKind",
-            ],
-        ),
-        (
-            r#"{"type":"object","properties":{"a":{"title":"Wheel","type":"object","properties":{"r":{"type":"number"}}},"b":{"title":"Wheel","type":"object","properties":{"s":{"type":"number"}}}}}"#,
-            vec![
-                "struct Schema",
-                "a: Option<Wheel>",
-                "b: Option<SchemaB>",
-                "struct Wheel",
-                "r: Option<f64>",
-                "struct SchemaB",
-                "s: Option<f64>",
-            ],
-        ),
-    ] {
-        let outcome = generate(schema);
-        let found = summary(&outcome);
-        let found: Vec<&str> =
-            found.iter().map(String::as_str).filter(|line| !line.contains("warning[unchecked]")).collect();
-        assert_eq!(found, expected, "{schema}");
+    for (schema, expected) in CASES {
+        let found = summary(&generate(schema));
+        let said = found.iter().map(String::as_str).filter(|line| !line.contains("warning[unchecked]"));
+        assert_eq!(said.collect::<Vec<&str>>(), *expected, "{schema}");
     }
 }
 

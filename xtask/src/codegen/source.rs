@@ -436,7 +436,7 @@ fn file_uri(name: &str) -> String {
 const UNRESOLVED: &str = "x-unresolved";
 
 /// Puts the resolved target in place of a reference; one that leads nowhere is taken out.
-fn rewrite(entries: &mut Vec<(String, Json)>, keyword: &str, target: Option<&Place>) {
+fn rewrite(entries: &mut [(String, Json)], keyword: &str, target: Option<&Place>) {
     let text = target.map(|place| format!("{}#{}", place.file, place.pointer));
     match text {
         Some(text) if keyword == "$ref" || !entries.iter().any(|(key, _)| key == "$ref") => {
