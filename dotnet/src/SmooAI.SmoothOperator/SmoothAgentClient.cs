@@ -32,7 +32,10 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
     private SmoothAgentClient(SmoothAgentClient other, SmoothAgentOptions options) =>
         (_options, _mux, _socket) = (options, other._mux, other._socket);
 
-    /// <summary>Connects. Call it once, before anything else.</summary>
+    /// <summary>The server.</summary>
+    public Uri Url => _options.Url;
+
+    /// <summary>Connects, before anything else. When it is connected already, nothing happens.</summary>
     /// <exception cref="UnauthenticatedException">The server does not accept the token.</exception>
     /// <exception cref="ConnectionLostException">The server cannot be reached.</exception>
     /// <exception cref="TimeLimitException">The server did not answer in time.</exception>

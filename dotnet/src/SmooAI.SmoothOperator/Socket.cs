@@ -24,20 +24,42 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
     private TaskCompletionSource<ClientWebSocket> _ready = NewReady();
     private Func<string, Exception>? _dead;
     private Task _run = Task.CompletedTask;
+    private readonly SemaphoreSlim _opening = new(1, 1);
+    private bool _isOpen;
     private Task? _closing;
     private long _frames;
 
     private static TaskCompletionSource<ClientWebSocket> NewReady() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Opens the first connection; only then are lost ones opened again.</summary>
+    /// <summary>Opens the first connection, once; only then are lost ones opened again.</summary>
     public async Task OpenAsync(CancellationToken cancellationToken)
     {
-        var socket = await DialAsync(cancellationToken).ConfigureAwait(false);
-        ClientLog.Instance.Connected(1);
-        lock (_gate)
+        await _opening.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
         {
-            _ready.TrySetResult(socket);
-            _run = Task.Run(() => RunAsync(socket), CancellationToken.None);
+            if (_isOpen)
+            {
+                return;
+            }
+
+            var socket = await DialAsync(cancellationToken).ConfigureAwait(false);
+            ClientLog.Instance.Connected(1);
+            lock (_gate)
+            {
+                if (_dead is not null)
+                {
+                    socket.Dispose();
+                    throw _dead("");
+                }
+
+                _isOpen = true;
+                _ready.TrySetResult(socket);
+                _run = Task.Run(() => RunAsync(socket), CancellationToken.None);
+            }
+        }
+        finally
+        {
+            _opening.Release();
         }
     }
 

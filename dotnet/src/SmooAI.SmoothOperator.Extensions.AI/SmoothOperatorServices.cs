@@ -1,0 +1,36 @@
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using SmooAI.SmoothOperator;
+using SmooAI.SmoothOperator.Extensions.AI;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Puts the client of the service into a container.</summary>
+public static class SmoothOperatorServices
+{
+    /// <summary>
+    /// Adds one <see cref="SmoothAgentClient"/>, which connects at its first use through the chat client and is
+    /// disposed of with the container, and an <see cref="IChatClient"/> over it.
+    /// </summary>
+    /// <param name="services">The container.</param>
+    /// <param name="options">How to connect; may take what it needs from the container.</param>
+    /// <param name="session">How sessions are opened: the agent, the user's name.</param>
+    public static IServiceCollection AddSmoothOperator(
+        this IServiceCollection services,
+        Func<IServiceProvider, SmoothAgentOptions> options,
+        CreateConversationSessionParams? session = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(options);
+        services.TryAddSingleton(provider => new SmoothAgentClient(options(provider)));
+        services.TryAddSingleton<IChatClient>(provider => new SmoothOperatorChatClient(provider.GetRequiredService<SmoothAgentClient>(), session));
+        return services;
+    }
+
+    /// <summary>The same with options that are known already.</summary>
+    /// <param name="services">The container.</param>
+    /// <param name="options">How to connect.</param>
+    /// <param name="session">How sessions are opened: the agent, the user's name.</param>
+    public static IServiceCollection AddSmoothOperator(this IServiceCollection services, SmoothAgentOptions options, CreateConversationSessionParams? session = null) =>
+        services.AddSmoothOperator(_ => options, session);
+}

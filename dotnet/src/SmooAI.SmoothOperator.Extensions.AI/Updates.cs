@@ -1,0 +1,80 @@
+using Microsoft.Extensions.AI;
+
+namespace SmooAI.SmoothOperator.Extensions.AI;
+
+/// <summary>Events of a turn as updates of a chat response.</summary>
+internal static class Updates
+{
+    /// <param name="serverEvent">The event.</param>
+    /// <param name="turn">Its turn.</param>
+    /// <param name="hasText">Whether a piece of the answer came before.</param>
+    public static ChatResponseUpdate Of(ServerEvent serverEvent, Turn turn, bool hasText)
+    {
+        var update = new ChatResponseUpdate(ChatRole.Assistant, Contents(serverEvent, turn, hasText))
+        {
+            ResponseId = turn.RequestId,
+            MessageId = turn.RequestId,
+            RawRepresentation = serverEvent,
+        };
+        if (serverEvent.GetTimestamp() is { } sent)
+        {
+            update.CreatedAt = DateTimeOffset.FromUnixTimeMilliseconds(sent);
+        }
+
+        if (serverEvent is EventualResponseEvent end)
+        {
+            update.FinishReason = ChatFinishReason.Stop;
+            update.AdditionalProperties = new() { ["messageId"] = end.Data.Data.MessageId };
+        }
+
+        return update;
+    }
+
+    private static List<AIContent> Contents(ServerEvent serverEvent, Turn turn, bool hasText) => serverEvent switch
+    {
+        StreamTokenEvent token => [new TextContent(token.Token)],
+        StreamReasoningEvent reasoning => [new TextReasoningContent(reasoning.Token)],
+        WriteConfirmationRequiredEvent asked => [Approval(asked.Data.Data, turn)],
+        EventualResponseEvent end => [.. End(end.Data.Data, hasText)],
+        _ => [],
+    };
+
+    private static ToolApprovalRequestContent Approval(WriteConfirmation asked, Turn turn)
+    {
+        var arguments = new Dictionary<string, object?> { ["actionDescription"] = asked.ActionDescription };
+        return new(turn.RequestId, new FunctionCallContent(turn.RequestId, asked.ToolId, arguments));
+    }
+
+    private static IEnumerable<AIContent> End(TurnResult result, bool hasText)
+    {
+        var whole = hasText ? "" : result.Response.ResponseParts.FirstOrDefault() ?? "";
+        if (result.Citations is { } citations)
+        {
+            yield return new TextContent(whole) { Annotations = [.. citations.Select(Annotation)] };
+        }
+        else if (whole.Length > 0)
+        {
+            yield return new TextContent(whole);
+        }
+
+        if (result.Usage is { } usage)
+        {
+            yield return new UsageContent(new UsageDetails
+            {
+                InputTokenCount = usage.PromptTokens,
+                OutputTokenCount = usage.CompletionTokens,
+                TotalTokenCount = (long)usage.PromptTokens + usage.CompletionTokens,
+            })
+            { AdditionalProperties = new() { ["costUsd"] = usage.CostUsd } };
+        }
+    }
+
+    private static CitationAnnotation Annotation(Citation citation) => new()
+    {
+        Title = citation.Title,
+        FileId = citation.Id,
+        Snippet = citation.Snippet,
+        Url = Uri.TryCreate(citation.Url, UriKind.Absolute, out var url) ? url : null,
+        RawRepresentation = citation,
+    };
+}
