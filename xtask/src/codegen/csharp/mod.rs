@@ -85,6 +85,7 @@ static RULES: Rules = Rules {
         "Type",
         "Utf8JsonReader",
         "Utf8JsonWriter",
+        "Value",
         "Violation",
         "Wire",
     ],
@@ -164,7 +165,7 @@ impl Printer for CSharp {
             outputs.push(Output::new("Calls.cs", file_of(&plan, &calls::print(&plan))));
         }
         outputs.push(Output::new("Context.cs", file_of(&plan, &context(&plan))));
-        outputs.extend(RUNTIME.iter().map(|(name, text)| Output::new(*name, *text)));
+        outputs.extend(RUNTIME.iter().map(|(name, text)| Output::new(*name, support(&plan, text))));
         Ok(outputs)
     }
 }
@@ -177,6 +178,11 @@ const RUNTIME: &[(&str, &str)] = &[
     ("Values.cs", include_str!("runtime/Values.cs")),
     ("Wire.cs", include_str!("runtime/Wire.cs")),
 ];
+
+/// A file of support code. A project that is not ours may not have nullable types switched on.
+fn support(plan: &Plan<'_>, text: &str) -> String {
+    if plan.standalone { text.replacen('\n', "\n#nullable enable\n", 1) } else { text.to_owned() }
+}
 
 /// Words of the output with the namespaces that they need, in the order of the usings.
 const USINGS: &[(&str, &[&str])] = &[
