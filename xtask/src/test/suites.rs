@@ -200,7 +200,7 @@ pub const SUITES: &[Suite] = &[
             Step::within("python", &[".venv/bin/ruff", "format", "--diff", "."]),
             Step::within("python", &[".venv/bin/ruff", "check", "."]),
             Step::within("python", &[".venv/bin/mypy"]),
-            Step::within("python", &[".venv/bin/pyright"]),
+            Step::within("python", &[".venv/bin/pyright", "--pythonpath", ".venv/bin/python"]),
             Step {
                 argv: &[
                     ".venv/bin/python",

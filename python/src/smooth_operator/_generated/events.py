@@ -269,7 +269,7 @@ class ErrorDetails:
     """The HTTP status that the code stands for."""
     retryable: bool
     """Whether the same action may succeed later without a change."""
-    field_: str | None = None
+    field: str | None = None
     """The field at fault, as a JSON pointer into the action, such as /limit."""
     hint: str | None = None
     """What to do about it, in a sentence."""
@@ -282,7 +282,7 @@ class ErrorDetails:
         return ErrorDetails(
             status=wire.required(source, "status", wire.int32),
             retryable=wire.required(source, "retryable", wire.boolean),
-            field_=wire.optional(source, "field", wire.string),
+            field=wire.optional(source, "field", wire.string),
             hint=wire.optional(source, "hint", wire.string),
             retry_after_ms=wire.optional(source, "retryAfterMs", wire.int64),
         )
@@ -291,8 +291,8 @@ class ErrorDetails:
         to: wire.JsonObject = {}
         to["status"] = self.status
         to["retryable"] = self.retryable
-        if self.field_ is not None:
-            to["field"] = self.field_
+        if self.field is not None:
+            to["field"] = self.field
         if self.hint is not None:
             to["hint"] = self.hint
         if self.retry_after_ms is not None:
@@ -734,7 +734,7 @@ class InteractionRejection:
 class FieldError:
     """What is wrong with one field."""
 
-    field_: str
+    field: str
     """The field's key or, for choices, the question's header."""
     message: str
     """What it must be, for people."""
@@ -743,13 +743,13 @@ class FieldError:
     def decode(value: object) -> FieldError:
         source = wire.read_object(value)
         return FieldError(
-            field_=wire.required(source, "field", wire.string),
+            field=wire.required(source, "field", wire.string),
             message=wire.required(source, "message", wire.string),
         )
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {}
-        to["field"] = self.field_
+        to["field"] = self.field
         to["message"] = self.message
         return to
 

@@ -47,10 +47,10 @@ impl<'a> Sheet<'a> {
                     docstring(page, &paragraphs, field.deprecated);
                 }
                 if let Additional::Kept(ty) = &shape.additional {
-                    sheet.import("dataclasses", "field");
+                    sheet.import("dataclasses", "field as _field");
                     let ty = sheet.ty(ty);
                     // Without its type a factory gives `dict[Unknown, Unknown]` to pyright.
-                    let default = format!(" = field(default_factory=dict[str, {}])", quotable(&ty));
+                    let default = format!(" = _field(default_factory=dict[str, {}])", quotable(&ty));
                     annotated(page, sheet.names.additional(id), &format!("dict[str, {ty}]"), &default);
                     docstring(page, &["Properties beyond those above.".to_owned()], false);
                 }

@@ -1,11 +1,8 @@
 //! The Python printer: one module per section of the schema, the run-time support, and a package that offers all.
-//!
-//! Choices. An object is a frozen, slotted, keyword-only dataclass with `decode`, `encode` and `validate`; its tag is
-//! a class variable, so that both `match` and comparing the tag narrow a union. Other types are aliases with
-//! functions of their own (`decode_x`, and where there is something to do `encode_x` and `validate_x`). An absent
-//! property is `None`; where null is a value of its own, an absent one is `UNSET`. Sections that refer to each other
-//! in a circle go into one module, since Python runs modules in order. Formatting is ruff's with line-length 110
-//! (measured with 0.17.6: what ends with a comma stays broken), type checks are of mypy 2.4.1 and pyright 1.1.414.
+//! An object is a frozen, slotted dataclass; its tag is a class variable, so that both `match` and comparing the tag
+//! narrow a union. Other types are aliases with functions of their own. An absent property is `None`; where null is a
+//! value of its own, it is `UNSET`. Sections that refer to each other in a circle share a module. Formatting is ruff's
+//! with line-length 110 (0.17.6: what ends with a comma stays broken), type checks are mypy's 2.4.1 and pyright's.
 mod calls;
 mod check;
 mod codec;
@@ -98,7 +95,6 @@ static RULES: Rules = Rules {
         "elif",
         "else",
         "except",
-        "field",
         "finally",
         "float",
         "for",

@@ -1,0 +1,215 @@
+"""The client: options, and how each kind of action travels."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from types import TracebackType
+from typing import TypeVar, cast
+
+from ._errors import ClosedError, Limit, SmoothError
+from ._generated.actions import Action, ActionCalls, SendMessageParams
+from ._generated.events import Event, ImmediateResponseEvent, decode_event
+from ._generated.wire import DecodeError, Reader, decode_text, parse, stringify
+from ._mux import Mux, Take
+from ._socket import LONGEST_FRAME, Backoff, Connection, Target, Token, logger, within
+from ._turn import Turn, TurnLimits
+
+ResultT = TypeVar("ResultT")
+EventT = TypeVar("EventT")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Limits in seconds, `math.inf` for none. What is left out is the client's, or else the default."""
+
+    connect: float | None = None
+    """For a connection: 10."""
+    request: float | None = None
+    """For the answer to an action, a wait for the connection included: 30."""
+    idle: float | None = None
+    """For the silence between two events of a turn: 90."""
+    turn: float | None = None
+    """For a whole turn, without the time that it waits for a person: 600."""
+
+
+_DEFAULTS: dict[Limit, float] = {"connect": 10.0, "request": 30.0, "idle": 90.0, "turn": 600.0}
+
+
+class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
+    """A connection to a smooth-operator server. It opens when it is first needed, by `connect` or by `async
+    with`, is opened again when it is lost, and ends with `close`. It belongs to the event loop that uses it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: Token | None = None,
+        timeouts: Timeouts | None = None,
+        heartbeat: float = 15.0,
+        backoff: Backoff | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        """
+        `url` is `ws://` or `wss://` with the path, such as `ws://127.0.0.1:8787/ws`.
+        `token` travels in a header, never in the URL; a function is called for each connection, and again
+        when the server refused its token. `heartbeat` is the seconds between two signs of life. `on_event`
+        gets the events that belong to no call and no turn of this client.
+        """
+        self._timeouts = timeouts or Timeouts()
+        self._on_event = on_event
+        self._mux = Mux()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        connect = self._limit("connect", None)
+        target = Target(url, token, connect, heartbeat, backoff or Backoff())
+        self._connection = Connection(target, self._read, self._mux.fail)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection at this moment."""
+        return self._connection.is_open
+
+    async def connect(self, *, timeouts: Timeouts | None = None) -> None:
+        """Connects, or raises why that cannot be. Not needed: every call connects where it must."""
+        await within("connect", self._limit("connect", timeouts), self._connection.open(once=True))
+
+    async def close(self) -> None:
+        """Ends the connection. What still waits fails with a `ClosedError`; nothing keeps running."""
+        self._closed = True
+        self._mux.fail(ClosedError())
+        for task in self._tasks:
+            task.cancel()
+        await self._connection.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def __aenter__(self) -> SmoothAgentClient:
+        try:
+            await self.connect()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _request_data(
+        self, action: Action, read: Reader[ResultT], timeouts: Timeouts | None
+    ) -> ResultT:
+        def take(event: Event, answer: asyncio.Future[object]) -> bool:
+            if not isinstance(event, ImmediateResponseEvent) or event.status == 202:
+                return False
+            try:
+                answer.set_result(read(event.data))
+            except DecodeError as error:
+                failure = SmoothError("BAD_REPLY", f"{action.action}: {error}", request_id=event.request_id)
+                failure.__cause__ = error
+                answer.set_exception(failure)
+            return True
+
+        return cast(ResultT, await self._call(action, take, timeouts))
+
+    async def _request_event(
+        self, action: Action, types: tuple[type[EventT], ...], timeouts: Timeouts | None
+    ) -> EventT:
+        def take(event: Event, answer: asyncio.Future[object]) -> bool:
+            if isinstance(event, types):
+                answer.set_result(event)
+            # A turn that the answer concerns sees it too.
+            return False
+
+        return cast(EventT, await self._call(action, take, timeouts))
+
+    def _start_turn(self, action: Action, timeouts: Timeouts | None) -> Turn:
+        request_id = action.request_id or self._mux.new_id()
+        session_id = action.session_id if isinstance(action, SendMessageParams) else ""
+        limits = TurnLimits(
+            request=self._limit("request", timeouts),
+            idle=self._limit("idle", timeouts),
+            turn=self._limit("turn", timeouts),
+        )
+        turn = Turn(self, session_id, request_id, limits)
+        if self._closed:
+            turn.fail(ClosedError())
+        elif self._mux.has_turn(request_id):
+            problem = f"a turn {request_id} is running"
+            turn.fail(SmoothError("DUPLICATE_REQUEST_ID", problem, request_id=request_id))
+        else:
+            work = self._drive(turn, dataclasses.replace(action, request_id=request_id))
+            task = asyncio.create_task(work, name=f"smooth_operator turn {request_id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            turn.when_ended(lambda: turn.sent or task.cancel())
+        return turn
+
+    async def _post(self, action: Action) -> None:
+        if self.connected:
+            await self._send(action)
+
+    async def _drive(self, turn: Turn, action: Action) -> None:
+        """Sends a turn and stays until it has ended."""
+        try:
+            await self._connection.open()
+            with self._mux.turn(turn.request_id, turn):
+                turn.sent = True
+                await self._send(action)
+                await turn.wait_ended()
+        except SmoothError as error:
+            turn.fail(error)
+        except asyncio.CancelledError:
+            turn.fail(ClosedError())
+            raise
+
+    async def _call(self, action: Action, take: Take, timeouts: Timeouts | None) -> object:
+        request_id = action.request_id or self._mux.new_id()
+        work = self._exchange(dataclasses.replace(action, request_id=request_id), request_id, take)
+        return await within("request", self._limit("request", timeouts), work)
+
+    async def _exchange(self, action: Action, request_id: str, take: Take) -> object:
+        await self._connection.open()
+        with self._mux.call(request_id, take) as answer:
+            await self._send(action)
+            return await answer
+
+    async def _send(self, action: Action) -> None:
+        text = stringify(action.encode())
+        if len(text.encode()) > LONGEST_FRAME:
+            raise SmoothError("FRAME_TOO_BIG", f"{action.action} is longer than 1 MiB")
+        await self._connection.send(text)
+
+    def _read(self, text: str) -> None:
+        try:
+            event = decode_text(text, decode_event)
+        except DecodeError as error:
+            failure = SmoothError("BAD_EVENT", f"a frame is not what the protocol says: {error}")
+            failure.__cause__ = error
+            logger.warning("%s", failure)
+            # Whoever waits for this frame would wait in vain.
+            if (request_id := _request_id(text)) is not None:
+                self._mux.fail_one(request_id, failure)
+            return
+        if not self._mux.deliver(event) and self._on_event:
+            try:
+                self._on_event(event)
+            except Exception:
+                logger.exception("on_event failed")
+
+    def _limit(self, limit: Limit, timeouts: Timeouts | None) -> float:
+        own: float | None = getattr(timeouts, limit, None)
+        general: float | None = getattr(self._timeouts, limit)
+        return next(seconds for seconds in (own, general, _DEFAULTS[limit]) if seconds is not None)
+
+
+def _request_id(text: str) -> str | None:
+    try:
+        frame = parse(text)
+    except DecodeError:
+        return None
+    found = cast("dict[str, object]", frame).get("requestId") if isinstance(frame, dict) else None
+    return found if isinstance(found, str) else None

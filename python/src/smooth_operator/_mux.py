@@ -1,0 +1,105 @@
+"""Which call or turn an event is for. There is no socket here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import uuid
+from collections.abc import Callable, Generator
+from typing import Protocol, TypeAlias
+
+from ._errors import ServerError, SmoothError
+from ._generated.events import ErrorEvent, Event, UnknownEvent
+
+Take: TypeAlias = Callable[[Event, "asyncio.Future[object]"], bool]
+"""Settles the future when the event answers a call; whether nobody else shall see the event."""
+
+
+class Receiver(Protocol):
+    """A turn, as far as events go."""
+
+    def deliver(self, event: Event) -> None: ...
+
+    def fail(self, error: SmoothError) -> None: ...
+
+
+class Mux:
+    """The calls and turns that wait, by request id."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, list[tuple[Take, asyncio.Future[object]]]] = {}
+        self._turns: dict[str, Receiver] = {}
+        self._prefix = uuid.uuid4().hex[:12]
+        self._numbers = itertools.count(1)
+
+    def new_id(self) -> str:
+        """An id that no other client has."""
+        return f"{self._prefix}-{next(self._numbers)}"
+
+    def has_turn(self, request_id: str) -> bool:
+        return request_id in self._turns
+
+    @contextlib.contextmanager
+    def call(self, request_id: str, take: Take) -> Generator[asyncio.Future[object], None, None]:
+        """Waits for the answer to a call, which the future gets."""
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        entry = (take, answer)
+        self._calls.setdefault(request_id, []).append(entry)
+        try:
+            yield answer
+        finally:
+            answer.cancel()
+            left = self._calls[request_id]
+            left.remove(entry)
+            if not left:
+                del self._calls[request_id]
+
+    @contextlib.contextmanager
+    def turn(self, request_id: str, turn: Receiver) -> Generator[None, None, None]:
+        """Gives a turn its events."""
+        self._turns[request_id] = turn
+        try:
+            yield
+        finally:
+            del self._turns[request_id]
+
+    def deliver(self, event: Event) -> bool:
+        """Whether somebody waited for the event."""
+        request_id = request_id_of(event)
+        if request_id is None:
+            return False
+        taken = False
+        for take, answer in list(self._calls.get(request_id, ())):
+            if answer.done():
+                continue
+            if isinstance(event, ErrorEvent):
+                answer.set_exception(ServerError(event))
+                return True
+            if take(event, answer):
+                return True
+            taken = taken or answer.done()
+        turn = self._turns.get(request_id)
+        if turn:
+            turn.deliver(event)
+        return taken or turn is not None
+
+    def fail_one(self, request_id: str, error: SmoothError) -> None:
+        """Fails what waits under one id."""
+        for _, answer in self._calls.get(request_id, ()):
+            if not answer.done():
+                answer.set_exception(error)
+        if turn := self._turns.get(request_id):
+            turn.fail(error)
+
+    def fail(self, error: SmoothError) -> None:
+        """Fails all that waits."""
+        for request_id in {*self._calls, *self._turns}:
+            self.fail_one(request_id, error)
+
+
+def request_id_of(event: Event) -> str | None:
+    if not isinstance(event, UnknownEvent):
+        return event.request_id
+    found = event.raw.get("requestId")
+    return found if isinstance(found, str) else None

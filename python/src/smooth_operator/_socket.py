@@ -1,0 +1,224 @@
+"""The connection: opened when it is needed, with heartbeats, and opened again when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from ._errors import ClosedError, Limit, SmoothConnectionError, SmoothError, SmoothTimeoutError
+
+T = TypeVar("T")
+
+Token: TypeAlias = str | Callable[[], Awaitable[str]]
+"""A token, or a function that gets one: for every connection, and again when the server refused one."""
+
+LONGEST_FRAME = 1024 * 1024
+"""The longest frame in either direction, in bytes."""
+
+logger = logging.getLogger("smooth_operator")
+logger.addHandler(logging.NullHandler())
+
+# At the level DEBUG the library would log the headers, and the token with them.
+_silent = logging.Logger("smooth_operator.websockets", logging.CRITICAL + 1)
+
+
+async def within(limit: Limit, seconds: float, work: Coroutine[object, object, T]) -> T:
+    """The result of the work, or a `SmoothTimeoutError`. Cancellation gets through to the work."""
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=None if math.isinf(seconds) else seconds)
+        if done:
+            return task.result()
+        raise SmoothTimeoutError(limit, seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """The pauses between attempts to connect: drawn from 0 to a span that doubles, in seconds."""
+
+    first: float = 0.5
+    longest: float = 20.0
+
+    def draw(self, failures: int) -> float:
+        return random.uniform(0, min(self.longest, self.first * 2 ** min(failures, 32)))
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where and how to connect."""
+
+    url: str
+    token: Token | None
+    connect: float
+    """Seconds for one attempt."""
+    heartbeat: float
+    """Seconds between two pings; twice as long without a pong is a lost connection."""
+    backoff: Backoff
+
+
+class Connection:
+    """One WebSocket at a time, and a task that keeps it."""
+
+    def __init__(
+        self, target: Target, frame: Callable[[str], None], lost: Callable[[SmoothError], None]
+    ) -> None:
+        self._target = target
+        self._frame = frame
+        self._lost = lost
+        self._socket: ClientConnection | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._waiting: dict[asyncio.Future[None], bool] = {}
+        self._closed = False
+
+    @property
+    def is_open(self) -> bool:
+        return self._socket is not None
+
+    async def open(self, *, once: bool = False) -> None:
+        """Returns when there is a connection. With `once` the first attempt that fails is an error."""
+        if self._closed:
+            raise ClosedError
+        if self._socket:
+            return
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[opened] = once
+        if not self._keeper:
+            self._keeper = asyncio.create_task(self._keep(), name="smooth_operator connection")
+        try:
+            await opened
+        finally:
+            self._waiting.pop(opened, None)
+
+    async def send(self, text: str) -> None:
+        """Sends a frame."""
+        if not self._socket:
+            raise SmoothConnectionError("CONNECTION_LOST", "there is no connection")
+        try:
+            await self._socket.send(text)
+        except ConnectionClosed as error:
+            raise _ended(error) from error
+
+    async def close(self) -> None:
+        """Ends the connection with its closing handshake, and fails who waits for one."""
+        self._closed = True
+        self._settle(ClosedError())
+        keeper, self._keeper = self._keeper, None
+        if keeper:
+            keeper.cancel()
+            await asyncio.wait({keeper})
+
+    def _settle(self, error: SmoothError | None, *, only_once: bool = False) -> None:
+        for opened, once in list(self._waiting.items()):
+            if not opened.done() and (once or not only_once):
+                opened.set_exception(error) if error else opened.set_result(None)
+                del self._waiting[opened]
+
+    async def _keep(self) -> None:
+        failures, refused = 0, False
+        try:
+            while True:
+                try:
+                    socket = await self._attempt()
+                except SmoothError as error:
+                    if error.code == "UNAUTHENTICATED":
+                        if refused or not callable(self._target.token):
+                            return self._settle(error)
+                        refused = True
+                        continue
+                    self._settle(error, only_once=True)
+                    if not failures and not self._waiting:
+                        return None
+                    logger.warning("an attempt to connect failed: %s", error)
+                    await asyncio.sleep(self._target.backoff.draw(failures))
+                    failures += 1
+                    continue
+                ended, heard = await self._use(socket)
+                refused = refused and not heard
+                if ended.status == 4401 and (refused or not callable(self._target.token)):
+                    return self._settle(ended)
+                refused = ended.status == 4401
+                # A server that accepts and ends at once is not asked at full speed.
+                failures = 1 if heard else failures + 1
+                if not refused:
+                    await asyncio.sleep(self._target.backoff.draw(failures - 1))
+        except Exception as error:
+            logger.exception("the connection ended unexpectedly")
+            failure = SmoothConnectionError("CONNECTION_FAILED", f"cannot connect: {error}")
+            failure.__cause__ = error
+            self._settle(failure)
+        finally:
+            if self._keeper is asyncio.current_task():
+                self._keeper = None
+
+    async def _attempt(self) -> ClientConnection:
+        target = self._target
+        return await within("connect", target.connect, self._dial())
+
+    async def _dial(self) -> ClientConnection:
+        target = self._target
+        try:
+            token = await target.token() if callable(target.token) else target.token
+        except Exception as error:
+            raise SmoothConnectionError("CONNECTION_FAILED", f"there is no token: {error}") from error
+        try:
+            return await connect(
+                target.url,
+                additional_headers={"Authorization": f"Bearer {token}"} if token is not None else None,
+                logger=_silent,
+                max_size=LONGEST_FRAME,
+                open_timeout=None,
+                ping_interval=target.heartbeat,
+                ping_timeout=2 * target.heartbeat,
+                close_timeout=1,
+            )
+        except InvalidStatus as error:
+            status = error.response.status_code
+            code = "UNAUTHENTICATED" if status == 401 else "CONNECTION_FAILED"
+            raise SmoothConnectionError(code, f"cannot connect: {status}", status) from error
+        except (OSError, WebSocketException) as error:
+            raise SmoothConnectionError("CONNECTION_FAILED", f"cannot connect: {error}") from error
+
+    async def _use(self, socket: ClientConnection) -> tuple[SmoothConnectionError, bool]:
+        """Reads frames until the connection ends; why it did, and whether the server said anything."""
+        heard = False
+        self._socket = socket
+        parts = urlsplit(self._target.url)
+        logger.debug("connected to %s://%s%s", parts.scheme, parts.netloc.rpartition("@")[2], parts.path)
+        self._settle(None)
+        try:
+            while True:
+                frame = await socket.recv()
+                heard = True
+                if isinstance(frame, str):
+                    self._frame(frame)
+        except ConnectionClosed as error:
+            self._socket = None
+            ended = _ended(error)
+            logger.warning("%s", ended)
+            self._lost(ended)
+            return ended, heard
+        finally:
+            self._socket = None
+            await socket.close()
+
+
+def _ended(error: ConnectionClosed) -> SmoothConnectionError:
+    code = error.rcvd.code if error.rcvd else None
+    refused = code == 4401
+    ended = SmoothConnectionError(
+        "UNAUTHENTICATED" if refused else "CONNECTION_LOST", f"the connection was lost: {error}", code
+    )
+    ended.__cause__ = error
+    return ended

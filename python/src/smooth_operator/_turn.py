@@ -1,0 +1,241 @@
+"""A turn: one message up to its terminal event. Iterate its events, await its end, both, or neither."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import TYPE_CHECKING, TypeAlias
+
+from ._errors import Limit, ServerError, SmoothError, SmoothTimeoutError, TurnCancelledError
+from ._generated.actions import ConfirmToolActionReply, SubmitInteractionReply
+from ._generated.events import (
+    CancelledEvent,
+    ErrorEvent,
+    Event,
+    EventualResponseEvent,
+    InteractionInvalidEvent,
+    InteractionRequiredEvent,
+    KeepaliveEvent,
+    OtpInvalidEvent,
+    OtpSentEvent,
+    OtpVerificationRequiredEvent,
+    OtpVerifiedEvent,
+    StreamChunkEvent,
+    StreamPreambleEvent,
+    StreamReasoningEvent,
+    StreamTokenEvent,
+    TurnResult,
+    UnknownEvent,
+    WriteConfirmationRequiredEvent,
+)
+from ._generated.types import ChoicesValues, IdentityIntakeValues
+from ._generated.wire import JsonObject
+
+if TYPE_CHECKING:
+    from ._client import SmoothAgentClient
+
+ParkEvent: TypeAlias = (
+    WriteConfirmationRequiredEvent | OtpVerificationRequiredEvent | InteractionRequiredEvent
+)
+"""An event on which a turn stands still until a person has answered."""
+
+_PARKS = (WriteConfirmationRequiredEvent, OtpVerificationRequiredEvent, InteractionRequiredEvent)
+
+# They may arrive while a turn is parked, and leave it so.
+_WHILE_PARKED = (KeepaliveEvent, OtpSentEvent, OtpInvalidEvent, InteractionInvalidEvent, UnknownEvent)
+
+# They are not kept for a reader who is far behind.
+_DROPPABLE = (KeepaliveEvent, StreamChunkEvent, StreamReasoningEvent, StreamPreambleEvent, UnknownEvent)
+
+_MOST_WAITING = 1024
+"""How many events wait for a reader before pieces of text are joined and steps are dropped."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TurnLimits:
+    """Limits of a turn in seconds."""
+
+    request: float
+    idle: float
+    turn: float
+
+
+class Turn:
+    """Made by `client.send_message`. Nobody need read it: what it keeps is bounded."""
+
+    def __init__(
+        self, client: SmoothAgentClient, session_id: str, request_id: str, limits: TurnLimits
+    ) -> None:
+        self.session_id = session_id
+        self.request_id = request_id
+        """The id that every event of the turn carries."""
+        self.parked: ParkEvent | None = None
+        """The event that the turn waits on for a person, while it does."""
+        self.dropped = 0
+        """How many steps and keepalives a slow reader has missed; text, parks and the end are kept."""
+        self.sent = False
+        self._client = client
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._events: deque[Event] = deque()
+        self._more = asyncio.Event()
+        self._failure: SmoothError | None = None
+        self._result: asyncio.Future[TurnResult] = self._loop.create_future()
+        # Nobody need await the end: its failure must not be reported as one that was never retrieved.
+        self._result.add_done_callback(lambda result: result.cancelled() or result.exception())
+        self._left = limits.turn
+        self._since = 0.0
+        self._idle: asyncio.TimerHandle | None = self._after("request", limits.request)
+        self._clock: asyncio.TimerHandle | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the turn has ended, in whatever way."""
+        return self._result.done()
+
+    def __await__(self) -> Generator[object, None, TurnResult]:
+        """The result; raises a `SmoothError` when the turn fails or is cancelled."""
+        return asyncio.shield(self._result).__await__()
+
+    async def text(self) -> str:
+        """The whole answer as text."""
+        return "".join((await self).response.response_parts)
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """The events, the terminal one included. Raises when the turn ended without one, because the
+        connection was lost or a limit has passed. Leaving the loop does not stop the turn.
+        """
+        while True:
+            if self._events:
+                yield self._events.popleft()
+            elif self._failure:
+                raise self._failure
+            elif self.ended:
+                return
+            else:
+                self._more.clear()
+                await self._more.wait()
+
+    async def confirm(self, approved: bool) -> ConfirmToolActionReply:
+        """Approves or denies the tool call that the turn waits on."""
+        return await self._client.confirm_tool_action(
+            session_id=self.session_id, request_id=self.request_id, approved=approved
+        )
+
+    async def verify(self, code: str) -> OtpVerifiedEvent | OtpInvalidEvent:
+        """Enters the one-time code that the turn waits on."""
+        return await self._client.verify_otp(
+            session_id=self.session_id, request_id=self.request_id, code=code
+        )
+
+    async def submit(
+        self, values: IdentityIntakeValues | ChoicesValues | JsonObject
+    ) -> SubmitInteractionReply:
+        """Fills in the form that the turn waits on."""
+        return await self._answer(values if isinstance(values, dict) else values.encode(), None)
+
+    async def decline(self) -> SubmitInteractionReply:
+        """Declines the form that the turn waits on."""
+        return await self._answer(None, True)
+
+    async def cancel(self) -> None:
+        """Stops the work; the turn then ends as cancelled. Cancelling a waiting task stops only the wait."""
+        if self.ended:
+            return
+        if self.sent:
+            await self._client.cancel(session_id=self.session_id, request_id=self.request_id)
+        else:
+            self.fail(TurnCancelledError(self.request_id))
+
+    async def _answer(self, values: JsonObject | None, declined: bool | None) -> SubmitInteractionReply:
+        if not isinstance(self.parked, InteractionRequiredEvent):
+            raise SmoothError("NO_PENDING_INTERACTION", "the turn does not wait for a form")
+        form = self.parked.data.data
+        return await self._client.submit_interaction(
+            session_id=self.session_id,
+            request_id=self.request_id,
+            interaction_id=form.interaction_id,
+            kind=form.kind,
+            values=values,
+            declined=declined,
+        )
+
+    def deliver(self, event: Event) -> None:
+        """Takes an event of the server. For the client."""
+        if self.ended:
+            return
+        if isinstance(event, _PARKS):
+            self.parked = event
+            self._stop_clocks()
+        elif not (self.parked and isinstance(event, _WHILE_PARKED)):
+            self.parked = None
+            self._run_clocks()
+        self._keep(event)
+        if isinstance(event, EventualResponseEvent):
+            self._result.set_result(event.data.data)
+            self._end()
+        elif isinstance(event, ErrorEvent):
+            self._result.set_exception(ServerError(event))
+            self._end()
+        elif isinstance(event, CancelledEvent):
+            self._result.set_exception(TurnCancelledError(self.request_id))
+            self._end()
+
+    def fail(self, error: SmoothError) -> None:
+        """Ends the turn without an event of the server. For the client."""
+        if not self.ended:
+            self._failure = error
+            self._result.set_exception(error)
+            self._end()
+
+    def when_ended(self, run: Callable[[], object]) -> None:
+        """Calls a function when the turn has ended, in whatever way."""
+        self._result.add_done_callback(lambda _: run())
+
+    async def wait_ended(self) -> None:
+        """Returns when the turn has ended, in whatever way."""
+        await asyncio.wait({self._result})
+
+    def _keep(self, event: Event) -> None:
+        last = self._events[-1] if self._events else None
+        if len(self._events) < _MOST_WAITING:
+            self._events.append(event)
+        elif isinstance(event, _DROPPABLE):
+            self.dropped += 1
+        elif isinstance(event, StreamTokenEvent) and isinstance(last, StreamTokenEvent):
+            joined = last.token + event.token
+            data = dataclasses.replace(event.data, token=joined)
+            self._events[-1] = dataclasses.replace(event, token=joined, data=data)
+        else:
+            self._events.append(event)
+        self._more.set()
+
+    def _end(self) -> None:
+        self._stop_clocks()
+        self.parked = None
+        self._more.set()
+
+    def _after(self, limit: Limit, seconds: float) -> asyncio.TimerHandle | None:
+        if math.isinf(seconds):
+            return None
+        whole = self._limits.turn if limit == "turn" else seconds
+        return self._loop.call_later(max(seconds, 0), lambda: self.fail(SmoothTimeoutError(limit, whole)))
+
+    def _run_clocks(self) -> None:
+        if self._idle:
+            self._idle.cancel()
+        self._idle = self._after("idle", self._limits.idle)
+        if not self._clock:
+            self._since = self._loop.time()
+            self._clock = self._after("turn", self._left)
+
+    def _stop_clocks(self) -> None:
+        if self._idle:
+            self._idle.cancel()
+        if self._clock:
+            self._clock.cancel()
+            self._left -= self._loop.time() - self._since
+        self._idle = self._clock = None
