@@ -65,6 +65,7 @@ fn valid_values_come_back_equal() {
         ("Event", r#"{"type":"tomorrow","x":{"y":null}}"#),
         ("ErrorCode", r#""TEAPOT""#),
         ("FindOrder", r#""by-title""#),
+        ("Action", r#"{"action":"ping"}"#),
     ] {
         let again = through(name, text).unwrap_or_else(|reason| panic!("{name} {text}: {reason}"));
         let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
@@ -84,6 +85,7 @@ fn broken_values_are_refused_at_their_place() {
         ("FindBooksParams", r#"{"query":"sea","cursor":null}"#, "`action` is required"),
         ("FindOrder", r#""sideways""#, r#"it must be one of "newest", "by-title""#),
         ("PingParams", r#"{"action":"ping","more":1}"#, "`more` is not a property of this object"),
+        ("Action", r#"{"action":"ping","more":1}"#, "`more` is not a property of this object"),
         ("Isbn", r#""x""#, "it must match ^[0-9]{3}-[0-9-]{13}$"),
         (
             "ChangeBookParams",

@@ -1335,29 +1335,21 @@ impl decode::Union for Action {
 
     fn member<'de, D: serde::Deserializer<'de>>(tag: &str, content: D) -> Result<Self, D::Error> {
         match tag {
-            "cancel" => CancelParams::deserialize(content).map(Self::Cancel),
-            "confirm_tool_action" => {
-                ConfirmToolActionParams::deserialize(content).map(Self::ConfirmToolAction)
-            }
+            "cancel" => Deserialize::deserialize(content).map(Self::Cancel),
+            "confirm_tool_action" => Deserialize::deserialize(content).map(Self::ConfirmToolAction),
             "create_conversation_session" => {
-                CreateConversationSessionParams::deserialize(content).map(Self::CreateConversationSession)
+                Deserialize::deserialize(content).map(Self::CreateConversationSession)
             }
             "get_conversation_messages" => {
-                GetConversationMessagesParams::deserialize(content).map(Self::GetConversationMessages)
+                Deserialize::deserialize(content).map(Self::GetConversationMessages)
             }
-            "get_session" => GetSessionParams::deserialize(content).map(Self::GetSession),
-            "list_conversations" => {
-                ListConversationsParams::deserialize(content).map(Self::ListConversations)
-            }
-            "ping" => PingParams::deserialize(content).map(Self::Ping),
-            "rename_conversation" => {
-                RenameConversationParams::deserialize(content).map(Self::RenameConversation)
-            }
-            "send_message" => SendMessageParams::deserialize(content).map(Self::SendMessage),
-            "submit_interaction" => {
-                SubmitInteractionParams::deserialize(content).map(Self::SubmitInteraction)
-            }
-            "verify_otp" => VerifyOtpParams::deserialize(content).map(Self::VerifyOtp),
+            "get_session" => Deserialize::deserialize(content).map(Self::GetSession),
+            "list_conversations" => Deserialize::deserialize(content).map(Self::ListConversations),
+            "ping" => Deserialize::deserialize(content).map(Self::Ping),
+            "rename_conversation" => Deserialize::deserialize(content).map(Self::RenameConversation),
+            "send_message" => Deserialize::deserialize(content).map(Self::SendMessage),
+            "submit_interaction" => Deserialize::deserialize(content).map(Self::SubmitInteraction),
+            "verify_otp" => Deserialize::deserialize(content).map(Self::VerifyOtp),
             _ => Err(serde::de::Error::unknown_variant(tag, Self::TAGS)),
         }
     }

@@ -2286,30 +2286,26 @@ impl decode::Union for Event {
 
     fn member<'de, D: serde::Deserializer<'de>>(tag: &str, content: D) -> Result<Self, D::Error> {
         match tag {
-            "cancelled" => CancelledEvent::deserialize(content).map(Self::Cancelled),
-            "error" => ErrorEvent::deserialize(content).map(Self::Error),
-            "eventual_response" => EventualResponseEvent::deserialize(content).map(Self::EventualResponse),
-            "immediate_response" => ImmediateResponseEvent::deserialize(content).map(Self::ImmediateResponse),
-            "interaction_invalid" => {
-                InteractionInvalidEvent::deserialize(content).map(Self::InteractionInvalid)
-            }
-            "interaction_required" => {
-                InteractionRequiredEvent::deserialize(content).map(Self::InteractionRequired)
-            }
-            "keepalive" => KeepaliveEvent::deserialize(content).map(Self::Keepalive),
-            "otp_invalid" => OtpInvalidEvent::deserialize(content).map(Self::OtpInvalid),
-            "otp_sent" => OtpSentEvent::deserialize(content).map(Self::OtpSent),
+            "cancelled" => Deserialize::deserialize(content).map(Self::Cancelled),
+            "error" => Deserialize::deserialize(content).map(Self::Error),
+            "eventual_response" => Deserialize::deserialize(content).map(Self::EventualResponse),
+            "immediate_response" => Deserialize::deserialize(content).map(Self::ImmediateResponse),
+            "interaction_invalid" => Deserialize::deserialize(content).map(Self::InteractionInvalid),
+            "interaction_required" => Deserialize::deserialize(content).map(Self::InteractionRequired),
+            "keepalive" => Deserialize::deserialize(content).map(Self::Keepalive),
+            "otp_invalid" => Deserialize::deserialize(content).map(Self::OtpInvalid),
+            "otp_sent" => Deserialize::deserialize(content).map(Self::OtpSent),
             "otp_verification_required" => {
-                OtpVerificationRequiredEvent::deserialize(content).map(Self::OtpVerificationRequired)
+                Deserialize::deserialize(content).map(Self::OtpVerificationRequired)
             }
-            "otp_verified" => OtpVerifiedEvent::deserialize(content).map(Self::OtpVerified),
-            "pong" => PongEvent::deserialize(content).map(Self::Pong),
-            "stream_chunk" => StreamChunkEvent::deserialize(content).map(Self::StreamChunk),
-            "stream_preamble" => StreamPreambleEvent::deserialize(content).map(Self::StreamPreamble),
-            "stream_reasoning" => StreamReasoningEvent::deserialize(content).map(Self::StreamReasoning),
-            "stream_token" => StreamTokenEvent::deserialize(content).map(Self::StreamToken),
+            "otp_verified" => Deserialize::deserialize(content).map(Self::OtpVerified),
+            "pong" => Deserialize::deserialize(content).map(Self::Pong),
+            "stream_chunk" => Deserialize::deserialize(content).map(Self::StreamChunk),
+            "stream_preamble" => Deserialize::deserialize(content).map(Self::StreamPreamble),
+            "stream_reasoning" => Deserialize::deserialize(content).map(Self::StreamReasoning),
+            "stream_token" => Deserialize::deserialize(content).map(Self::StreamToken),
             "write_confirmation_required" => {
-                WriteConfirmationRequiredEvent::deserialize(content).map(Self::WriteConfirmationRequired)
+                Deserialize::deserialize(content).map(Self::WriteConfirmationRequired)
             }
             _ => {
                 let raw = serde_json::Value::deserialize(content)?;

@@ -220,7 +220,7 @@ impl Ctx<'_> {
                 page.block("match tag {", "}", |page| {
                     for (index, member) in union.members.iter().enumerate() {
                         let variant = self.names.names.variant(id, index);
-                        let read = format!("{}::deserialize(content).map(Self::{variant})", self.name(member.ty));
+                        let read = format!("Deserialize::deserialize(content).map(Self::{variant})");
                         text::arm(page, &quote(&member.value), &read);
                     }
                     if union.open {

@@ -355,10 +355,10 @@ impl decode::Union for Action {
 
     fn member<'de, D: serde::Deserializer<'de>>(tag: &str, content: D) -> Result<Self, D::Error> {
         match tag {
-            "change_book" => ChangeBookParams::deserialize(content).map(Self::ChangeBook),
-            "find_books" => FindBooksParams::deserialize(content).map(Self::FindBooks),
-            "lend_book" => LendBookParams::deserialize(content).map(Self::LendBook),
-            "ping" => PingParams::deserialize(content).map(Self::Ping),
+            "change_book" => Deserialize::deserialize(content).map(Self::ChangeBook),
+            "find_books" => Deserialize::deserialize(content).map(Self::FindBooks),
+            "lend_book" => Deserialize::deserialize(content).map(Self::LendBook),
+            "ping" => Deserialize::deserialize(content).map(Self::Ping),
             _ => Err(serde::de::Error::unknown_variant(tag, Self::TAGS)),
         }
     }

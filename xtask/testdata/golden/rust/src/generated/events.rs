@@ -342,11 +342,11 @@ impl decode::Union for Event {
 
     fn member<'de, D: serde::Deserializer<'de>>(tag: &str, content: D) -> Result<Self, D::Error> {
         match tag {
-            "book_changed" => BookChangedEvent::deserialize(content).map(Self::BookChanged),
-            "books_found" => BooksFoundEvent::deserialize(content).map(Self::BooksFound),
-            "error" => ErrorEvent::deserialize(content).map(Self::Error),
-            "pong" => PongEvent::deserialize(content).map(Self::Pong),
-            "shelf_scanned" => ShelfScannedEvent::deserialize(content).map(Self::ShelfScanned),
+            "book_changed" => Deserialize::deserialize(content).map(Self::BookChanged),
+            "books_found" => Deserialize::deserialize(content).map(Self::BooksFound),
+            "error" => Deserialize::deserialize(content).map(Self::Error),
+            "pong" => Deserialize::deserialize(content).map(Self::Pong),
+            "shelf_scanned" => Deserialize::deserialize(content).map(Self::ShelfScanned),
             _ => {
                 let raw = serde_json::Value::deserialize(content)?;
                 Ok(Self::Unknown(UnknownEvent { tag: tag.to_owned(), raw }))

@@ -245,9 +245,9 @@ impl decode::Union for ShelfEntry {
 
     fn member<'de, D: serde::Deserializer<'de>>(tag: &str, content: D) -> Result<Self, D::Error> {
         match tag {
-            "single" => SingleEntry::deserialize(content).map(Self::Single),
-            "crate" => CrateEntry::deserialize(content).map(Self::Crate),
-            "gap" => GapEntry::deserialize(content).map(Self::Gap),
+            "single" => Deserialize::deserialize(content).map(Self::Single),
+            "crate" => Deserialize::deserialize(content).map(Self::Crate),
+            "gap" => Deserialize::deserialize(content).map(Self::Gap),
             _ => {
                 let raw = serde_json::Value::deserialize(content)?;
                 Ok(Self::Unknown(UnknownShelfEntry { tag: tag.to_owned(), raw }))
