@@ -28,4 +28,7 @@ internal sealed class ClientLog : EventSource
 
     [Event(6, Level = EventLevel.Error, Message = "not connecting again: {0}")]
     public void GaveUp(string cause) => WriteEvent(6, cause);
+
+    [Event(7, Level = EventLevel.Error, Message = "the listener of events failed: {0}")]
+    public void ListenerFailed(string cause) => WriteEvent(7, cause);
 }

@@ -133,13 +133,22 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
         }
     }
 
-    /// <summary>Takes what nobody waits for.</summary>
+    /// <summary>Takes what nobody waits for. A listener that throws must not stop the reading.</summary>
     private void Stray(ServerEvent serverEvent)
     {
         ClientLog.Instance.StrayEvent(serverEvent.Tag);
-        if (serverEvent.GetRequestId() != "heartbeat")
+        if (serverEvent.GetRequestId() == Socket.HeartbeatId)
+        {
+            return;
+        }
+
+        try
         {
             _options.OnEvent?.Invoke(serverEvent);
+        }
+        catch (Exception error)
+        {
+            ClientLog.Instance.ListenerFailed(error.Message);
         }
     }
 }

@@ -10,6 +10,9 @@ namespace SmooAI.SmoothOperator;
 /// <param name="lost">Told of every loss, with the failure for each call or turn, and whether it is the last.</param>
 internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<byte>> deliver, Action<Func<string, Exception>, bool> lost)
 {
+    /// <summary>The requestId of the pings that nobody asked for.</summary>
+    public const string HeartbeatId = "heartbeat";
+
     /// <summary>The protocol's, in both directions.</summary>
     private const int FrameLimit = 1 << 20;
 
@@ -381,7 +384,7 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
             return;
         }
 
-        var ping = Wire.Bytes<ClientAction>(new PingParams { RequestId = "heartbeat" }, Wire.Write);
+        var ping = Wire.Bytes<ClientAction>(new PingParams { RequestId = HeartbeatId }, Wire.Write);
         var asked = false;
         try
         {

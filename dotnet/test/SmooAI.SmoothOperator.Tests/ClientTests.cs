@@ -368,4 +368,51 @@ public sealed class ClientTests
         await using var client = await ConnectAsync(server, options => options with { OnEvent = stray.SetResult });
         Assert.IsType<KeepaliveEvent>(await stray.Task.WaitAsync(Patience, TestContext.Current.CancellationToken));
     }
+
+    [Fact]
+    public async Task AListenerThatThrowsStopsNothing()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            await connection.SendTextAsync("""{"type":"keepalive","timestamp":1,"requestId":"other","data":{"requestId":"other"}}""");
+            var message = await connection.ReceiveAsync<SendMessageParams>();
+            await connection.FinishAsync(message.RequestId!, "done");
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server, static options => options with { OnEvent = static _ => throw new InvalidOperationException("no") });
+        Assert.Equal("done", await client.SendMessage(SessionId, "m").GetTextAsync(TestContext.Current.CancellationToken).WaitAsync(Patience, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task ATurnThatNobodyReadsKeepsItsEndAndLittleElse()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            var id = (await connection.ReceiveAsync<SendMessageParams>()).RequestId!;
+            await connection.AcceptAsync(id);
+            for (var count = 0; count < 6000; count++)
+            {
+                await connection.TokenAsync(id, "x");
+            }
+
+            await connection.FinishAsync(id, "done");
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server);
+        var turn = client.SendMessage(SessionId, "m");
+        await turn.Result.WaitAsync(Patience, TestContext.Current.CancellationToken);
+        var events = await CollectAsync(turn);
+        Assert.Equal((4096, 6002 - 4096), (events.Count, turn.Missed));
+        Assert.IsType<ImmediateResponseEvent>(events[0]);
+        Assert.IsType<EventualResponseEvent>(events[^1]);
+    }
+
+    [Fact]
+    public async Task AClientThatWasNeverConnectedCloses()
+    {
+        var client = new SmoothAgentClient("ws://127.0.0.1:1/ws");
+        await client.DisposeAsync();
+        await Assert.ThrowsAsync<ClientClosedException>(() => client.PingAsync(cancellationToken: TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<ClientClosedException>(async () => await client.SendMessage(SessionId, "m"));
+    }
 }
