@@ -3,15 +3,16 @@
 
 use crate::closing::{self, Reason};
 use crate::outbox::Outbox;
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use smooai_smooth_operator::{Caller, EventSink as _, Service};
 use smooai_smooth_operator_protocol::ErrorCode;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::Error as SocketError;
@@ -31,6 +32,7 @@ const BATCH: usize = 32;
 const MOST_AT_ONCE: usize = 1_024;
 
 /// Who sits at the other end, and what he may do.
+#[derive(Clone)]
 pub(crate) struct Seat {
     pub service: Arc<Service>,
     pub caller: Arc<Caller>,
@@ -50,6 +52,10 @@ enum End {
     Close(Reason),
 }
 
+/// The actions that are being answered. They run in the connection's own task: what they say is
+/// written in the same breath, without waking anybody else.
+type Work = FuturesUnordered<BoxFuture<'static, ()>>;
+
 /// Serves one socket to its end.
 pub(crate) async fn serve<S>(socket: WebSocketStream<S>, seat: Seat)
 where
@@ -57,8 +63,9 @@ where
 {
     let (mut sink, mut stream) = socket.split();
     let outbox = Outbox::new(Arc::clone(&seat.service));
-    let mut work = JoinSet::new();
+    let mut work = Work::new();
     let end = tokio::select! {
+        biased;
         end = read(&mut stream, &seat, outbox.clone(), &mut work) => end,
         () = write(&mut sink, &outbox) => End::Gone,
     };
@@ -66,22 +73,22 @@ where
     seat.leave.cancel();
     seat.service.hang_up(&seat.caller);
     outbox.close();
-    if let End::Close(reason) = end {
+    let closing = async {
+        let End::Close(reason) = end else { return drop((sink, stream)) };
         let written = timeout(LAST_WORDS, write_waiting(&mut sink, &outbox, usize::MAX)).await;
         if let (Ok(Ok(())), Ok(socket)) = (written, sink.reunite(stream)) {
-            Box::pin(closing::close(socket, reason)).await;
+            closing::close(socket, reason).await;
         }
-    } else {
-        drop((sink, stream));
-    }
-    while work.join_next().await.is_some() {}
+    };
+    let ending = async { while work.next().await.is_some() {} };
+    Box::pin(futures_util::future::join(closing, ending)).await;
 }
 
 async fn read<S>(
     stream: &mut SplitStream<WebSocketStream<S>>,
     seat: &Seat,
     mut outbox: Outbox,
-    work: &mut JoinSet<()>,
+    work: &mut Work,
 ) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -107,7 +114,7 @@ where
                     return end;
                 }
             }
-            Some(_ended) = work.join_next(), if !work.is_empty() => {}
+            Some(()) = work.next(), if !work.is_empty() => {}
             () = seat.draining.cancelled(), if !draining => draining = true,
             () = &mut expiry => {
                 let text = "The token has expired. Connect again with a new one.";
@@ -124,10 +131,10 @@ where
 }
 
 /// Takes one message; returns why the connection ends, if it does.
-async fn take(message: Message, seat: &Seat, outbox: &mut Outbox, work: &mut JoinSet<()>) -> Option<End> {
+async fn take(message: Message, seat: &Seat, outbox: &mut Outbox, work: &mut Work) -> Option<End> {
     let refusal = match message {
         Message::Text(text) if work.len() < MOST_AT_ONCE => {
-            answer(text.as_str().to_owned(), seat, outbox.clone(), work);
+            work.push(answer(text.as_str().to_owned(), seat.clone(), outbox.clone()).boxed());
             return None;
         }
         Message::Text(_) => {
@@ -144,16 +151,13 @@ async fn take(message: Message, seat: &Seat, outbox: &mut Outbox, work: &mut Joi
     outbox.send(refusal).await.is_err().then_some(End::Gone)
 }
 
-/// Answers a frame. It is begun here, so that frames are begun in the order they came in, and what is
-/// answered at once needs no task; the rest goes on beside the reader.
-fn answer(text: String, seat: &Seat, mut outbox: Outbox, work: &mut JoinSet<()>) {
-    let (service, caller, leave) = (Arc::clone(&seat.service), Arc::clone(&seat.caller), seat.leave.clone());
-    let mut answering = Box::pin(async move {
-        let _gone = service.attend(&caller, &text, &mut outbox, &leave).await;
-    });
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    if answering.as_mut().poll(&mut context).is_pending() {
-        work.spawn(answering);
+/// Answers a frame. Frames are begun in the order they came in. A defect that panics ends its own
+/// action only.
+async fn answer(text: String, seat: Seat, mut outbox: Outbox) {
+    let Seat { service, caller, leave, .. } = seat;
+    let answering = AssertUnwindSafe(service.attend(&caller, &text, &mut outbox, &leave)).catch_unwind();
+    if answering.await.is_err() {
+        tracing::error!("an action ended by a panic");
     }
 }
 
