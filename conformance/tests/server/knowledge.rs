@@ -16,8 +16,14 @@ fn ids(answer: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn offline_the_answer_is_made_of_the_passages_and_cites_the_17_days() -> Result<()> {
-    let setup = Setup::new().env("SMOOTH_AGENT_STORAGE", "memory").env("SMOOTH_AGENT_SEED_KB", "1");
-    let server = setup.arg("--offline").start().await?;
+    for seeded in [Setup::new().env("SMOOTH_AGENT_SEED_KB", "1"), Setup::new().arg("--seed-kb")] {
+        offline_answer(seeded.env("SMOOTH_AGENT_STORAGE", "memory").arg("--offline")).await?;
+    }
+    Ok(())
+}
+
+async fn offline_answer(setup: Setup) -> Result<()> {
+    let server = setup.start().await?;
     let mut socket = Socket::connect(&server.ws_url()).await?;
     let session = socket.session().await?;
     let turn = socket.whole_turn(&session, "t1", QUESTION).await?;

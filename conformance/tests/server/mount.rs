@@ -24,6 +24,18 @@ async fn the_first_line_says_where_and_with_which_model() -> Result<()> {
 }
 
 #[tokio::test]
+async fn with_nothing_set_but_a_free_port_it_boots() -> Result<()> {
+    let server = Setup::default().arg("--port").arg("0").start().await?;
+    assert!(server.line().ends_with("(model claude-haiku-4-5)"), "{}", server.line());
+    let mut socket = Socket::connect(&server.ws_url()).await?;
+    assert_eq!(socket.ask(json!({ "action": "ping" })).await?["type"], "pong");
+    let session = socket.session().await?;
+    let message = json!({ "action": "send_message", "sessionId": session, "message": "Hello?" });
+    assert_eq!(socket.error(message).await?["error"]["code"], "LLM_UNAVAILABLE");
+    Ok(())
+}
+
+#[tokio::test]
 async fn health_and_readiness_are_answered() -> Result<()> {
     let server = memory().start().await?;
     assert_eq!(server.get("/health").await?, (200, "ok".to_owned()));
