@@ -265,6 +265,13 @@ class Turns(Case):
         self.assertEqual(len(text), 3_000)
         self.assertEqual(kept[-1].type, "eventual_response")
 
+    async def test_a_reader_keeps_up_with_a_burst(self) -> None:
+        self.answers(*["a"] * 2_000)
+        async with self.client() as client:
+            await client.connect()
+            turn = client.send_message(session_id="s", message=MESSAGE)
+            self.assertEqual(len(await types(turn)), 2_002)
+
     async def test_an_event_that_this_version_does_not_know_is_delivered(self) -> None:
         async def script(_: so.SendMessageParams, reply: Reply) -> None:
             await reply.accepted()
@@ -518,7 +525,20 @@ class Connections(Case):
                     await client.ping()
         self.assertNotIn("secret", "".join(line for line in logs.output if ":websockets.server:" not in line))
 
-    async def test_a_server_that_falls_silent_is_given_up(self) -> None:
+    async def test_a_server_that_falls_silent_is_given_up_and_another_connection_opened(self) -> None:
+        self.server.on(so.SendMessageParams, only_accepts)
+        async with self.client(heartbeat=0.05) as client:
+            turn = client.send_message(session_id="s", message=MESSAGE)
+            async for event in turn:
+                self.assertEqual(event.type, "immediate_response")
+                break
+            self.server.freeze()
+            await self.raises("CONNECTION_LOST", end(turn))
+            await client.ping()
+            self.assertEqual(len(self.server.tokens), 2)
+            await self.server.drop()
+
+    async def test_a_connection_that_does_not_come_about_ends_at_its_limit(self) -> None:
         silent: list[asyncio.StreamWriter] = []
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -24,6 +24,9 @@ Token: TypeAlias = str | Callable[[], Awaitable[str]]
 LONGEST_FRAME = 1024 * 1024
 """The longest frame in either direction, in bytes."""
 
+_BURST = 32
+"""How many frames are read before others have their turn."""
+
 logger = logging.getLogger("smooth_operator")
 logger.addHandler(logging.NullHandler())
 
@@ -192,7 +195,7 @@ class Connection:
 
     async def _use(self, socket: ClientConnection) -> tuple[SmoothConnectionError, bool]:
         """Reads frames until the connection ends; why it did, and whether the server said anything."""
-        heard = False
+        heard, frames = False, 0
         self._socket = socket
         parts = urlsplit(self._target.url)
         logger.debug("connected to %s://%s%s", parts.scheme, parts.netloc.rpartition("@")[2], parts.path)
@@ -200,9 +203,12 @@ class Connection:
         try:
             while True:
                 frame = await socket.recv()
-                heard = True
+                heard, frames = True, frames + 1
                 if isinstance(frame, str):
                     self._frame(frame)
+                if frames % _BURST == 0:
+                    # Frames that are there already are read without a pause: let those who wait for them run.
+                    await asyncio.sleep(0)
         except ConnectionClosed as error:
             self._socket = None
             ended = _ended(error)

@@ -214,6 +214,11 @@ class FakeServer:
             else:
                 await socket.close(code)
 
+    def freeze(self) -> None:
+        """Falls silent on every connection: nothing is read any more, and no ping is answered."""
+        for socket in self._sockets:
+            socket.transport.pause_reading()
+
     async def send(self, event: Event) -> None:
         """Sends an event that answers nothing."""
         await self.send_text(stringify(event.encode()))
