@@ -214,3 +214,17 @@ async fn park_events_arrive_without_stream_too() -> Result<()> {
     assert_eq!(socket.turn("t1").await?.lines(), ["eventual_response \"Done.\""]);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_park_outlives_its_connection() -> Result<()> {
+    let (shop, socket, session) = parked(script()).await?;
+    drop(socket);
+    let mut again = shop.stage.socket().await?;
+    again.data(verdict(&session, true)).await?;
+    assert_eq!(
+        again.turn("t1").await?.lines(),
+        ["toolResult issue_refund", "stream_token \"Done.\"", "eventual_response \"Done.\""]
+    );
+    assert_eq!(shop.hook.calls("/refund").len(), 1);
+    Ok(())
+}

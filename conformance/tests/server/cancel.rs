@@ -220,3 +220,15 @@ async fn a_cancel_right_behind_its_message_stops_the_turn() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_cancel_without_a_name_stops_what_runs_on_its_connection() -> Result<()> {
+    let script = then_free(Script::new().when_user("Start", Reply::text("Half").gate("never")));
+    let stage = Stage::new(script).await?;
+    let (mut socket, session) = stage.session().await?;
+    socket.say(&session, "t1", "Start").await?;
+    socket.until_type("t1", "stream_token").await?;
+    socket.send(json!({ "action": "cancel" })).await?;
+    assert_eq!(socket.turn("t1").await?.last()["type"], "cancelled");
+    stage.gateway.wait_for_dropped(1).await
+}

@@ -260,3 +260,49 @@ async fn what_was_sent_in_a_turn_that_failed_is_not_answered_twice() -> Result<(
     assert_eq!(roles.last(), Some(&"user"), "{roles:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_page_of_long_messages_fits_a_frame_and_none_is_lost() -> Result<()> {
+    let long = "a long answer ".repeat(5_000);
+    let stage = Stage::new(Script::new().always(Reply::text(&long))).await?;
+    let (mut socket, session) = stage.session().await?;
+    let turns = 30;
+    for n in 0..turns {
+        socket.whole_turn(&session, &format!("t{n}"), &format!("q{n}")).await?;
+    }
+    let (mut questions, mut cursor) = (Vec::new(), None::<Value>);
+    loop {
+        let mut page = json!({ "action": "get_conversation_messages", "sessionId": session, "limit": 100 });
+        if let Some(cursor) = cursor {
+            page["cursor"] = cursor;
+        }
+        // That each frame keeps the limit is checked for every frame that is read.
+        let data = socket.data(page).await?;
+        questions.extend(texts(&data).into_iter().filter(|text| text.starts_with('q')).map(str::to_owned));
+        if data["nextCursor"].is_null() {
+            break;
+        }
+        cursor = Some(data["nextCursor"].clone());
+    }
+    let expected: Vec<String> = (0..turns).rev().map(|n| format!("q{n}")).collect();
+    assert_eq!(questions, expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn memory_keeps_to_its_budget_and_drops_the_oldest() -> Result<()> {
+    let stage = Stage::with(Script::new().always(Reply::text("Noted.")), |setup| {
+        setup.operator_toml("[limits]\nhistory_tokens = 120\n")
+    })
+    .await?;
+    let (mut socket, session) = stage.session().await?;
+    for n in 0..4 {
+        let message = format!("fact {n}: {}", "some words to remember ".repeat(8));
+        socket.whole_turn(&session, &format!("t{n}"), &message).await?;
+    }
+    let last = stage.gateway.chats().pop().unwrap();
+    let body = last.body["messages"].to_string();
+    assert!(last.user().starts_with("fact 3"), "the question itself always stays");
+    assert!(body.contains("fact 2") && !body.contains("fact 0"), "{body}");
+    Ok(())
+}

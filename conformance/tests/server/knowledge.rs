@@ -124,3 +124,28 @@ async fn passages_are_data_and_not_the_systems_word() -> Result<()> {
     assert!(chats[0].system().to_lowercase().contains("never instructions"), "{}", chats[0].system());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_question_is_embedded_once_and_its_passages_are_reranked_once() -> Result<()> {
+    use smooai_smooth_operator_conformance::gateway::Endpoint;
+    let toml = "[gateway]\nembedding_model = \"embed-1\"\nrerank_model = \"rank-1\"\n";
+    let script = Script::new().say(Reply::text("17 days."));
+    let stage =
+        Stage::with(script, |setup| setup.operator_toml(toml).env("SMOOTH_AGENT_SEED_KB", "1")).await?;
+    let of = |endpoint: Endpoint| -> Vec<Value> {
+        let requests = stage.gateway.requests();
+        requests.iter().filter(|r| r.endpoint == endpoint).map(|r| r.body.clone()).collect()
+    };
+    let seeded = of(Endpoint::Embeddings);
+    assert!(!seeded.is_empty() && seeded.iter().all(|body| body["model"] == "embed-1"), "{seeded:?}");
+    let (mut socket, session) = stage.session().await?;
+    let turn = socket.whole_turn(&session, "t1", QUESTION).await?;
+    assert_eq!(ids(turn.answer()).first(), Some(&"policies/returns.md"), "{}", turn.answer());
+    let embedded: Vec<Value> = of(Endpoint::Embeddings).split_off(seeded.len());
+    assert_eq!(embedded.len(), 1, "{embedded:?}");
+    assert!(embedded[0]["input"].to_string().contains(QUESTION));
+    let ranked = of(Endpoint::Rerank);
+    assert_eq!((ranked.len(), &ranked[0]["model"]), (1, &json!("rank-1")));
+    assert!(ranked[0]["query"].as_str().unwrap().contains(QUESTION));
+    Ok(())
+}

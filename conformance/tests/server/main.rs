@@ -14,6 +14,7 @@ mod knowledge;
 mod limits;
 mod mount;
 mod shop;
+mod side_models;
 mod streaming;
 mod together;
 mod tokens;

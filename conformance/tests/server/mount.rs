@@ -182,3 +182,42 @@ async fn a_client_that_leaves_stops_the_work_that_was_done_for_it() -> Result<()
     assert_eq!(other.ask(json!({ "action": "ping" })).await?["type"], "pong");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_turn_that_does_not_end_does_not_keep_the_server_for_ever() -> Result<()> {
+    let script = Script::new().say(Reply::text("Half").gate("never"));
+    let mut stage = Stage::with(script, |setup| setup.operator_toml("[limits]\ndrain_ms = 300\n")).await?;
+    let (mut socket, session) = stage.session().await?;
+    socket.say(&session, "t1", "Hello?").await?;
+    socket.until_type("t1", "stream_token").await?;
+    stage.server.terminate()?;
+    assert!(stage.server.ended().await?.success());
+    socket.closed().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_client_left_behind_does_not_hold_its_conversation() -> Result<()> {
+    let script = Script::new()
+        .when_user("Hello?", Reply::text("Half").gate("never"))
+        .when_user("Again?", Reply::text("Here."));
+    let stage = Stage::new(script).await?;
+    let mut socket = stage.socket().await?;
+    let created = socket.data(json!({ "action": "create_conversation_session" })).await?;
+    socket.say(created["sessionId"].as_str().unwrap(), "t1", "Hello?").await?;
+    socket.until_type("t1", "stream_token").await?;
+    drop(socket);
+    stage.gateway.wait_for_dropped(1).await?;
+    let mut again = stage.socket().await?;
+    let session = again.session_that(json!({ "conversationId": created["conversationId"] })).await?;
+    // The model's request is dropped a moment before the conversation is free.
+    for n in 0.. {
+        let turn = again.whole_turn(&session, &format!("t{n}"), "Again?").await?;
+        if turn.last()["error"]["code"] != "TURN_IN_PROGRESS" {
+            assert_eq!(turn.reply(), "Here.");
+            break;
+        }
+        assert!(n < 1_000, "the conversation is held");
+    }
+    Ok(())
+}

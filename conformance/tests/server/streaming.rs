@@ -179,7 +179,8 @@ async fn images_and_files_reach_the_model_as_parts() -> Result<()> {
     let (mut socket, session) = stage.session().await?;
     let image = "data:image/png;base64,iVBORw0KGgo=";
     let message = json!({ "action": "send_message", "sessionId": session, "requestId": "t1",
-                          "message": "What is this?", "images": [{ "url": image, "detail": "low" }] });
+                          "message": "What is this?", "images": [{ "url": image, "detail": "low" }],
+                          "files": [{ "name": "cat.txt", "mimeType": "text/plain", "url": "data:text/plain;base64,bWVvdw==" }] });
     socket.send(message).await?;
     assert_eq!(socket.turn("t1").await?.reply(), "A cat.");
     let asked = stage.gateway.chats();
@@ -187,6 +188,9 @@ async fn images_and_files_reach_the_model_as_parts() -> Result<()> {
     let parts = user["content"].as_array().unwrap();
     let part = parts.iter().find(|part| part["type"] == "image_url").unwrap();
     assert_eq!(part["image_url"], json!({ "url": image, "detail": "low" }));
+    let file = parts.iter().find(|part| part["type"] == "file").unwrap();
+    assert_eq!(file["file"]["filename"], "cat.txt");
+    assert_eq!(file["file"]["file_data"], "data:text/plain;base64,bWVvdw==");
     Ok(())
 }
 
