@@ -427,14 +427,14 @@ class Parks(Case):
     async def test_the_clocks_of_a_turn_stand_still_while_it_waits_for_a_person(self) -> None:
         self.server.on(so.SendMessageParams, stays_parked)
         async with self.client() as client:
-            limits = Timeouts(idle=0.05, turn=0.05)
+            limits = Timeouts(idle=0.5, turn=0.5)
             parked = client.send_message(session_id="s", message=MESSAGE, timeouts=limits)
             async for event in parked:
                 if event.type == "write_confirmation_required":
                     break
             # Another turn under the same limits has run out by the time that this one is looked at.
             self.server.on(so.SendMessageParams, only_accepts)
-            for limits in (Timeouts(idle=0.2), Timeouts(turn=0.2, idle=math.inf)):
+            for limits in (Timeouts(idle=0.6), Timeouts(turn=0.6, idle=math.inf)):
                 other = client.send_message(session_id="s", message=MESSAGE, timeouts=limits)
                 await self.raises("TIMEOUT", end(other))
             self.assertFalse(parked.ended)
@@ -527,7 +527,7 @@ class Connections(Case):
 
     async def test_a_server_that_falls_silent_is_given_up_and_another_connection_opened(self) -> None:
         self.server.on(so.SendMessageParams, only_accepts)
-        async with self.client(heartbeat=0.05) as client:
+        async with self.client(heartbeat=0.3) as client:
             turn = client.send_message(session_id="s", message=MESSAGE)
             async for event in turn:
                 self.assertEqual(event.type, "immediate_response")

@@ -49,7 +49,8 @@ class Mux:
         try:
             yield answer
         finally:
-            answer.cancel()
+            # An answer that came too late is nobody's: it must not be reported as never retrieved.
+            _ = answer.cancel() or answer.cancelled() or answer.exception()
             left = self._calls[request_id]
             left.remove(entry)
             if not left:

@@ -43,8 +43,9 @@ async def within(limit: Limit, seconds: float, work: Coroutine[object, object, T
             return task.result()
         raise SmoothTimeoutError(limit, seconds)
     finally:
-        if not task.done():
-            task.cancel()
+        # A result that came too late is nobody's: it must not be reported as never retrieved.
+        task.add_done_callback(lambda late: late.cancelled() or late.exception())
+        task.cancel()
 
 
 @dataclass(frozen=True)
