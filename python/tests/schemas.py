@@ -168,9 +168,9 @@ def _broken_constraints(at: JsonObject, value: Json) -> Iterator[tuple[str, Json
     yield from (("minimum", least - 1) for least in bound("minimum"))
     yield from (("maximum", most + 1) for most in bound("maximum"))
     if isinstance(value, list):
-        first: Json = value[0] if value else "x"
         yield from (("minItems", list[Json](value[: least - 1])) for least in bound("minItems", 1))
-        yield from (("maxItems", [first] * (most + 1)) for most in bound("maxItems"))
+        if value:
+            yield from (("maxItems", [value[0]] * (most + 1)) for most in bound("maxItems"))
     if at.get("format") == "uuid":
         yield "format", "0a8f3c1e-5b7d-4e2a-9c46-7d1f20b3a98g"
     pattern = at.get("pattern")

@@ -1,47 +1,17 @@
-"""Every example of spec/ through the generated code, and every copy of one that breaks exactly one thing."""
+"""The generated code on what the schemas are about: unions, unknown values, texts and numbers."""
 
 from __future__ import annotations
 
-import re
 import unittest
 from collections.abc import Callable
 from typing import cast
 
 import smooth_operator as so
-from smooth_operator import Json, Violation
 from smooth_operator._generated import wire
 
-from .schemas import NamedType, mutants, named_types
+from .schemas import named_types
 
 TYPES = named_types()
-
-
-class Codec:
-    """The functions of a type, found by its name."""
-
-    def __init__(self, name: str) -> None:
-        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-        owner: object = getattr(so, name)
-
-        def function(verb: str) -> object:
-            return getattr(so, f"{verb}_{words}", None) or getattr(owner, verb, None)
-
-        self.decode = cast(Callable[[object], object], function("decode"))
-        self._encode = cast("Callable[[object], Json] | None", function("encode"))
-        self._validate = cast("Callable[[object], Violation | None] | None", function("validate"))
-
-    def encode(self, value: object) -> Json:
-        return self._encode(value) if self._encode else cast(Json, value)
-
-    def validate(self, value: object) -> Violation | None:
-        return self._validate(value) if self._validate else None
-
-    def refusal(self, value: Json) -> tuple[str, str | None] | None:
-        try:
-            violation = self.validate(self.decode(value))
-        except so.DecodeError as error:
-            return error.pointer, None
-        return (violation.pointer, violation.keyword) if violation else None
 
 
 def pointer(value: object, read: Callable[[object], object]) -> str:
@@ -52,56 +22,12 @@ def pointer(value: object, read: Callable[[object], object]) -> str:
     return "accepted"
 
 
-class Examples(unittest.TestCase):
-    def each(self) -> list[tuple[NamedType, Codec]]:
-        return [(each, Codec(each.name)) for each in TYPES]
-
+class Unions(unittest.TestCase):
     def test_there_are_examples_of_actions_replies_events_types_and_codes(self) -> None:
         names = {each.name for each in TYPES}
         wanted = {"SendMessageParams", "GetSessionReply", "ErrorEvent", "Citation", "ErrorCode"}
         self.assertLessEqual(wanted, names)
 
-    def test_every_example_decodes_is_valid_and_comes_back_equal(self) -> None:
-        for each, codec in self.each():
-            for example in each.examples:
-                with self.subTest(each.name, example=example):
-                    value = wire.decode_text(wire.stringify(example), codec.decode)
-                    self.assertIsNone(codec.validate(value))
-                    self.assertEqual(
-                        wire.stringify(wire.json_value(codec.encode(value))), ordered(codec, example)
-                    )
-
-    def test_a_property_that_nobody_knows_is_dropped(self) -> None:
-        for each, codec in self.each():
-            for example in each.examples:
-                if isinstance(example, dict):
-                    with self.subTest(each.name):
-                        value = codec.decode({**example, "x-unknown": [1]})
-                        self.assertTrue(wire.equal(codec.encode(value), example))
-
-    def test_every_value_with_one_fault_is_refused_where_the_fault_is(self) -> None:
-        count = 0
-        for each, codec in self.each():
-            for example in each.examples:
-                for mutant in mutants(each.schema, example):
-                    count += 1
-                    with self.subTest(each.name, mutant=mutant):
-                        refused = codec.refusal(mutant.value)
-                        self.assertIsNotNone(refused)
-                        where, keyword = refused or ("", None)
-                        self.assertEqual(where, mutant.pointer)
-                        if keyword is not None:
-                            self.assertEqual(keyword, mutant.keyword)
-        self.assertGreater(count, 500)
-
-
-def ordered(codec: Codec, example: Json) -> str:
-    """The example as text; its keys in the order in which the codec writes them, which is the schema's."""
-    written = codec.encode(codec.decode(example))
-    return wire.stringify(written) if wire.equal(written, example) else wire.stringify(example)
-
-
-class Unions(unittest.TestCase):
     def test_every_example_of_an_event_is_the_same_through_the_union_wherever_its_tag_stands(self) -> None:
         for each in TYPES:
             for example in each.examples:

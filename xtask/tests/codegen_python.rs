@@ -75,6 +75,38 @@ fn schemas_that_try_everything_are_clean() {
 }
 
 #[test]
+#[ignore = "needs Python's tools: `cargo xtask test --only python` runs it"]
+fn the_small_protocol_keeps_every_example_and_refuses_every_fault() {
+    let place = tempfile::tempdir().unwrap();
+    let spec = repository().join("xtask/testdata/spec");
+    let (source, tests) =
+        (place.path().join("python/src/smooth_operator"), place.path().join("python/tests"));
+    fs::create_dir_all(&source).unwrap();
+    fs::create_dir_all(&tests).unwrap();
+    fs::rename(package(&spec).path().join("_generated"), source.join("_generated")).unwrap();
+    fs::write(source.join("__init__.py"), "from ._generated import *\n").unwrap();
+    for file in ["__init__.py", "schemas.py", "test_examples.py"] {
+        fs::copy(repository().join("python/tests").join(file), tests.join(file)).unwrap();
+    }
+    copy(&spec, &place.path().join("spec"));
+    let folder = place.path().join("python");
+    let program = "import sys, unittest; sys.path.insert(0, 'src'); unittest.main('tests.test_examples')";
+    run(&folder, &["python", "-W", "error", "-c", program]);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
 fn no_text_of_a_schema_reaches_the_output_unescaped() {
     let (_folder, schemas) = hostile();
     for schema in &schemas {
