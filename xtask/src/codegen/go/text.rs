@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn no_description_breaks_out_of_a_comment_or_is_moved_by_gofmt() {
         let hostile = "# a\n- b */ ``c'' \u{202e} //go:build x 1. d";
-        assert_eq!(lines(hostile, 6).join("|"), "\u{201c}#\u{201d} a|- b */|\"c\"|\\u202e //go:build|x 1.|d");
+        assert_eq!(lines(hostile, 6).join("|"), "\u{201c}#\u{201d} a -|b */|\"c\"|\\u202e //go:build|x 1. d");
         assert!(lines(&"long ".repeat(2_000), 97).iter().all(|line| line.len() <= 97));
     }
 
