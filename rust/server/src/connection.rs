@@ -28,6 +28,10 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Frames written with one flush.
 const BATCH: usize = 32;
+/// A write this soon after the last one is worth waiting a few scheduling rounds for.
+const BUSY: Duration = Duration::from_millis(2);
+/// Scheduling rounds that a write waits for more, at most.
+const SETTLE_ROUNDS: usize = 16;
 /// Actions answered at once, turns that wait for a person among them.
 const MOST_AT_ONCE: usize = 1_024;
 
@@ -180,14 +184,36 @@ where
 {
     let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last: Option<Instant> = None;
     loop {
         let written = tokio::select! {
-            () = outbox.filled() => timeout(SILENCE_LIMIT, write_waiting(sink, outbox, BATCH)).await,
+            () = outbox.filled() => {
+                if last.is_some_and(|last| last.elapsed() < BUSY) {
+                    settle(outbox).await;
+                }
+                let written = timeout(SILENCE_LIMIT, write_waiting(sink, outbox, BATCH)).await;
+                last = Some(Instant::now());
+                written
+            }
             _ = ping.tick() => timeout(SILENCE_LIMIT, sink.send(Message::Ping(Vec::new().into()))).await,
         };
         if !matches!(written, Ok(Ok(()))) {
             return;
         }
+    }
+}
+
+/// Lets the turns and the other connections run for as long as that brings more to write: under load a
+/// write costs more than a token is worth, and tokens that wait become one frame.
+async fn settle(outbox: &Outbox) {
+    let mut before = outbox.bytes();
+    for _ in 0..SETTLE_ROUNDS {
+        tokio::task::yield_now().await;
+        let now = outbox.bytes();
+        if now <= before {
+            return;
+        }
+        before = now;
     }
 }
 

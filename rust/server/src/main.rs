@@ -17,11 +17,6 @@ mod token;
 use smooai_smooth_operator_host::{Host, Launch};
 use std::process::ExitCode;
 
-/// Gives memory back when sessions end, and does not fragment under many small ones; the system's
-/// allocator kept most of what 10,000 sessions had used.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let launch = match Launch::from_process() {
         Ok(launch) => launch,

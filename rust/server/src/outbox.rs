@@ -111,6 +111,11 @@ impl Outbox {
         }
     }
 
+    /// How many bytes wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// The next frame that waits, if any.
     pub(crate) fn take(&self) -> Option<Frame> {
         let frame = self.lock().take();

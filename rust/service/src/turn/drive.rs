@@ -45,7 +45,7 @@ impl Turn<'_> {
         let running = self.service.backplane.run(self.caller, &self.claim);
         let end = self.pull(&running.cancel, sink).await;
         let outcome = match end {
-            End::Answered(answer) => self.finish(answer, sink).await.map(|()| None),
+            End::Answered(answer) => self.finish(answer, &running.cancel, sink).await.map(|()| None),
             End::Parked(park, call) => self.park(*park, call.map(|call| *call), sink).await.map(Some),
             End::Cancelled => self.cancelled(sink).await.map(|()| None),
             End::Failed(error) => Err(Stop::Refused(error)),

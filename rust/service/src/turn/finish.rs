@@ -10,17 +10,25 @@ use crate::wire;
 use smooai_smooth_operator_core::Answer;
 use smooai_smooth_operator_protocol::TurnResult;
 use smooai_smooth_operator_store::{Activity, Direction, Message, MessageId};
+use tokio_util::sync::CancellationToken;
 
 /// A turn adds the person's message and the answer.
 const MESSAGES_OF_A_TURN: u64 = 2;
 
 impl Turn<'_> {
-    pub(super) async fn finish(&self, answer: Answer, sink: &mut dyn EventSink) -> Result<(), Stop> {
+    pub(super) async fn finish(
+        &self,
+        answer: Answer,
+        cancel: &CancellationToken,
+        sink: &mut dyn EventSink,
+    ) -> Result<(), Stop> {
         let service = self.service;
         let question = self.state.checkpoint.run.question();
         let text = answer.text.clone();
-        let Analysis { response, needs_escalation, escalation_reason } =
-            service.analyse(&question, answer.text).await;
+        let judging = cancel.run_until_cancelled(service.analyse(&question, answer.text));
+        let Some(Analysis { response, needs_escalation, escalation_reason }) = judging.await else {
+            return self.cancelled(sink).await;
+        };
         let now = service.world.now();
         let message = Message {
             id: MessageId::new(service.world.uuid()),
