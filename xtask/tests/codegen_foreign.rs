@@ -231,6 +231,25 @@ fn no_name_and_no_text_breaks_out() {
 }
 
 #[test]
+fn a_reference_that_leads_nowhere_is_json() {
+    let outcome = generate(r##"{"type":"object","properties":{"a":{"$ref":"#/definitions/b"}}}"##);
+    let expected = [
+        "struct Schema",
+        "a: Option<serde_json::Value>",
+        "warning[missing-target] schema.json#/properties/a",
+    ];
+    assert_eq!(summary(&outcome), expected);
+}
+
+#[test]
+fn values_that_differ_only_beyond_the_longest_name_stay_apart() {
+    let values: Vec<String> = (0..30).map(|at| format!("\"{}{at}\"", "long ".repeat(60))).collect();
+    let outcome = generate(&format!("{{\"enum\":[{}]}}", values.join(",")));
+    assert_eq!(outcome.status, Some(0), "{:?}", outcome.warnings);
+    syn::parse_file(&outcome.code).unwrap();
+}
+
+#[test]
 fn long_chains_of_references_end() {
     let links: Vec<String> =
         (0..10_000).map(|at| format!(r##""L{at}":{{"$ref":"#/$defs/L{}"}}"##, at + 1)).collect();

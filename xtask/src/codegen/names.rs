@@ -204,12 +204,16 @@ impl Table<'_> {
             return plain;
         }
         let spelled = self.spell(space, &spelled_words(raw), case, prefix, raw);
-        let mut name = spelled.clone();
+        let base: String = spelled.chars().take(LONGEST_NAME).collect();
+        let mark = match case {
+            Case::Snake => "_v",
+            Case::UpperSnake => "_V",
+            Case::Camel | Case::Pascal | Case::Keep => "V",
+        };
+        let mut name = spelled;
         let mut count = 2;
         while space.seen.contains_key(&name) {
-            let mut numbered = spelled_words(raw);
-            numbered.push(format!("v{count}"));
-            name = self.spell(space, &numbered, case, prefix, raw);
+            name = format!("{base}{mark}{count}");
             count += 1;
         }
         space.seen.insert(name.clone(), place.clone());
@@ -353,7 +357,10 @@ fn sign(c: char) -> Option<&'static str> {
     })
 }
 
-/// Joins words by a case. Words are cut so that no name grows beyond 100 characters.
+/// The longest name, in characters; what is longer is cut.
+const LONGEST_NAME: usize = 100;
+
+/// Joins words by a case. A name that grows too long is cut.
 pub fn join(words: &[String], case: Case, initialisms: &[&str]) -> String {
     let mut out = String::new();
     for (index, word) in words.iter().enumerate() {
@@ -370,8 +377,8 @@ pub fn join(words: &[String], case: Case, initialisms: &[&str]) -> String {
             Case::Camel | Case::Pascal | Case::Keep if initialism => out.push_str(&upper),
             Case::Camel | Case::Pascal | Case::Keep => out.push_str(&capital(word)),
         }
-        if out.len() > 100 {
-            out.truncate(100);
+        if out.len() > LONGEST_NAME {
+            out.truncate(LONGEST_NAME);
             while out.ends_with('_') {
                 out.pop();
             }
@@ -398,6 +405,32 @@ pub fn pascal(raw: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_that_are_cut_alike_stay_apart() {
+        let rules = Rules {
+            types: Case::Keep,
+            fields: Case::Snake,
+            variants: Case::Pascal,
+            methods: Case::Snake,
+            variant_scope: Scope::Type,
+            keywords: &[],
+            taken_types: &[],
+            taken_fields: &[],
+            taken_variants: &[],
+            taken_methods: &[],
+            initialisms: &[],
+            escape: str::to_owned,
+        };
+        let mut table =
+            Table { language: "x", rules: &rules, on_collision: OnCollision::Respell, findings: Vec::new() };
+        let mut space = Namespace::new(&[]);
+        let long = "long_".repeat(60);
+        let names: std::collections::HashSet<String> = (0..20)
+            .map(|at| table.claim(&mut space, &format!("{long}{at}"), Case::Snake, "", &Place::default()))
+            .collect();
+        assert_eq!(names.len(), 20);
+    }
 
     #[test]
     fn splits_words_and_joins_them_by_case() {

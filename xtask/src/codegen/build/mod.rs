@@ -176,13 +176,13 @@ impl<'a> Builder<'a> {
             "{file}{}",
             segments.iter().map(|key| pascal(last_segment(key))).collect::<String>()
         ));
-        let mut letters =
-            ('A'..='Z').flat_map(|first| ('A'..='Z').map(move |second| format!("{first}{second}")));
+        let mut tried = 0;
         loop {
             let wish: String = match wishes.is_empty() {
                 false => wishes.remove(0).chars().take(120).collect(),
-                true => format!("{wish}Variant{}", letters.next().unwrap_or_default()),
+                true => format!("{wish}Variant{}", letters(tried)),
             };
+            tried += 1;
             if let Entry::Vacant(free) = self.by_name.entry(wish.to_ascii_lowercase()) {
                 free.insert(place.clone());
                 return wish;
@@ -287,6 +287,19 @@ impl<'a> Builder<'a> {
     fn give_up(&mut self, place: &Place, problem: impl Into<String>) -> Ty {
         self.warn("any-json", place, problem);
         Ty::plain(Kind::Json)
+    }
+}
+
+/// `A` to `Z`, `AA`, `AB` and so on.
+fn letters(mut number: usize) -> String {
+    let mut out = Vec::new();
+    loop {
+        out.insert(0, b'A' + u8::try_from(number % 26).unwrap_or_default());
+        number /= 26;
+        if number == 0 {
+            return String::from_utf8(out).unwrap_or_default();
+        }
+        number -= 1;
     }
 }
 
