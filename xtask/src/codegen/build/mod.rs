@@ -101,8 +101,7 @@ impl<'a> Builder<'a> {
         let stem = stem.strip_suffix(".schema").unwrap_or(stem);
         let base = pascal(stem);
         if !self.strict {
-            let title = root.get("title").and_then(Json::as_str).filter(|title| !title.trim().is_empty());
-            return (title.map_or(base, pascal), Role::Data, Section::Types);
+            return (title_name(root).unwrap_or(base), Role::Data, Section::Types);
         }
         match path.split_once('/') {
             Some(("actions", _)) => (format!("{base}Params"), Role::Params, Section::Actions),
@@ -212,7 +211,7 @@ impl<'a> Builder<'a> {
             return *id;
         }
         let section = self.by_place.get(&Place::root(&spot.place.file)).map(|id| self.model.ty(*id).section);
-        let title = schema.get("title").and_then(Json::as_str).map(pascal).unwrap_or_default();
+        let title = title_name(schema).unwrap_or_default();
         let by_place = format!("{}{}", spot.owner, spot.words);
         let free = |name: &str| !name.is_empty() && !self.by_name.contains_key(&name.to_ascii_lowercase());
         let wish = if free(&title) && !self.strict { title } else { by_place };
@@ -342,6 +341,14 @@ fn named_in(ty: &Ty, out: &mut Vec<TypeId>) {
 /// An empty struct, for a schema of ours that could not be read as one.
 fn empty_struct() -> Struct {
     Struct { tag: None, fields: Vec::new(), additional: Additional::Ignored }
+}
+
+/// The name that a schema's title gives, unless the title is a sentence.
+fn title_name(schema: &Json) -> Option<String> {
+    const LONGEST_TITLE: usize = 40;
+    let title = schema.get("title")?.as_str()?;
+    let fits = title.chars().any(char::is_alphanumeric) && title.chars().count() <= LONGEST_TITLE;
+    fits.then(|| pascal(title))
 }
 
 /// Whether the root of a document is a schema in its own right and not only a place for `$defs`.

@@ -115,10 +115,15 @@ impl Ctx<'_> {
             self.needs(&["Pattern"]);
             let head = format!("static {}: Pattern =", pattern_name(scope));
             let value = format!("Pattern::new({});", quote(pattern));
-            if page.column() + 8 + head.len() + 1 + value.chars().count() <= WIDTH {
+            let room = WIDTH.saturating_sub(page.column() + 8);
+            if head.len() + 1 + value.chars().count() <= room {
                 page.line(format!("{head} {value}"));
-            } else {
+            } else if value.chars().count() + 4 <= room {
                 page.line(head).indented(|page| drop_line(page, value));
+            } else {
+                page.block(format!("{head} Pattern::new("), ");", |page| {
+                    page.line(format!("{},", quote(pattern)));
+                });
             }
         }
         match &ty.kind {
