@@ -119,6 +119,9 @@ fn generate(args: &Args) -> anyhow::Result<ExitCode> {
     });
     let failed = report(&mut findings);
     let Some(wanted) = wanted.filter(|_| !failed) else { return Ok(ExitCode::FAILURE) };
+    if crate::interrupt::requested() {
+        return Ok(ExitCode::from(crate::interrupt::EXIT_CODE));
+    }
     let languages: Vec<&str> = chosen.iter().map(|printer| printer.language()).collect();
     let manifest_path = root.join(if own { OWN_MANIFEST } else { MANIFEST });
     let manifest = Manifest::read(&manifest_path)?;
