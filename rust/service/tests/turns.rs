@@ -2,9 +2,12 @@
 
 mod stage;
 
+use async_trait::async_trait;
 use serde_json::json;
-use smooai_smooth_operator::{OtpSettings, Settings};
+use smooai_smooth_operator::{OtpSettings, Scope, Settings};
+use smooai_smooth_operator_store::{Activity, Contact, Session, SessionId, SessionStore, StoreError};
 use stage::{Reply, Stage};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -342,4 +345,57 @@ async fn a_failing_model_ends_the_turn_and_tells_no_secrets() {
     assert!(!failed.to_string().contains("sk-secret") && !failed.to_string().contains("/etc"));
     client.ask(&session, "t2", "Again.");
     client.until("eventual_response").await;
+}
+
+/// Sessions on a disk that is gone.
+struct Gone;
+
+impl Gone {
+    fn error<T>() -> Result<T, StoreError> {
+        let source = std::io::Error::other("disk /dev/secret is gone");
+        Err(StoreError::Unavailable {
+            context: "reading a session".to_owned(),
+            source: Some(Box::new(source)),
+        })
+    }
+}
+
+#[async_trait]
+impl SessionStore for Gone {
+    async fn create(&self, _session: Session) -> Result<(), StoreError> {
+        Self::error()
+    }
+
+    async fn get(&self, _scope: &Scope, _id: &SessionId) -> Result<Option<Session>, StoreError> {
+        Self::error()
+    }
+
+    async fn identify(&self, _scope: &Scope, _id: &SessionId, _contact: Contact) -> Result<(), StoreError> {
+        Self::error()
+    }
+
+    async fn record(&self, _scope: &Scope, _id: &SessionId, _activity: Activity) -> Result<(), StoreError> {
+        Self::error()
+    }
+}
+
+#[tokio::test]
+async fn storage_that_does_not_answer_is_told_without_its_words_and_the_server_is_not_ready() {
+    let mut storage = smooai_smooth_operator_adapter_memory::adapter();
+    storage.sessions = Arc::new(Gone);
+    let stage = Stage::over(storage, Settings::default(), vec![]);
+    let mut client = stage.client("ada");
+    for action in [
+        json!({"action": "create_conversation_session", "requestId": "r"}),
+        json!({"action": "get_session", "requestId": "r", "sessionId": "s"}),
+        json!({"action": "send_message", "requestId": "r", "sessionId": "s", "message": "hi"}),
+    ] {
+        client.say(&action);
+        let failed = client.until("error").await;
+        assert_eq!((&failed["requestId"], &failed["error"]["code"]), (&json!("r"), &json!("STORAGE_ERROR")));
+        let details = &failed["data"]["details"];
+        assert_eq!((&details["status"], &details["retryable"]), (&json!(503), &json!(true)));
+        assert!(!failed.to_string().contains("secret"), "{failed}");
+    }
+    assert!(!stage.service.is_ready().await);
 }
