@@ -142,7 +142,7 @@ impl Service {
         action: Action,
         sink: &mut dyn EventSink,
     ) -> Result<Option<Watch>, Closed> {
-        let request_id = actions::request_id(&action).map(str::to_owned);
+        let request_id = action.request_id().map(str::to_owned);
         match actions::dispatch(self, caller, action, sink).await {
             Ok(watch) => Ok(watch),
             Err(Stop::Closed) => Err(Closed),

@@ -65,23 +65,6 @@ pub(crate) async fn dispatch(
     }
 }
 
-/// The request id that an action came with.
-pub(crate) fn request_id(action: &Action) -> Option<&str> {
-    match action {
-        Action::Ping(params) => params.request_id.as_deref(),
-        Action::CreateConversationSession(params) => params.request_id.as_deref(),
-        Action::GetSession(params) => params.request_id.as_deref(),
-        Action::GetConversationMessages(params) => params.request_id.as_deref(),
-        Action::ListConversations(params) => params.request_id.as_deref(),
-        Action::RenameConversation(params) => params.request_id.as_deref(),
-        Action::SendMessage(params) => params.request_id.as_deref(),
-        Action::ConfirmToolAction(params) => params.request_id.as_deref(),
-        Action::VerifyOtp(params) => Some(&params.request_id),
-        Action::SubmitInteraction(params) => Some(&params.request_id),
-        Action::Cancel(params) => params.request_id.as_deref(),
-    }
-}
-
 impl Service {
     /// The one door to a session: it exists and is the caller's, or it is not found.
     pub(crate) async fn session(&self, caller: &Caller, id: &str) -> Result<Session, ServiceError> {
