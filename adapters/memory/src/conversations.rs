@@ -60,6 +60,16 @@ impl Threads {
         self.by_id.change(id.as_str(), |thread| change(thread))
     }
 
+    /// Reads a conversation, whosever it is; for moving data only.
+    pub(crate) fn read_any<T>(&self, id: &str, read: impl FnOnce(&Thread) -> T) -> Option<T> {
+        self.by_id.read(id, |thread| read(thread))
+    }
+
+    /// The ids of the first conversations after `after`.
+    pub(crate) fn ids_after(&self, after: Option<&str>, limit: usize) -> Vec<Box<str>> {
+        self.by_id.keys_after(after, limit)
+    }
+
     /// Changes a conversation and moves it to its new place in the list of its scope.
     fn change_listed<T>(
         &self,

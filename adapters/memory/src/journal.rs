@@ -3,18 +3,59 @@
 use crate::conversations::Threads;
 use crate::shard::Sharded;
 use async_trait::async_trait;
-use smooai_smooth_operator_store::{Claim, JournalEntry, JournalStore, Result, StoreError, TurnId};
+use smooai_smooth_operator_store::{
+    Claim, ConversationId, JournalEntry, JournalRecord, JournalStore, Result, StoreError, TurnId,
+};
 use std::sync::Arc;
 
 /// The journal of all turns that called a tool.
 pub(crate) struct Journal {
     threads: Arc<Threads>,
-    by_turn: Sharded<Vec<JournalEntry>>,
+    by_turn: Sharded<Lines>,
+}
+
+/// The lines of one turn.
+#[derive(Default)]
+struct Lines {
+    conversation: Option<ConversationId>,
+    entries: Vec<JournalEntry>,
 }
 
 impl Journal {
     pub(crate) fn new(threads: Arc<Threads>) -> Self {
         Self { threads, by_turn: Sharded::default() }
+    }
+
+    /// The turns after `after` that have lines.
+    pub(crate) fn turns_after(&self, after: Option<&str>, limit: usize) -> Vec<Box<str>> {
+        self.by_turn.keys_after(after, limit)
+    }
+
+    /// The lines of a turn as records.
+    pub(crate) fn records(&self, turn: &str) -> Vec<JournalRecord> {
+        let lines = self.by_turn.read(turn, |lines| (lines.conversation.clone(), lines.entries.clone()));
+        let Some((Some(conversation), entries)) = lines else { return Vec::new() };
+        let Some(scope) = self.threads.read_any(conversation.as_str(), |thread| thread.scope()) else {
+            return Vec::new();
+        };
+        let record = |(ordinal, entry)| JournalRecord {
+            scope: scope.clone(),
+            conversation: conversation.clone(),
+            turn: turn.into(),
+            ordinal,
+            entry,
+        };
+        (0..).zip(entries).map(record).collect()
+    }
+
+    /// Takes a line over, unless its place is taken.
+    pub(crate) fn restore(&self, record: JournalRecord) {
+        self.by_turn.entry(record.turn.as_str(), |lines| {
+            lines.conversation = Some(record.conversation);
+            if lines.entries.len() == record.ordinal as usize {
+                lines.entries.push(record.entry);
+            }
+        });
     }
 }
 
@@ -27,13 +68,16 @@ impl JournalStore for Journal {
                 if !thread.turns_ref().is_some_and(|turns| turns.runs(claim)) {
                     return Err(StoreError::ClaimLost);
                 }
-                self.by_turn.entry(claim.turn.as_str(), |entries| entries.push(entry));
+                self.by_turn.entry(claim.turn.as_str(), |lines| {
+                    lines.conversation = Some(claim.conversation.clone());
+                    lines.entries.push(entry);
+                });
                 Ok(())
             })
             .unwrap_or(Err(StoreError::ClaimLost))
     }
 
     async fn entries(&self, turn: &TurnId) -> Result<Vec<JournalEntry>> {
-        Ok(self.by_turn.read(turn.as_str(), Clone::clone).unwrap_or_default())
+        Ok(self.by_turn.read(turn.as_str(), |lines| lines.entries.clone()).unwrap_or_default())
     }
 }

@@ -34,6 +34,26 @@ impl Knowledge {
         Self { analyser: Arc::new(Analyser::new(language)), shelves: Sharded::default() }
     }
 
+    /// The first documents after a place, whoever may read them; for moving data only.
+    pub(crate) fn all_after(&self, after: Option<(&str, &DocumentId)>, limit: usize) -> Vec<Document> {
+        let mut found = Vec::new();
+        let mut place = after.map(|(organization, id)| (Box::<str>::from(organization), Some(id.clone())));
+        loop {
+            if let Some((organization, id)) = &place {
+                let snapshot = self.snapshot(&OrganizationId::new(&**organization));
+                found.extend(snapshot.all_after(id.as_ref(), limit - found.len()));
+            }
+            if found.len() == limit {
+                return found;
+            }
+            let next = self.shelves.keys_after(place.as_ref().map(|(organization, _)| &**organization), 1);
+            match next.into_iter().next() {
+                Some(organization) => place = Some((organization, None)),
+                None => return found,
+            }
+        }
+    }
+
     fn snapshot(&self, organization: &OrganizationId) -> Arc<Snapshot> {
         self.shelves.read(organization.as_str(), |shelf| shelf.current.load_full()).unwrap_or_default()
     }

@@ -116,6 +116,14 @@ pub(crate) struct Sessions {
     by_id: Sharded<Box<Kept>>,
 }
 
+impl Sessions {
+    /// The first sessions after `after`, whosever they are; for moving data only.
+    pub(crate) fn all_after(&self, after: Option<&str>, limit: usize) -> Vec<Session> {
+        let ids = self.by_id.keys_after(after, limit);
+        ids.iter().filter_map(|id| self.by_id.read(id, |kept| kept.session(&(&**id).into()))).collect()
+    }
+}
+
 #[async_trait]
 impl SessionStore for Sessions {
     async fn create(&self, session: Session) -> Result<()> {

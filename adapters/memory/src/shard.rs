@@ -1,7 +1,7 @@
 //! A map cut into parts, each behind its own short lock.
 
 use parking_lot::RwLock;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
 /// More parts than cores, so that two callers rarely meet.
@@ -50,6 +50,22 @@ impl<V> Sharded<V> {
             return work(value);
         }
         work(part.entry(key.into()).or_default())
+    }
+
+    /// The first `limit` keys after `after`, in the order of their bytes.
+    pub(crate) fn keys_after(&self, after: Option<&str>, limit: usize) -> Vec<Box<str>> {
+        let mut first: BTreeSet<Box<str>> = BTreeSet::new();
+        for part in &self.parts {
+            for key in part.read().keys().filter(|key| after.is_none_or(|after| ***key > *after)) {
+                if first.len() < limit || first.last().is_some_and(|last| key < last) {
+                    first.insert(key.clone());
+                }
+                if first.len() > limit {
+                    first.pop_last();
+                }
+            }
+        }
+        first.into_iter().collect()
     }
 
     fn part(&self, key: &str) -> &RwLock<HashMap<Box<str>, V>> {

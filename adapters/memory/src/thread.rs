@@ -66,6 +66,10 @@ impl Thread {
             && self.texts.get(PRINCIPAL) == scope.principal.as_str()
     }
 
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::new(self.texts.get(ORGANIZATION), self.texts.get(PRINCIPAL))
+    }
+
     pub(crate) fn conversation(&self, id: &str) -> Conversation {
         let rare = |at: usize| self.rare.as_ref().and_then(|rare| rare[at].clone());
         Conversation {
@@ -124,6 +128,17 @@ impl Thread {
             Some(messages) => messages.page(conversation, page),
             None => Messages::default().page(conversation, page),
         }
+    }
+
+    /// The messages from a place on, oldest first, at most `limit`.
+    pub(crate) fn messages_from(
+        &self,
+        conversation: &ConversationId,
+        place: usize,
+        limit: usize,
+    ) -> Vec<Message> {
+        let kept = self.messages.iter().flat_map(|messages| &messages.kept);
+        kept.skip(place).take(limit).map(|kept| kept.message(conversation)).collect()
     }
 
     pub(crate) fn turns(&mut self) -> &mut Turns {

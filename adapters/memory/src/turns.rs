@@ -4,7 +4,8 @@ use crate::conversations::Threads;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use smooai_smooth_operator_store::{
-    Claim, ClaimRequest, ConversationId, ParkId, ParkedTurn, Result, Scope, StoreError, TurnId, TurnStore,
+    Claim, ClaimRequest, ConversationId, ParkId, ParkedTurn, Result, Scope, StoreError, TurnHold, TurnId,
+    TurnStore, TurnsRecord,
 };
 use std::collections::VecDeque;
 
@@ -16,29 +17,17 @@ const ENDED: usize = 32;
 pub(crate) struct Turns {
     /// The number of the latest claim.
     fence: u64,
-    hold: Hold,
+    hold: TurnHold,
     /// Request ids of ended turns, oldest first.
     ended: VecDeque<Box<str>>,
-}
-
-#[derive(Default)]
-enum Hold {
-    #[default]
-    Free,
-    Running {
-        turn: TurnId,
-        request_id: String,
-        lease_until: Timestamp,
-    },
-    Parked(Box<ParkedTurn>),
 }
 
 impl Turns {
     fn claim(&mut self, request: ClaimRequest) -> Option<Claim> {
         let held_until = match &self.hold {
-            Hold::Free => None,
-            Hold::Running { lease_until, .. } => Some(*lease_until),
-            Hold::Parked(parked) => Some(parked.expires_at),
+            TurnHold::Free => None,
+            TurnHold::Running { lease_until, .. } => Some(*lease_until),
+            TurnHold::Parked(parked) => Some(parked.expires_at),
         };
         if held_until.is_some_and(|until| until > request.now) {
             return None;
@@ -55,16 +44,16 @@ impl Turns {
         lease_until: Timestamp,
     ) -> Claim {
         self.fence += 1;
-        self.hold = Hold::Running { turn: turn.clone(), request_id: request_id.clone(), lease_until };
+        self.hold = TurnHold::Running { turn: turn.clone(), request_id: request_id.clone(), lease_until };
         Claim { conversation, turn, request_id, fence: self.fence }
     }
 
     /// Frees the conversation and remembers whose turn it was.
     fn end(&mut self) {
         let request_id = match std::mem::take(&mut self.hold) {
-            Hold::Free => return,
-            Hold::Running { request_id, .. } => request_id,
-            Hold::Parked(parked) => parked.claim.request_id,
+            TurnHold::Free => return,
+            TurnHold::Running { request_id, .. } => request_id,
+            TurnHold::Parked(parked) => parked.claim.request_id,
         };
         if self.ended.len() == ENDED {
             self.ended.pop_front();
@@ -74,13 +63,28 @@ impl Turns {
 
     /// Whether the claim's turn is the one that runs.
     pub(crate) fn runs(&self, claim: &Claim) -> bool {
-        matches!(&self.hold, Hold::Running { turn, .. } if *turn == claim.turn && self.fence == claim.fence)
+        matches!(&self.hold, TurnHold::Running { turn, .. } if *turn == claim.turn && self.fence == claim.fence)
+    }
+
+    /// The state as a record.
+    pub(crate) fn record(&self, scope: Scope, conversation: ConversationId) -> TurnsRecord {
+        let ended = self.ended.iter().map(|id| (**id).to_owned()).collect();
+        TurnsRecord { scope, conversation, fence: self.fence, hold: self.hold.clone(), ended }
+    }
+
+    /// Takes a record's state over, unless a later claim than its is known.
+    pub(crate) fn restore(&mut self, record: TurnsRecord) {
+        if record.fence > self.fence {
+            self.fence = record.fence;
+            self.hold = record.hold;
+            self.ended = record.ended.into_iter().map(Into::into).collect();
+        }
     }
 
     fn renew(&mut self, claim: &Claim, until: Timestamp) -> Result<()> {
         let runs = self.runs(claim);
         match &mut self.hold {
-            Hold::Running { lease_until, .. } if runs => {
+            TurnHold::Running { lease_until, .. } if runs => {
                 *lease_until = until;
                 Ok(())
             }
@@ -91,12 +95,12 @@ impl Turns {
     /// Releasing twice is no error, as long as nobody else has claimed since.
     fn release(&mut self, claim: &Claim) -> Result<()> {
         match &self.hold {
-            Hold::Free if self.fence == claim.fence => Ok(()),
-            Hold::Parked(parked) if parked.claim == *claim => {
+            TurnHold::Free if self.fence == claim.fence => Ok(()),
+            TurnHold::Parked(parked) if parked.claim == *claim => {
                 self.end();
                 Ok(())
             }
-            Hold::Running { .. } if self.runs(claim) => {
+            TurnHold::Running { .. } if self.runs(claim) => {
                 self.end();
                 Ok(())
             }
@@ -106,9 +110,9 @@ impl Turns {
 
     fn park(&mut self, parked: ParkedTurn) -> Result<()> {
         match &self.hold {
-            Hold::Parked(there) if there.id == parked.id && there.claim == parked.claim => Ok(()),
+            TurnHold::Parked(there) if there.id == parked.id && there.claim == parked.claim => Ok(()),
             _ if self.runs(&parked.claim) => {
-                self.hold = Hold::Parked(Box::new(parked));
+                self.hold = TurnHold::Parked(Box::new(parked));
                 Ok(())
             }
             _ => Err(StoreError::ClaimLost),
@@ -116,12 +120,12 @@ impl Turns {
     }
 
     fn parked(&self) -> Option<(ParkedTurn, Vec<String>)> {
-        let Hold::Parked(parked) = &self.hold else { return None };
+        let TurnHold::Parked(parked) = &self.hold else { return None };
         Some(((**parked).clone(), self.ended.iter().map(|id| (**id).to_owned()).collect()))
     }
 
     fn unpark(&mut self, park: &ParkId, lease_until: Timestamp) -> Option<Claim> {
-        let Hold::Parked(parked) = &self.hold else { return None };
+        let TurnHold::Parked(parked) = &self.hold else { return None };
         if parked.id != *park {
             return None;
         }
@@ -131,7 +135,7 @@ impl Turns {
 
     fn spend_attempt(&mut self, park: &ParkId) -> Option<u32> {
         match &mut self.hold {
-            Hold::Parked(parked) if parked.id == *park => {
+            TurnHold::Parked(parked) if parked.id == *park => {
                 parked.attempts_remaining = parked.attempts_remaining.checked_sub(1)?;
                 Some(parked.attempts_remaining)
             }

@@ -125,6 +125,21 @@ impl Snapshot {
             .collect()
     }
 
+    /// All documents by id, after `after`, at most `limit`, whoever may read them: for moving data to
+    /// another store, never for a reader.
+    #[must_use]
+    pub fn all_after(&self, after: Option<&DocumentId>, limit: usize) -> Vec<Document> {
+        let mut found: Vec<&Document> = Vec::new();
+        for view in &self.views {
+            let places = view.segment.by_id_after(after);
+            let live = places.filter(|place| !view.dead.has_document(*place));
+            found.extend(live.map(|place| view.segment.document(place)).take(limit));
+        }
+        found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        found.truncate(limit);
+        found.into_iter().cloned().collect()
+    }
+
     fn document(&self, id: &DocumentId) -> Option<&Document> {
         let (at, place) = self.find(id)?;
         Some(self.views[at].segment.document(place))

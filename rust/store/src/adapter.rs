@@ -1,6 +1,9 @@
 //! A backend as one value: an `Arc` of each small trait. A backend may mix stores.
 
-use crate::{ConversationStore, JournalStore, KnowledgeStore, MessageStore, SessionStore, TurnStore};
+use crate::{
+    AdminStore, ConversationStore, JournalStore, KnowledgeStore, MessageStore, SessionStore, TransferStore,
+    TurnStore,
+};
 use std::sync::Arc;
 
 /// Everything the service keeps, behind one value that is cheap to clone.
@@ -18,4 +21,8 @@ pub struct StorageAdapter {
     pub journal: Arc<dyn JournalStore>,
     /// Documents.
     pub knowledge: Arc<dyn KnowledgeStore>,
+    /// How the store is looked after.
+    pub admin: Arc<dyn AdminStore>,
+    /// All of it, to move it elsewhere.
+    pub transfer: Arc<dyn TransferStore>,
 }

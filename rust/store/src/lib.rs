@@ -7,6 +7,7 @@
 
 mod access;
 mod adapter;
+mod admin;
 mod conversation;
 mod error;
 mod ids;
@@ -16,10 +17,12 @@ mod message;
 mod session;
 #[cfg(feature = "suite")]
 pub mod suite;
+mod transfer;
 mod turn;
 
 pub use access::{Access, AccessList, Scope};
 pub use adapter::StorageAdapter;
+pub use admin::{AdminRecord, AdminStore};
 pub use conversation::{Conversation, ConversationStore, Participant, ParticipantKind};
 pub use error::{Result, StoreError};
 pub use ids::{
@@ -30,4 +33,7 @@ pub use journal::{JournalEntry, JournalOutcome, JournalStore};
 pub use knowledge::{Chunk, ChunkRef, Document, DocumentInfo, Hit, KnowledgeStore, Passage, Put};
 pub use message::{Before, Direction, Message, MessagePage, MessageStore, Page};
 pub use session::{Activity, Contact, Session, SessionStatus, SessionStore};
+pub use transfer::{
+    JournalRecord, MessageRecord, Record, RecordKind, RecordPage, TransferStore, TurnHold, TurnsRecord,
+};
 pub use turn::{Claim, ClaimRequest, ParkReason, ParkedTurn, TurnStore};

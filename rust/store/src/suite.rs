@@ -4,6 +4,7 @@
 //! one store may serve all of them, but not two runs.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod admin;
 mod conversations;
 mod journal;
 mod knowledge;
@@ -12,6 +13,7 @@ mod model;
 mod records;
 mod sequences;
 mod sessions;
+mod transfer;
 mod turns;
 
 use crate::StorageAdapter;
@@ -95,6 +97,15 @@ pub fn cases() -> Vec<Case> {
             passages_come_in_the_order_asked,
             documents_change_while_they_are_searched,
             hostile_names_and_questions_do_no_harm,
+        }
+        admin::{
+            an_admin_record_is_replaced_listed_and_removed,
+        }
+        transfer::{
+            what_was_written_comes_out_as_records,
+            records_are_taken_in_and_come_out_again,
+            a_turn_that_moved_is_held_and_resumed,
+            a_record_of_an_unknown_conversation_is_refused,
         }
     }
 }

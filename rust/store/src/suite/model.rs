@@ -1,14 +1,17 @@
 //! The plainest store that keeps the promises: one lock, lists that are read from end to end. Adapters
 //! are compared with it. It has no search: what a search finds is the adapters' own business.
 
+mod transfer;
+
 use crate::{
-    Access, Activity, Before, ChunkRef, Claim, ClaimRequest, Contact, Conversation, ConversationId,
-    ConversationStore, Document, DocumentId, DocumentInfo, Hit, JournalEntry, JournalStore, KnowledgeStore,
-    Message, MessagePage, MessageStore, OrganizationId, Page, ParkId, ParkedTurn, Passage, Put, Result,
-    Scope, Session, SessionId, SessionStore, StorageAdapter, StoreError, TurnId, TurnStore,
+    Access, Activity, AdminRecord, Before, ChunkRef, Claim, ClaimRequest, Contact, Conversation,
+    ConversationId, ConversationStore, Document, DocumentId, DocumentInfo, Hit, JournalEntry, JournalStore,
+    KnowledgeStore, Message, MessagePage, MessageStore, OrganizationId, Page, ParkId, ParkedTurn, Passage,
+    Put, Result, Scope, Session, SessionId, SessionStore, StorageAdapter, StoreError, TurnId, TurnStore,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 #[derive(Default)]
@@ -23,8 +26,9 @@ struct Turns {
 struct State {
     conversations: Vec<(Conversation, Vec<Message>, Turns)>,
     sessions: Vec<Session>,
-    journal: Vec<(TurnId, JournalEntry)>,
+    journal: Vec<(ConversationId, TurnId, JournalEntry)>,
     documents: Vec<Document>,
+    admin: BTreeMap<(String, String, String), AdminRecord>,
 }
 
 #[derive(Default)]
@@ -39,7 +43,9 @@ pub(super) fn model() -> StorageAdapter {
         sessions: Arc::clone(&model) as _,
         turns: Arc::clone(&model) as _,
         journal: Arc::clone(&model) as _,
-        knowledge: model,
+        knowledge: Arc::clone(&model) as _,
+        admin: Arc::clone(&model) as _,
+        transfer: model,
     }
 }
 
@@ -58,6 +64,30 @@ impl State {
 
     fn turns(&mut self, id: &ConversationId) -> Option<&mut Turns> {
         self.conversations.iter_mut().find(|(c, ..)| c.id == *id).map(|(_, _, turns)| turns)
+    }
+
+    fn append(&mut self, scope: &Scope, message: Message) -> Result<()> {
+        let (conversation, messages, _) =
+            self.of(scope, &message.conversation).ok_or(StoreError::NotFound("conversation"))?;
+        if messages.iter().all(|there| there.id != message.id) {
+            conversation.updated_at = conversation.updated_at.max(message.created_at);
+            conversation.message_count += 1;
+            messages.push(message);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, document: Document) -> Put {
+        let same = |d: &Document| d.organization == document.organization && d.id == document.id;
+        let Some(there) = self.documents.iter().position(same) else {
+            self.documents.push(document);
+            return Put::Created;
+        };
+        if self.documents[there].content_hash == document.content_hash {
+            return Put::Unchanged;
+        }
+        self.documents[there] = document;
+        Put::Replaced
     }
 
     fn session(&mut self, scope: &Scope, id: &SessionId) -> Option<&mut Session> {
@@ -118,15 +148,7 @@ impl ConversationStore for Model {
 #[async_trait]
 impl MessageStore for Model {
     async fn append(&self, scope: &Scope, message: Message) -> Result<()> {
-        let mut state = self.state();
-        let (conversation, messages, _) =
-            state.of(scope, &message.conversation).ok_or(StoreError::NotFound("conversation"))?;
-        if messages.iter().all(|there| there.id != message.id) {
-            conversation.updated_at = conversation.updated_at.max(message.created_at);
-            conversation.message_count += 1;
-            messages.push(message);
-        }
-        Ok(())
+        self.state().append(scope, message)
     }
 
     async fn page(&self, scope: &Scope, conversation: &ConversationId, page: Page) -> Result<MessagePage> {
@@ -302,30 +324,20 @@ impl JournalStore for Model {
     async fn append(&self, claim: &Claim, entry: JournalEntry) -> Result<()> {
         let mut state = self.state();
         state.turns(&claim.conversation).ok_or(StoreError::ClaimLost)?.runs(claim)?;
-        state.journal.push((claim.turn.clone(), entry));
+        state.journal.push((claim.conversation.clone(), claim.turn.clone(), entry));
         Ok(())
     }
 
     async fn entries(&self, turn: &TurnId) -> Result<Vec<JournalEntry>> {
         let state = self.state();
-        Ok(state.journal.iter().filter(|(of, _)| of == turn).map(|(_, entry)| entry.clone()).collect())
+        Ok(state.journal.iter().filter(|(_, of, _)| of == turn).map(|(.., entry)| entry.clone()).collect())
     }
 }
 
 #[async_trait]
 impl KnowledgeStore for Model {
     async fn put(&self, document: Document) -> Result<Put> {
-        let mut state = self.state();
-        let same = |d: &Document| d.organization == document.organization && d.id == document.id;
-        let Some(there) = state.documents.iter().position(same) else {
-            state.documents.push(document);
-            return Ok(Put::Created);
-        };
-        if state.documents[there].content_hash == document.content_hash {
-            return Ok(Put::Unchanged);
-        }
-        state.documents[there] = document;
-        Ok(Put::Replaced)
+        Ok(self.state().put(document))
     }
 
     async fn content_hash(&self, organization: &OrganizationId, id: &DocumentId) -> Result<Option<String>> {

@@ -1,8 +1,9 @@
 //! Records to test with. Every case works in organisations of its own.
 
 use crate::{
-    AccessList, Chunk, ClaimRequest, Contact, Conversation, ConversationId, Direction, Document, Message,
-    MessageId, ParkReason, ParkedTurn, Participant, ParticipantKind, Scope, Session, SessionStatus,
+    AccessList, AdminRecord, Chunk, ClaimRequest, Contact, Conversation, ConversationId, Direction, Document,
+    Message, MessageId, OrganizationId, ParkReason, ParkedTurn, Participant, ParticipantKind, Scope, Session,
+    SessionStatus,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -169,6 +170,17 @@ pub(super) fn parked(claim: &crate::Claim, label: &str) -> ParkedTurn {
         checkpoint: json!({"run": {"steps": [1, 2, 3]}, "text": "é🙂"}),
         attempts_remaining: 3,
         expires_at: at(600),
+    }
+}
+
+/// A record of how a store is looked after.
+pub(super) fn admin_record(organization: &OrganizationId, kind: &str, id: &str) -> AdminRecord {
+    AdminRecord {
+        organization: organization.clone(),
+        kind: kind.to_owned(),
+        id: id.to_owned(),
+        value: json!({"documents": 3, "of": [id]}),
+        updated_at: at(5),
     }
 }
 
