@@ -1,12 +1,11 @@
 //! One conversation with its messages and its turn, as it is kept.
 
 use crate::packed::Packed;
-use crate::turns::Turns;
 use jiff::Timestamp;
 use serde_json::Value;
 use smooai_smooth_operator_store::{
     Before, Conversation, ConversationId, Direction, Message, MessageId, MessagePage, Page, Participant,
-    ParticipantKind, Result, Scope, StoreError,
+    ParticipantKind, Result, Scope, StoreError, TurnState,
 };
 use std::collections::HashMap;
 
@@ -23,7 +22,7 @@ pub(crate) struct Thread {
     created_at: Timestamp,
     updated_at: Timestamp,
     messages: Option<Box<Messages>>,
-    turns: Option<Box<Turns>>,
+    turns: Option<Box<TurnState>>,
 }
 
 const ORGANIZATION: usize = 0;
@@ -141,11 +140,11 @@ impl Thread {
         kept.skip(place).take(limit).map(|kept| kept.message(conversation)).collect()
     }
 
-    pub(crate) fn turns(&mut self) -> &mut Turns {
+    pub(crate) fn turns(&mut self) -> &mut TurnState {
         self.turns.get_or_insert_default()
     }
 
-    pub(crate) fn turns_ref(&self) -> Option<&Turns> {
+    pub(crate) fn turns_ref(&self) -> Option<&TurnState> {
         self.turns.as_deref()
     }
 }

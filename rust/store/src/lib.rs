@@ -19,6 +19,7 @@ mod session;
 pub mod suite;
 mod transfer;
 mod turn;
+mod turn_state;
 
 pub use access::{Access, AccessList, Scope};
 pub use adapter::StorageAdapter;
@@ -37,3 +38,4 @@ pub use transfer::{
     JournalRecord, MessageRecord, Record, RecordKind, RecordPage, TransferStore, TurnHold, TurnsRecord,
 };
 pub use turn::{Claim, ClaimRequest, ParkReason, ParkedTurn, TurnStore};
+pub use turn_state::TurnState;
