@@ -98,7 +98,7 @@ impl fmt::Display for Place {
 }
 
 /// The text on one line of at most 600 characters: what could break a terminal or a log line is escaped.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let mut out = String::new();
     for (count, c) in text.chars().enumerate() {
         if count == 600 {

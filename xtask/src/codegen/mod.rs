@@ -1,5 +1,6 @@
 //! `cargo xtask codegen`: from the schemas of `spec/` to typed code in every language and to `docs/protocol.md`.
 //! source (load) → lint → build (model) → names → one printer per language → manifest (write or compare).
+mod breaking;
 mod build;
 mod csharp;
 mod docs;
@@ -67,6 +68,8 @@ enum Verb {
         #[arg(value_name = "DIR|FILE")]
         spec: PathBuf,
     },
+    /// Compare two versions of the schemas, and name every change that would break a peer of the other one
+    Breaking(breaking::Args),
 }
 
 /// Where the manifest stands in a folder given by `--out`.
@@ -80,6 +83,7 @@ const LONGEST_DIFF: usize = 120;
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.verb {
         Some(Verb::Lint { spec }) => Ok(lint_only(spec)),
+        Some(Verb::Breaking(args)) => breaking::run(args),
         None => generate(args),
     }
 }

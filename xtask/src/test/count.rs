@@ -134,9 +134,28 @@ pub fn unittest(log: &str) -> Tally {
     tally
 }
 
+/// Counts the one comparison of the protocol with its last tagged version, which may have nothing to compare with.
+pub fn breaking(log: &str) -> Tally {
+    match log.lines().find_map(|line| line.strip_prefix("breaking: ")) {
+        Some(said) if said.starts_with("skipped") => Tally::SKIPPED,
+        Some(said) if said.ends_with("keep what was, and add beside it") => Tally::FAILED,
+        Some(_) => Tally::PASSED,
+        None => Tally::default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comparison_without_a_tag_is_skipped() {
+        assert_eq!(breaking("breaking: skipped, there is no version tag yet\n"), Tally::SKIPPED);
+        assert_eq!(breaking("breaking: nothing breaks a peer\n"), Tally::PASSED);
+        let broken = "breaking: 2 changes break peers of v0.1.0; keep what was, and add beside it\n";
+        assert_eq!(breaking(broken), Tally::FAILED);
+        assert_eq!(breaking("error: no git"), Tally::default());
+    }
 
     #[test]
     fn a_run_of_python_is_counted_by_its_closing_lines() {

@@ -122,6 +122,13 @@ pub const SUITES: &[Suite] = &[
         count: None,
     },
     Suite {
+        name: "breaking",
+        what: "nothing in spec/ breaks a peer that speaks the last tagged version",
+        tools: &[GIT],
+        steps: &[Step::plain(&["xtask", "codegen", "breaking", "--against-last-tag"])],
+        count: Some(count::breaking),
+    },
+    Suite {
         name: "doc",
         what: "the documentation builds without a warning",
         tools: &[],
