@@ -1,6 +1,7 @@
 //! All automation of the repository: `cargo xtask <verb>`. One verb, one module.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks on its streams")]
 
+mod codec;
 mod codegen;
 mod environment;
 mod interrupt;
@@ -25,6 +26,8 @@ struct Arguments {
 enum Verb {
     /// Make code and docs from the schemas of spec/
     Codegen(codegen::Args),
+    /// Run the generated codecs of all languages over the same values, and compare
+    Codec(codec::Args),
     /// Measure what has an aim: turn
     Bench(measure::Args),
     /// Measure how good the answers are: retrieval
@@ -40,6 +43,7 @@ enum Verb {
 fn main() -> ExitCode {
     let outcome = interrupt::listen().and_then(|()| match Arguments::parse().verb {
         Verb::Codegen(args) => codegen::run(&args),
+        Verb::Codec(args) => codec::run(&args),
         Verb::Bench(args) => measure::run(measure::BENCHES, &args),
         Verb::Eval(args) => measure::run(measure::EVALS, &args),
         Verb::Tidy(args) => tidy::run(&args),

@@ -2,7 +2,7 @@
 
 use crate::interrupt;
 use anyhow::{Context, Result, bail};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -32,15 +32,23 @@ pub struct Group {
 impl Group {
     /// Starts `command` with no input.
     pub fn start(command: &mut Command) -> Result<Self> {
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(command, 0);
-        let name = command.get_program().to_string_lossy().into_owned();
-        let mut child =
-            command.stdin(Stdio::null()).spawn().with_context(|| format!("cannot start {name}"))?;
+        Ok(Self::of(spawn(command.stdin(Stdio::null()))?))
+    }
+
+    /// Starts `command` with pipes to talk over. It has its end when both are dropped.
+    pub fn start_talking(command: &mut Command) -> Result<(Self, ChildStdin, ChildStdout)> {
+        let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            bail!("process {} has no pipes", child.id());
+        };
+        Ok((Self::of(child), input, output))
+    }
+
+    fn of(mut child: Child) -> Self {
         let id = child.id();
         let (send, exit) = sync_channel(1);
         std::thread::spawn(move || send.send(child.wait()));
-        Ok(Self { id, exit, status: None })
+        Self { id, exit, status: None }
     }
 
     /// Waits at most `limit`, and ends the group if it is not done by then or if the person asks.
@@ -90,6 +98,14 @@ impl Drop for Group {
         // An error leaves nothing to do: the process is gone, or nobody can reach it.
         let _ = self.stop("TERM");
     }
+}
+
+/// A child at the head of a process group of its own.
+fn spawn(command: &mut Command) -> Result<Child> {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    let name = command.get_program().to_string_lossy().into_owned();
+    command.spawn().with_context(|| format!("cannot start {name}"))
 }
 
 /// Signals the whole group through the system's own command, because doing it directly needs `unsafe`.

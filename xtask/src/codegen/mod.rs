@@ -14,6 +14,7 @@ pub mod names;
 pub mod pattern;
 pub mod printer;
 mod python;
+pub mod registry;
 mod rust;
 mod source;
 mod typescript;
@@ -144,6 +145,14 @@ fn generate(args: &Args) -> anyhow::Result<ExitCode> {
         outcome.deleted.len()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a language's output stands in this repository, relative to its root.
+///
+/// # Errors
+/// When there is no such language.
+pub fn home(language: &str) -> anyhow::Result<&'static str> {
+    Ok(choose(&[language.to_owned()])?[0].home())
 }
 
 fn choose(languages: &[String]) -> anyhow::Result<Vec<&'static dyn Printer>> {

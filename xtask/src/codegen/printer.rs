@@ -25,6 +25,12 @@ pub trait Printer: Sync {
 
     /// The files, in any order. A finding tells what this language cannot express; an error stops the whole run.
     fn print(&self, input: &Input<'_>) -> Result<Vec<Output>, Vec<Finding>>;
+
+    /// What finds a type's codec by its name in the schema, as text that is built into a program beside the output; see
+    /// [`super::registry`]. Nothing for what has no codecs.
+    fn registry(&self, _input: &Input<'_>) -> Option<String> {
+        None
+    }
 }
 
 /// What a printer is given.

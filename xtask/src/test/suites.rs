@@ -237,4 +237,11 @@ pub const SUITES: &[Suite] = &[
         ],
         count: Some(count::unittest),
     },
+    Suite {
+        name: "codec",
+        what: "the generated codecs of all languages agree on every type of spec/: one test per type and language",
+        tools: &[],
+        steps: &[Step::plain(&["xtask", "codec"])],
+        count: Some(count::cargo_test),
+    },
 ];

@@ -83,7 +83,7 @@ impl Plan<'_> {
     }
 
     /// The expression that checks `it`: its own constraints first, then what it holds. None when there is nothing.
-    fn check(&self, ty: &Ty) -> Option<String> {
+    pub fn check(&self, ty: &Ty) -> Option<String> {
         let ty = self.solid(ty);
         if !self.is_checked(&ty) {
             return None;

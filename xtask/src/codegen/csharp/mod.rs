@@ -19,6 +19,7 @@ mod check;
 mod codec;
 mod declare;
 mod plan;
+mod registry;
 mod text;
 
 use super::finding::Finding;
@@ -167,6 +168,10 @@ impl Printer for CSharp {
         outputs.push(Output::new("Context.cs", file_of(&plan, &context(&plan))));
         outputs.extend(RUNTIME.iter().map(|(name, text)| Output::new(*name, support(&plan, text))));
         Ok(outputs)
+    }
+
+    fn registry(&self, input: &Input<'_>) -> Option<String> {
+        Some(registry::registry(&Plan::new(input)))
     }
 }
 

@@ -130,6 +130,12 @@ impl Draft<'_> {
         self.check_method(id, &body.finish());
     }
 
+    /// The checks of an alias, on a variable `v`.
+    pub fn alias_checks(&mut self, page: &mut Page, id: TypeId, inner: &Ty) {
+        let scope = self.plan.name(id).to_owned();
+        self.check(page, inner, &Spot { value: "v".to_owned(), path: Vec::new(), scope, depth: 0 });
+    }
+
     pub fn union_checks(&mut self, id: TypeId, union: &TaggedUnion) {
         let (plan, name) = (self.plan, self.plan.name(id));
         let checked = |ty: TypeId| plan.is_checked(&Ty::plain(Kind::Named(ty)));

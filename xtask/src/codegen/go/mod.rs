@@ -18,6 +18,7 @@ mod check;
 mod codec;
 mod declare;
 mod plan;
+mod registry;
 mod text;
 
 use super::finding::Finding;
@@ -102,6 +103,10 @@ impl Printer for Go {
         outputs.push(Output::new("round_trip_gen_test.go", round_trip(&plan)));
         outputs.extend(RUNTIME.iter().map(|(name, text)| Output::new(format!("{name}_gen.go"), *text)));
         Ok(outputs)
+    }
+
+    fn registry(&self, input: &Input<'_>) -> Option<String> {
+        Some(registry::registry(&Plan::new(input)))
     }
 }
 

@@ -12,6 +12,7 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::Finding;
+use super::json::Json;
 use super::model::{Additional, Kind, Model, Section, Shape, Ty, TypeDef, TypeId};
 use super::names::{Case, Names, Rules, Scope, join, words};
 use super::printer::{Input, NOTICE, Output, Page, Printer};
@@ -55,6 +56,16 @@ impl Printer for Python {
         }
         outputs.push(Output::new("__init__.py", package(modules)));
         Ok(outputs)
+    }
+
+    /// Types with what their functions are found by: the class, and the functions' names less the verb.
+    fn registry(&self, input: &Input<'_>) -> Option<String> {
+        let entry = |(id, def): (TypeId, &TypeDef)| {
+            let name = input.names.ty(id);
+            let texts = [def.name.clone(), name.to_owned(), snake(name)];
+            Json::Array(texts.into_iter().map(Json::String).collect())
+        };
+        Some(Json::Array(input.model.each().map(entry).collect()).compact())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The Rust printer. Its output is simply shaped, so that it is what rustfmt would leave untouched.
 mod checks;
 mod enums;
+mod registry;
 mod structs;
 mod text;
 mod unions;
@@ -139,6 +140,10 @@ impl Printer for Rust {
             }
         }
         Ok(outputs)
+    }
+
+    fn registry(&self, input: &Input<'_>) -> Option<String> {
+        Some(registry::registry(input))
     }
 }
 

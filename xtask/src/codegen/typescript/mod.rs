@@ -16,6 +16,7 @@ mod validate;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::Finding;
+use super::json::Json;
 use super::model::{Additional, Kind, Model, Role, Section, Shape, Ty, TypeDef, TypeId};
 use super::names::{Case, Names, Rules, Scope};
 use super::printer::{Input, NOTICE, Output, Page, Printer};
@@ -60,6 +61,16 @@ impl Printer for TypeScript {
         let lines: String = index.iter().map(|file| format!("export * from \"./{file}.js\";\n")).collect();
         outputs.push(Output::new("index.ts", format!("// {NOTICE}\n\n{lines}{PUBLIC_SUPPORT}")));
         Ok(outputs)
+    }
+
+    /// Types with the names of their functions, less the verb. Parameters of actions have those of the union, which
+    /// knows the property `action`.
+    fn registry(&self, input: &Input<'_>) -> Option<String> {
+        let entry = |(id, def): (TypeId, &TypeDef)| {
+            let codec = input.model.action_union.filter(|_| def.role == Role::Params).unwrap_or(id);
+            Json::Array(vec![Json::String(def.name.clone()), Json::String(input.names.ty(codec).to_owned())])
+        };
+        Some(Json::Array(input.model.each().map(entry).collect()).compact())
     }
 }
 
