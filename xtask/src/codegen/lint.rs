@@ -77,7 +77,9 @@ impl Lint<'_> {
             let remedy = format!("end it with \"/{}\"", place.file);
             self.report("id", &place.child("$id"), "it does not say where the file is", remedy);
         }
-        if root.get("examples").is_none_or(|list| list.items().is_empty()) {
+        let is_shelf = root.get("$defs").is_some()
+            && root.entries().iter().all(|(key, _)| key.starts_with('$') || key == "description");
+        if !is_shelf && root.get("examples").is_none_or(|list| list.items().is_empty()) {
             self.report(
                 "examples",
                 place,

@@ -1,5 +1,6 @@
 //! `cargo xtask codegen`: from the schemas of `spec/` to typed code in every language and to `docs/protocol.md`.
 //! source (load) → lint → build (model) → names → one printer per language → manifest (write or compare).
+//! A run over this repository does the same for the conformance drivers' protocol, into the drivers' folders.
 mod breaking;
 mod build;
 mod csharp;
@@ -77,8 +78,21 @@ enum Verb {
 const MANIFEST: &str = ".codegen-manifest";
 /// Where the manifest of this repository stands.
 const OWN_MANIFEST: &str = "xtask/codegen.manifest";
+/// The schemas of the conformance drivers' protocol.
+const DRIVERS: &str = "conformance/driver";
 /// The longest difference that is printed for one file, in lines.
 const LONGEST_DIFF: usize = 120;
+
+/// Where output goes.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Into the clients of this repository.
+    Client,
+    /// Into the conformance drivers of this repository.
+    Driver,
+    /// Into a folder given by `--out`, with or without support code.
+    Elsewhere { support: bool },
+}
 
 /// Runs the verb. Findings go to the error stream, one line each; with an error among them nothing is written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -119,9 +133,17 @@ fn generate(args: &Args) -> anyhow::Result<ExitCode> {
     let spec = if args.spec.is_none() && args.out.is_some() { repository_root()?.join("spec") } else { spec };
     let own = args.out.is_none();
     let mut findings = Vec::new();
-    let wanted = load(&spec, &mut findings).and_then(|(model, collisions)| {
-        print(&model, collisions, &chosen, own, !args.without_support, &mut findings)
-    });
+    let place = match (own, args.without_support) {
+        (true, _) => Place::Client,
+        (false, leave_out) => Place::Elsewhere { support: !leave_out },
+    };
+    let mut wanted = load(&spec, false, &mut findings)
+        .and_then(|(model, collisions)| print(&model, collisions, &chosen, place, &mut findings));
+    if own && let Some(files) = &mut wanted {
+        let drivers = load(&root.join(DRIVERS), true, &mut findings)
+            .and_then(|(model, collisions)| print(&model, collisions, &chosen, Place::Driver, &mut findings));
+        files.extend(drivers.unwrap_or_default());
+    }
     let failed = report(&mut findings);
     let Some(wanted) = wanted.filter(|_| !failed) else { return Ok(ExitCode::FAILURE) };
     if crate::interrupt::requested() {
@@ -177,8 +199,8 @@ fn repository_root() -> anyhow::Result<PathBuf> {
     root.map(Path::to_path_buf).context("this is not inside the repository; change into it")
 }
 
-/// The model of a set of schemas. Over our own, every finding is an error.
-fn load(spec: &Path, findings: &mut Vec<Finding>) -> Option<(Model, OnCollision)> {
+/// The model of a set of schemas. Over our own (a protocol, and whatever is said to be ours), every finding is an error.
+fn load(spec: &Path, ours: bool, findings: &mut Vec<Finding>) -> Option<(Model, OnCollision)> {
     let source = match Source::load(spec) {
         Ok(source) => source,
         Err(found) => {
@@ -186,7 +208,7 @@ fn load(spec: &Path, findings: &mut Vec<Finding>) -> Option<(Model, OnCollision)
             return None;
         }
     };
-    let own = source.is_protocol();
+    let own = ours || source.is_protocol();
     findings.extend(if own { graver(source.findings.clone()) } else { source.findings.clone() });
     if own {
         findings.extend(lint::lint(&source));
@@ -215,20 +237,30 @@ fn print(
     model: &Model,
     collisions: OnCollision,
     chosen: &[&'static dyn Printer],
-    own: bool,
-    support: bool,
+    place: Place,
     findings: &mut Vec<Finding>,
 ) -> Option<Vec<Wanted>> {
     let mut wanted = Vec::new();
     for printer in chosen {
         let language = printer.language();
+        let (folder, package, standalone) = match (place, printer.driver_home()) {
+            (Place::Client, _) => (printer.home(), None, false),
+            (Place::Driver, Some(home)) => (home.folder, home.package, false),
+            (Place::Driver, None) => continue,
+            (Place::Elsewhere { support }, _) => (language, None, support),
+        };
         let printed = names::resolve(model, language, printer.rules(), collisions)
-            .and_then(|names| printer.print(&Input { model, names: &names, standalone: !own && support }));
+            .and_then(|names| printer.print(&Input { model, names: &names, standalone, package }));
         match printed {
             Ok(outputs) => wanted.extend(outputs.into_iter().map(|output| Wanted {
-                path: format!("{}/{}", if own { printer.home() } else { language }, output.path),
+                path: format!("{folder}/{}", output.path),
                 language,
-                contents: output.contents,
+                contents: match place {
+                    Place::Driver => {
+                        output.contents.replacen("schemas in spec/", "schemas in conformance/driver/", 1)
+                    }
+                    Place::Client | Place::Elsewhere { .. } => output.contents,
+                },
             })),
             Err(found) => findings.extend(found),
         }

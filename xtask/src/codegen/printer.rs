@@ -19,6 +19,11 @@ pub trait Printer: Sync {
     /// `DIR/<language>` instead.
     fn home(&self) -> &'static str;
 
+    /// Where the types of the conformance drivers' protocol go in this repository, if the language has a driver.
+    fn driver_home(&self) -> Option<DriverHome> {
+        None
+    }
+
     /// How the language spells names. The driver resolves them before it calls [`Printer::print`], so that a
     /// collision is found before anything is written.
     fn rules(&self) -> &'static Rules;
@@ -33,6 +38,15 @@ pub trait Printer: Sync {
     }
 }
 
+/// Where a language keeps the types of the conformance drivers' protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DriverHome {
+    /// The folder, relative to the root of the repository.
+    pub folder: &'static str,
+    /// The package or namespace of the output, where the language's files name one.
+    pub package: Option<&'static str>,
+}
+
 /// What a printer is given.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
@@ -43,6 +57,8 @@ pub struct Input<'a> {
     /// Whether the output goes into this repository, beside hand-written code that it may lean on (false), or
     /// somewhere else, where it must stand alone (true).
     pub standalone: bool,
+    /// The package or namespace of the output, where the language's files name one and it is not the client's.
+    pub package: Option<&'a str>,
 }
 
 /// One generated file.

@@ -56,7 +56,20 @@ const TABLE: &[Row] = &[
     Row { name: "client", may_use: &["protocol"], never: &["axum", "reqwest", "aws-*"] },
     Row { name: "evals", may_use: &["retrieval", "store", "ingestion", "adapter-memory"], never: &[] },
     Row { name: "adapter-*", may_use: &["store", "retrieval"], never: &["axum", "reqwest"] },
-    Row { name: "conformance", may_use: &["protocol"], never: &[] },
+    Row {
+        name: "conformance",
+        may_use: &[
+            "protocol",
+            "conformance-driver",
+            "service",
+            "core",
+            "store",
+            "retrieval",
+            "adapter-memory",
+        ],
+        never: &[],
+    },
+    Row { name: "conformance-driver", may_use: &["protocol", "client"], never: &[] },
     Row { name: "xtask", may_use: &[], never: &["tokio", "axum", "reqwest"] },
 ];
 

@@ -25,7 +25,7 @@ mod text;
 use super::finding::Finding;
 use super::model::{Section, Shape, TypeId};
 use super::names::{Case, Rules, Scope};
-use super::printer::{Input, NOTICE, Output, Page, Printer};
+use super::printer::{DriverHome, Input, NOTICE, Output, Page, Printer};
 use plan::Plan;
 
 /// The C# printer.
@@ -141,6 +141,13 @@ impl Printer for CSharp {
         "dotnet/src/SmooAI.SmoothOperator/Generated"
     }
 
+    fn driver_home(&self) -> Option<DriverHome> {
+        Some(DriverHome {
+            folder: "dotnet/conformance/SmooAI.SmoothOperator.Conformance/Generated",
+            package: Some("SmooAI.SmoothOperator.Conformance"),
+        })
+    }
+
     fn rules(&self) -> &'static Rules {
         &RULES
     }
@@ -167,6 +174,12 @@ impl Printer for CSharp {
         }
         outputs.push(Output::new("Context.cs", file_of(&plan, &context(&plan))));
         outputs.extend(RUNTIME.iter().map(|(name, text)| Output::new(*name, support(&plan, text))));
+        if let Some(package) = input.package {
+            let namespace = format!("\nnamespace {package};\n");
+            outputs
+                .iter_mut()
+                .for_each(|output| output.contents = output.contents.replacen(NAMESPACE, &namespace, 1));
+        }
         Ok(outputs)
     }
 
@@ -176,6 +189,9 @@ impl Printer for CSharp {
 }
 
 const INDENT: &str = "    ";
+
+/// The namespace as the support code has it.
+const NAMESPACE: &str = "\nnamespace SmooAI.SmoothOperator;\n";
 
 /// The support code, the same for every schema.
 const RUNTIME: &[(&str, &str)] = &[

@@ -28,7 +28,7 @@ pub struct Getter {
 
 impl<'a> Plan<'a> {
     pub fn new(input: &Input<'a>) -> Self {
-        let Input { model, names, standalone } = *input;
+        let Input { model, names, standalone, .. } = *input;
         let symbols = model.each().map(|(id, _)| names.ty(id).to_owned()).collect();
         let mut unions: HashMap<TypeId, Vec<TypeId>> = HashMap::new();
         for (id, def) in model.each() {

@@ -24,7 +24,7 @@ mod text;
 use super::finding::Finding;
 use super::model::{Kind, Section, TypeId};
 use super::names::{Case, Rules, Scope};
-use super::printer::{Input, Output, Page, Printer};
+use super::printer::{DriverHome, Input, Output, Page, Printer};
 use plan::Plan;
 use text::quote;
 
@@ -78,6 +78,10 @@ impl Printer for Go {
         "go/protocol"
     }
 
+    fn driver_home(&self) -> Option<DriverHome> {
+        Some(DriverHome { folder: "go/conformance/wire", package: Some("wire") })
+    }
+
     fn rules(&self) -> &'static Rules {
         &RULES
     }
@@ -102,6 +106,12 @@ impl Printer for Go {
         }
         outputs.push(Output::new("round_trip_gen_test.go", round_trip(&plan)));
         outputs.extend(RUNTIME.iter().map(|(name, text)| Output::new(format!("{name}_gen.go"), *text)));
+        if let Some(package) = input.package {
+            let clause = format!("\npackage {package}\n");
+            outputs
+                .iter_mut()
+                .for_each(|output| output.contents = output.contents.replacen(PACKAGE, &clause, 1));
+        }
         Ok(outputs)
     }
 
@@ -163,6 +173,9 @@ const RUNTIME: &[(&str, &str)] = &[
     ("values", include_str!("runtime/values.go")),
     ("writes", include_str!("runtime/writes.go")),
 ];
+
+/// The package clause as the support code has it.
+const PACKAGE: &str = "\npackage protocol\n";
 
 /// How a file begins, by Go's convention for generated ones.
 const HEAD: &str =

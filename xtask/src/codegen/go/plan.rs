@@ -38,7 +38,7 @@ pub struct Getter {
 
 impl<'a> Plan<'a> {
     pub fn new(input: &Input<'a>) -> Self {
-        let Input { model, names, standalone } = *input;
+        let Input { model, names, standalone, .. } = *input;
         let mut plan = Self {
             model,
             names,

@@ -15,7 +15,7 @@ use super::finding::Finding;
 use super::json::Json;
 use super::model::{Additional, Kind, Model, Section, Shape, Ty, TypeDef, TypeId};
 use super::names::{Case, Names, Rules, Scope, join, words};
-use super::printer::{Input, NOTICE, Output, Page, Printer};
+use super::printer::{DriverHome, Input, NOTICE, Output, Page, Printer};
 use text::{Doc, bracket};
 
 /// The widest line that ruff leaves whole; `python/pyproject.toml` says the same.
@@ -35,6 +35,10 @@ impl Printer for Python {
 
     fn home(&self) -> &'static str {
         "python/src/smooth_operator/_generated"
+    }
+
+    fn driver_home(&self) -> Option<DriverHome> {
+        Some(DriverHome { folder: "python/conformance/wire", package: None })
     }
 
     fn rules(&self) -> &'static Rules {

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use super::finding::Finding;
 use super::model::{Kind, Model, Role, Section, Shape, Ty, TypeDef, TypeId};
 use super::names::{Case, Rules, Scope};
-use super::printer::{Input, Output, Page, Printer};
+use super::printer::{DriverHome, Input, Output, Page, Printer};
 use text::{doc, module_doc};
 
 /// The Rust printer.
@@ -103,6 +103,10 @@ impl Printer for Rust {
 
     fn home(&self) -> &'static str {
         "rust/protocol"
+    }
+
+    fn driver_home(&self) -> Option<DriverHome> {
+        Some(DriverHome { folder: "rust/conformance", package: None })
     }
 
     fn rules(&self) -> &'static Rules {

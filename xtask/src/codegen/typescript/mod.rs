@@ -19,7 +19,7 @@ use super::finding::Finding;
 use super::json::Json;
 use super::model::{Additional, Kind, Model, Role, Section, Shape, Ty, TypeDef, TypeId};
 use super::names::{Case, Names, Rules, Scope};
-use super::printer::{Input, NOTICE, Output, Page, Printer};
+use super::printer::{DriverHome, Input, NOTICE, Output, Page, Printer};
 use layout::Doc;
 
 /// The widest line that prettier leaves whole; `typescript/.prettierrc` says the same.
@@ -43,6 +43,10 @@ impl Printer for TypeScript {
 
     fn home(&self) -> &'static str {
         "typescript/src/generated"
+    }
+
+    fn driver_home(&self) -> Option<DriverHome> {
+        Some(DriverHome { folder: "typescript/conformance/generated", package: None })
     }
 
     fn rules(&self) -> &'static Rules {
