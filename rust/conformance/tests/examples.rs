@@ -1,5 +1,4 @@
 //! Every example of the drivers' protocol decodes, validates, and encodes back to an equal value.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 
