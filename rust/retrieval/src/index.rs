@@ -12,6 +12,7 @@ mod segment;
 mod top;
 
 use crate::analyse::Analyser;
+use crate::bm25::question_terms;
 use segment::{Dead, Segment};
 use smooai_smooth_operator_store::{Access, ChunkRef, Document, DocumentId, DocumentInfo, Hit, Passage, Put};
 use std::sync::Arc;
@@ -103,7 +104,7 @@ impl Snapshot {
     /// about other documents.
     #[must_use]
     pub fn keyword(&self, access: &Access, analyser: &Analyser, query: &str, limit: usize) -> Vec<Hit> {
-        keyword::search(&self.views, access, &keyword::query_terms(analyser, query), limit)
+        keyword::search(&self.views, access, &question_terms(analyser, query), limit)
     }
 
     /// The nearest chunks by cosine to a unit vector that the reader may see, best first, ties by

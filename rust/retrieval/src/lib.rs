@@ -1,9 +1,10 @@
 //! Chunk, embed, search, fuse, rerank and cite: everything between a document's text and a citation.
 //!
-//! [`chunk`] cuts Markdown, [`analyse`] turns text into terms, [`Embedder`] into vectors, [`index`] is the search that embedded
+//! [`chunk`] cuts Markdown, [`analyse`] turns text into terms, [`bm25`] weighs them, [`Embedder`] into vectors, [`index`] is the search that embedded
 //! stores use, and [`Retriever`] joins a store's two legs for one question.
 
 pub mod analyse;
+pub mod bm25;
 pub mod chunk;
 mod cite;
 mod embed;

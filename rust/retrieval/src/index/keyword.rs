@@ -1,31 +1,16 @@
-//! BM25 (Robertson, Zaragoza 2009) over the chunks a reader may see, with block-max pruning (Ding,
+//! BM25 over the chunks a reader may see, with block-max pruning (Ding,
 //! Suel 2011): a block of postings whose best chunk could not enter the result is skipped unread.
 
 use super::View;
 use super::postings::{BLOCK, Bound, Term};
 use super::segment::Admitted;
 use super::top::Top;
-use crate::analyse::{Analyser, term_hash};
+use crate::bm25::{MOST_TERMS, idf, term_score};
 use smooai_smooth_operator_store::{Access, Hit};
 use std::ops::Range;
 
-const K1: f32 = 1.2;
-const B: f32 = 0.75;
-
-/// A question of more distinct terms is searched by its rarest.
-const MOST_TERMS: usize = 32;
-
 /// Bounds are sums in another order than scores; this is more than the rounding can amount to.
 const SLACK: f32 = 1.0001;
-
-/// The distinct terms of a question, ascending.
-pub(super) fn query_terms(analyser: &Analyser, query: &str) -> Vec<u64> {
-    let mut terms = Vec::new();
-    analyser.each(query, &mut |token| terms.push(term_hash(token.term)));
-    terms.sort_unstable();
-    terms.dedup();
-    terms
-}
 
 /// What scores depend on besides the chunk itself.
 struct Scorer {
@@ -36,7 +21,7 @@ struct Scorer {
 
 impl Scorer {
     /// Counts over all that the reader may see, and nothing else.
-    #[expect(clippy::cast_precision_loss, reason = "counts and lengths are far below 2^24 or are averages")]
+    #[expect(clippy::cast_precision_loss, reason = "the quotient is an average")]
     fn new(views: &[(&View, Admitted)], terms: &[u64]) -> Option<Self> {
         let chunks: u64 = views.iter().map(|(_, admitted)| admitted.chunks).sum();
         let length: u64 = views.iter().map(|(_, admitted)| admitted.length).sum();
@@ -47,8 +32,7 @@ impl Scorer {
         for term in terms {
             let holding: u32 = views.iter().map(|(view, admitted)| live_count(view, admitted, *term)).sum();
             if holding > 0 {
-                let (n, df) = (chunks as f32, holding as f32);
-                weighted.push((*term, (1.0 + (n - df + 0.5) / (df + 0.5)).ln()));
+                weighted.push((*term, idf(chunks, u64::from(holding))));
             }
         }
         if weighted.len() > MOST_TERMS {
@@ -59,11 +43,8 @@ impl Scorer {
         Some(Self { terms: weighted, average_length: (length as f64 / chunks as f64) as f32 })
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a chunk has far fewer than 2^24 terms")]
     fn score(&self, idf: f32, count: u16, length: u32) -> f32 {
-        let count = f32::from(count);
-        let norm = K1 * (1.0 - B + B * length as f32 / self.average_length);
-        idf * (count * (K1 + 1.0)) / (count + norm)
+        term_score(idf, count, length, self.average_length)
     }
 
     fn bound(&self, idf: f32, bound: Bound) -> f32 {

@@ -3,8 +3,9 @@
 use super::View;
 use super::dense::Vectors;
 use super::postings::{Builder, Postings, as_u32};
-use crate::analyse::{Analyser, term_hash};
-use smooai_smooth_operator_store::{Access, AccessList, Chunk, Document, DocumentId};
+use crate::analyse::Analyser;
+use crate::bm25::each_chunk_term;
+use smooai_smooth_operator_store::{Access, AccessList, Document, DocumentId};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ impl Segment {
         let mut entries: Vec<(u64, u32)> = Vec::new();
         for (ordinal, chunk) in document.chunks.iter().enumerate() {
             let before = entries.len();
-            each_term(&document, chunk, analyser, &mut |hash| entries.push((hash, as_u32(ordinal))));
+            each_chunk_term(&document, chunk, analyser, &mut |hash| entries.push((hash, as_u32(ordinal))));
             lengths.push(as_u32(entries.len() - before));
         }
         entries.sort_unstable();
@@ -192,15 +193,6 @@ impl Segment {
 
     fn chunks_of(&self, place: usize) -> Range<u32> {
         self.first_chunk[place]..self.first_chunk[place + 1]
-    }
-}
-
-/// The terms a chunk is found by: its own, and those of the source, the title and the headings above it.
-fn each_term(document: &Document, chunk: &Chunk, analyser: &Analyser, take: &mut dyn FnMut(u64)) {
-    let headings = chunk.headings.iter().filter(|heading| **heading != document.title);
-    let around = [&document.source, &document.title].into_iter().chain(headings);
-    for text in around.chain([&chunk.text]) {
-        analyser.each(text, &mut |token| take(term_hash(token.term)));
     }
 }
 
