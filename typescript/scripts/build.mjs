@@ -1,7 +1,8 @@
-// Builds dist/: every entry as ESM and CJS, with declarations of its own for each.
+// Builds dist/: every entry as ESM and CJS, with declarations of its own for each. Beside the package it builds the
+// programs that use it: the driver of the conformance harness and the bench. They import it by its name.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -49,3 +50,16 @@ for (const name of readdirSync(declarations, { recursive: true })) {
   }
 }
 rmSync(declarations, { recursive: true });
+
+for (const program of ["conformance/driver", "bench/turns"]) {
+  await build({
+    entryPoints: [join(root, `${program}.ts`)],
+    outfile: join(root, dirname(program), "dist", `${basename(program)}.mjs`),
+    format: "esm",
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    packages: "external",
+    logLevel: "warning",
+  });
+}

@@ -4,7 +4,7 @@ import { ActionCalls, decodeEvent, parseJson, stringifyJson } from "./generated/
 import type { Action, Event } from "./generated/index.js";
 import { Mux } from "./mux.js";
 import { Connection } from "./socket.js";
-import type { Logger, OpenSocket, Token } from "./socket.js";
+import type { Logger, OpenSocket, Token, TokenBy } from "./socket.js";
 import { Turn } from "./turn.js";
 import { wait } from "./wait.js";
 
@@ -26,6 +26,8 @@ export interface ClientOptions {
   url: string;
   /** Who is speaking. A function is called for each connection, and again when the server refused its token. */
   token?: Token;
+  /** How the token travels: in the header where the platform can set one (Node), as a subprotocol elsewhere. */
+  tokenBy?: TokenBy;
   /** Limits for every call that does not set its own. */
   timeouts?: Partial<Timeouts>;
   /** After how much silence the server is asked for a sign of life, in milliseconds: 15,000. */
@@ -52,8 +54,10 @@ const defaults: Timeouts = { connect: 10_000, request: 30_000, idle: 90_000, tur
 const longestFrame = 1024 * 1024;
 
 /** The standard `WebSocket`: a token travels as a subprotocol, since headers cannot be set. */
-const openStandardSocket: OpenSocket = (url, token) =>
-  new WebSocket(url, token === undefined ? [] : ["smooth-operator", `bearer.${token}`]);
+const openStandardSocket: OpenSocket = (url, token, tokenBy) => {
+  if (tokenBy === "header") throw new Error("this platform's WebSocket sends no headers: use `subprotocol`");
+  return new WebSocket(url, token === undefined ? [] : ["smooth-operator", `bearer.${token}`]);
+};
 
 /**
  * A connection to a smooth-operator server. It opens when it is first needed or by {@link connect}, is opened
@@ -69,9 +73,9 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
     super();
     this.#options = options;
     this.#timeouts = { ...defaults, ...options.timeouts };
-    const { url, token, logger, heartbeat = 15_000, openSocket = openStandardSocket } = options;
+    const { url, token, tokenBy, logger, heartbeat = 15_000, openSocket = openStandardSocket } = options;
     this.#connection = new Connection(
-      { url, token, logger, heartbeat, openSocket, connectTimeout: this.#timeouts.connect },
+      { url, token, tokenBy, logger, heartbeat, openSocket, connectTimeout: this.#timeouts.connect },
       {
         frame: (text) => this.#read(text),
         lost: (error) => this.#mux.fail(error),

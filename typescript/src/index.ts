@@ -10,7 +10,7 @@ export {
   TimeoutError,
 } from "./errors.js";
 export type { ErrorDetails, TimeoutKind } from "./errors.js";
-export type { Logger, OpenSocket, Token, WebSocketLike } from "./socket.js";
+export type { Logger, OpenSocket, Token, TokenBy, WebSocketLike } from "./socket.js";
 export { Turn } from "./turn.js";
 export type { ParkEvent } from "./turn.js";
 export * from "./generated/index.js";

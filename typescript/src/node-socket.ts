@@ -4,7 +4,7 @@ import { request as requestHttp } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { Duplex } from "node:stream";
-import type { OpenSocket, WebSocketLike } from "./socket.js";
+import type { OpenSocket, TokenBy, WebSocketLike } from "./socket.js";
 
 /** The longest message that is taken, in bytes; a server that speaks the protocol sends at most 1 MiB. */
 const longestMessage = 16 * 1024 * 1024;
@@ -15,6 +15,11 @@ const accepting = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 const opcode = { more: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 };
 
+const tokenHeader: Record<TokenBy, (token: string) => Record<string, string>> = {
+  header: (token) => ({ Authorization: `Bearer ${token}` }),
+  subprotocol: (token) => ({ "Sec-WebSocket-Protocol": `smooth-operator, bearer.${token}` }),
+};
+
 interface Listeners {
   open: (() => void)[];
   message: ((event: { data: unknown }) => void)[];
@@ -22,7 +27,7 @@ interface Listeners {
   error: ((event: unknown) => void)[];
 }
 
-/** RFC 6455 over Node's own HTTP. The token travels as a header. */
+/** RFC 6455 over Node's own HTTP. */
 export class NodeSocket implements WebSocketLike {
   readonly #listeners: Listeners = { open: [], message: [], close: [], error: [] };
   #stream: Duplex | undefined;
@@ -33,7 +38,7 @@ export class NodeSocket implements WebSocketLike {
   #closing = false;
   #ended = false;
 
-  constructor(url: string, token?: string) {
+  constructor(url: string, token?: string, tokenBy: TokenBy = "header") {
     const { protocol, href } = new URL(url);
     const secure = protocol === "wss:" || protocol === "https:";
     const key = randomBytes(16).toString("base64");
@@ -42,7 +47,7 @@ export class NodeSocket implements WebSocketLike {
       Upgrade: "websocket",
       "Sec-WebSocket-Version": "13",
       "Sec-WebSocket-Key": key,
-      ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+      ...(token === undefined ? {} : tokenHeader[tokenBy](token)),
     };
     const request = (secure ? requestHttps : requestHttp)(href.replace(/^ws/, "http"), { headers });
     this.#abort = () => request.destroy();
@@ -191,4 +196,4 @@ export class NodeSocket implements WebSocketLike {
 }
 
 /** Opens a {@link NodeSocket}. */
-export const openNodeSocket: OpenSocket = (url, token) => new NodeSocket(url, token);
+export const openNodeSocket: OpenSocket = (url, token, tokenBy) => new NodeSocket(url, token, tokenBy);

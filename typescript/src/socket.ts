@@ -12,8 +12,11 @@ export interface WebSocketLike {
   close(code?: number, reason?: string): void;
 }
 
-/** Opens a WebSocket, with the token where the platform can put it: never into the URL. */
-export type OpenSocket = (url: string, token: string | undefined) => WebSocketLike;
+/** How a token travels: in the `Authorization` header, or as the subprotocol `bearer.<token>`. */
+export type TokenBy = "header" | "subprotocol";
+
+/** Opens a WebSocket, with the token as the client's `tokenBy` says or as the platform can: never in the URL. */
+export type OpenSocket = (url: string, token: string | undefined, tokenBy?: TokenBy) => WebSocketLike;
 
 /** Where this package says what it does. `console` is one; tokens and contents never get there. */
 export interface Logger {
@@ -27,6 +30,7 @@ export type Token = string | ((attempt: { refused: boolean }) => string | Promis
 export interface ConnectionOptions {
   url: string;
   token: Token | undefined;
+  tokenBy: TokenBy | undefined;
   openSocket: OpenSocket;
   /** Milliseconds. */
   connectTimeout: number;
@@ -142,7 +146,7 @@ export class Connection {
     this.#void();
     const epoch = this.#epoch;
     this.#state = "connecting";
-    const { token, url, openSocket, connectTimeout } = this.#options;
+    const { token, tokenBy, url, openSocket, connectTimeout } = this.#options;
     return new Promise((resolve, reject) => {
       const fail = (error: Error): void => {
         if (epoch !== this.#epoch) return reject(new ClosedError());
@@ -153,7 +157,7 @@ export class Connection {
       const open = async (): Promise<void> => {
         const value = typeof token === "function" ? await token({ refused: this.#refused }) : token;
         if (epoch !== this.#epoch) return fail(new ClosedError());
-        this.#listen(openSocket(url, value), epoch, resolve, fail);
+        this.#listen(openSocket(url, value, tokenBy), epoch, resolve, fail);
       };
       open().catch((cause: unknown) =>
         fail(new ConnectionError("CONNECTION_FAILED", `cannot connect: ${String(cause)}`, { cause })),

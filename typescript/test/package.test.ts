@@ -1,7 +1,6 @@
-// The package as a user gets it: built, packed, installed into an empty folder, and its README followed there.
+// The package as a user gets it: packed, installed into an empty folder, and its README followed there.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { createServer } from "node:http";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,9 +9,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
-import { WebSocketServer } from "ws";
-import type { WebSocketLike } from "../src/index.js";
 import { FakeServer } from "../src/testing.js";
+import { listen } from "./listen.js";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -23,7 +21,6 @@ let folder: string;
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), "smooth-operator-"));
-  await run(process.execPath, [join(root, "scripts/build.mjs")], { cwd: root });
   const { stdout } = await run("npm", ["pack", "--pack-destination", folder, "--json"], { cwd: root });
   const name = /"filename": "([^"]+)"/.exec(stdout)?.[1] ?? "";
   writeFileSync(join(folder, "package.json"), '{"private":true,"type":"module"}');
@@ -137,17 +134,7 @@ test("the known program and the README's first one run over a real socket", asyn
     });
   });
   const citation = { id: "1", title: "Returns", snippet: "17 days", score: 1 };
-  const http = createServer();
-  const sockets = new WebSocketServer({ server: http });
-  sockets.on("connection", (socket) => {
-    const inner: WebSocketLike = fake.openSocket("", undefined);
-    inner.addEventListener("message", ({ data }) => socket.send(String(data)));
-    socket.on("message", (data) => inner.send(data.toString()));
-    socket.on("close", () => inner.close());
-  });
-  await new Promise<void>((listening) => http.listen(0, "127.0.0.1", listening));
-  const address = http.address();
-  const port = typeof address === "object" ? address?.port : undefined;
+  const server = await listen(fake);
   const head =
     'import { SmoothAgentClient } from "@smooai/smooth-operator"; const agentId = crypto.randomUUID();';
   const programs = {
@@ -157,7 +144,7 @@ test("the known program and the README's first one run over a real socket", asyn
   try {
     for (const [name, program] of Object.entries(programs)) {
       const file = join(folder, `${name}.ts`);
-      writeFileSync(file, program.replace("127.0.0.1:8787", `127.0.0.1:${port}`));
+      writeFileSync(file, program.replace("127.0.0.1:8787", server.host));
       const loader = import.meta.resolve("tsx");
       const child = spawn(process.execPath, ["--import", loader, file], { cwd: folder });
       let [out, err] = ["", ""];
@@ -169,8 +156,6 @@ test("the known program and the README's first one run over a real socket", asyn
       assert.match(err, /retrieve/);
     }
   } finally {
-    sockets.close();
-    http.closeAllConnections();
-    http.close();
+    server.close();
   }
 });
