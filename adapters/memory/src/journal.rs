@@ -2,6 +2,7 @@
 
 use crate::conversations::Threads;
 use crate::shard::Sharded;
+use crate::thread::Thread;
 use async_trait::async_trait;
 use smooai_smooth_operator_store::{
     Claim, ConversationId, JournalEntry, JournalRecord, JournalStore, Result, StoreError, TurnId,
@@ -35,7 +36,7 @@ impl Journal {
     pub(crate) fn records(&self, turn: &str) -> Vec<JournalRecord> {
         let lines = self.by_turn.read(turn, |lines| (lines.conversation.clone(), lines.entries.clone()));
         let Some((Some(conversation), entries)) = lines else { return Vec::new() };
-        let Some(scope) = self.threads.read_any(conversation.as_str(), |thread| thread.scope()) else {
+        let Some(scope) = self.threads.read_any(conversation.as_str(), Thread::scope) else {
             return Vec::new();
         };
         let record = |(ordinal, entry)| JournalRecord {

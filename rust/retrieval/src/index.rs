@@ -20,6 +20,9 @@ use std::sync::Arc;
 /// So many segments of like size are merged into one; a size class is this many times the one below.
 const FAN_IN: usize = 8;
 
+/// So many new documents are merged at once when many are put.
+const AT_ONCE: usize = 256;
+
 /// A segment is rewritten when more than one in this many of its chunks is dead.
 const DEAD_SHARE: usize = 8;
 
@@ -41,6 +44,27 @@ impl Snapshot {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// These documents, whose ids differ; much faster than one after another.
+    ///
+    /// # Errors
+    /// The first error among the documents.
+    pub fn of<E>(
+        documents: impl IntoIterator<Item = Result<Document, E>>,
+        analyser: &Analyser,
+    ) -> Result<Self, E> {
+        let (mut merged, mut single) = (Vec::new(), Vec::with_capacity(AT_ONCE));
+        for document in documents {
+            single.push(View::new(Segment::of(Arc::new(document?), analyser)));
+            if single.len() == AT_ONCE {
+                merged.push(View::new(Segment::merge(&single)));
+                single.clear();
+            }
+        }
+        merged.append(&mut single);
+        let views = if merged.is_empty() { merged } else { vec![View::new(Segment::merge(&merged))] };
+        Ok(Self { views })
     }
 
     /// How many chunks there are, whoever may read them.
