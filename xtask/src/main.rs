@@ -3,6 +3,7 @@
 
 mod codec;
 mod codegen;
+mod corpora;
 mod environment;
 mod interrupt;
 mod measure;
@@ -28,6 +29,8 @@ enum Verb {
     Codegen(codegen::Args),
     /// Run the generated codecs of all languages over the same values, and compare
     Codec(codec::Args),
+    /// Put public schemas and the JSON Schema test suite through the generator and the codecs it makes
+    Corpora(corpora::Args),
     /// Measure what has an aim: turn
     Bench(measure::Args),
     /// Measure how good the answers are: retrieval
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
     let outcome = interrupt::listen().and_then(|()| match Arguments::parse().verb {
         Verb::Codegen(args) => codegen::run(&args),
         Verb::Codec(args) => codec::run(&args),
+        Verb::Corpora(args) => corpora::run(&args),
         Verb::Bench(args) => measure::run(measure::BENCHES, &args),
         Verb::Eval(args) => measure::run(measure::EVALS, &args),
         Verb::Tidy(args) => tidy::run(&args),

@@ -4,7 +4,7 @@
 
 mod docker;
 mod dynamodb;
-mod package;
+pub mod package;
 mod postgres;
 mod redis;
 mod server;

@@ -75,7 +75,7 @@ pub fn build(language: &Language, package: &Package) -> Result<Command> {
         Some(out) => std::path::absolute(out)?.join(language.name),
         None => root.join(codegen::home(language.name)?),
     };
-    let registry = codegen::registry::Schemas::load(&package.schemas)?.registry(language.name)?;
+    let registry = package.types()?.registry(language.name)?;
     let place = Place { root, target, work, generated, own, package: &package.name, registry };
     (language.build)(&place)
         .with_context(|| format!("the codec process of {} cannot be built", language.name))

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use crate::codegen::model::Model;
 use crate::codegen::registry::Schemas;
 use crate::{environment, repository};
 pub use build::LANGUAGES;
@@ -46,6 +47,8 @@ pub struct Package {
     /// What its processes are called: letters, digits and hyphens.
     name: String,
     schemas: PathBuf,
+    /// What they say, where it does not stand in one place.
+    model: Option<Box<Model>>,
     /// The folder that `codegen --out` was given; none for the code of this repository.
     out: Option<PathBuf>,
 }
@@ -53,12 +56,26 @@ pub struct Package {
 impl Package {
     /// What this repository ships, from its own `spec/`.
     pub fn own(root: &Path) -> Self {
-        Self { name: "own".to_owned(), schemas: root.join("spec"), out: None }
+        Self { name: "own".to_owned(), schemas: root.join("spec"), model: None, out: None }
     }
 
     /// What `codegen --spec SCHEMAS --out OUT` has written. Two packages that are used side by side need two names.
     pub fn of(name: impl Into<String>, schemas: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
-        Self { name: name.into(), schemas: schemas.into(), out: Some(out.into()) }
+        Self { name: name.into(), schemas: schemas.into(), model: None, out: Some(out.into()) }
+    }
+
+    /// The same, of a model that was put together from schemas of many places.
+    pub fn of_model(name: impl Into<String>, model: Model, out: impl Into<PathBuf>) -> Self {
+        let out = out.into();
+        Self { name: name.into(), schemas: out.clone(), model: Some(Box::new(model)), out: Some(out) }
+    }
+
+    /// The types, with how they are spelled.
+    fn types(&self) -> Result<Schemas> {
+        match &self.model {
+            Some(model) => Ok(Schemas::of((**model).clone())),
+            None => Schemas::load(&self.schemas),
+        }
     }
 }
 
@@ -81,7 +98,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         (Some(spec), Some(out)) => Package::of("given", spec, out),
         _ => Package::own(&root),
     };
-    let schemas = Schemas::load(&package.schemas)?;
+    let schemas = package.types()?;
     for name in &args.types {
         if !schemas.model.types.iter().any(|def| def.name == *name) {
             bail!("there is no type `{name}` in {}", package.schemas.display());

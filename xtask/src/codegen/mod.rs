@@ -31,7 +31,7 @@ use finding::{Finding, Severity};
 use manifest::{Manifest, Wanted};
 use model::Model;
 use names::OnCollision;
-use printer::{Input, Printer};
+use printer::{Input, Output, Printer};
 use source::Source;
 
 /// Every printer, in the order of their output.
@@ -175,6 +175,20 @@ fn generate(args: &Args) -> anyhow::Result<ExitCode> {
 /// When there is no such language.
 pub fn home(language: &str) -> anyhow::Result<&'static str> {
     Ok(choose(&[language.to_owned()])?[0].home())
+}
+
+/// The model of the schemas at a path, or nothing where a finding is an error; and what was found.
+pub fn read(spec: &Path) -> (Option<Model>, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let model = load(spec, false, &mut findings).map(|(model, _)| model);
+    let failed = findings.iter().any(|finding| finding.severity == Severity::Error);
+    (model.filter(|_| !failed), findings)
+}
+
+/// The output of one language for a model of foreign schemas, with the support code that makes it stand alone.
+pub fn print_foreign(model: &Model, printer: &dyn Printer) -> Result<Vec<Output>, Vec<Finding>> {
+    let names = names::resolve(model, printer.language(), printer.rules(), OnCollision::Respell)?;
+    printer.print(&Input { model, names: &names, standalone: true, package: None })
 }
 
 fn choose(languages: &[String]) -> anyhow::Result<Vec<&'static dyn Printer>> {

@@ -23,7 +23,7 @@ impl Schemas {
     /// When there is an error among the findings.
     pub fn load(spec: &Path) -> anyhow::Result<Self> {
         let mut findings = Vec::new();
-        let loaded = super::load(spec, &mut findings);
+        let loaded = super::load(spec, false, &mut findings);
         match loaded {
             Some((model, collisions)) if !findings.iter().any(is_error) => Ok(Self { model, collisions }),
             _ => bail!(
@@ -38,6 +38,11 @@ impl Schemas {
         }
     }
 
+    /// A model that was made of schemas of others.
+    pub fn of(model: Model) -> Self {
+        Self { model, collisions: OnCollision::Respell }
+    }
+
     /// The registry of one language: source text that its codec process is built with.
     ///
     /// # Errors
@@ -48,7 +53,7 @@ impl Schemas {
         let Ok(names) = spelled else {
             bail!("a name cannot be spelled in {language}; `codegen` says which")
         };
-        let input = Input { model: &self.model, names: &names, standalone: true };
+        let input = Input { model: &self.model, names: &names, standalone: true, package: None };
         printer.registry(&input).with_context(|| format!("{language} has no codecs"))
     }
 }

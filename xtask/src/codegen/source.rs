@@ -199,6 +199,8 @@ struct Loader {
     tried: HashMap<String, bool>,
     resources: HashMap<String, Place>,
     anchors: HashMap<(String, String), Place>,
+    /// How many schemas a dynamic reference to a name may mean.
+    dynamic: HashMap<String, usize>,
     paths: HashMap<Place, Vec<u32>>,
     references: VecDeque<Reference>,
     findings: Vec<Finding>,
@@ -285,6 +287,9 @@ impl Loader {
         for keyword in ["$anchor", "$dynamicAnchor"] {
             if let Some(anchor) = schema.get(keyword).and_then(Json::as_str) {
                 self.anchors.entry((base.clone(), anchor.to_owned())).or_insert_with(|| here.place.clone());
+                if keyword == "$dynamicAnchor" {
+                    *self.dynamic.entry(anchor.to_owned()).or_default() += 1;
+                }
             }
         }
         let here = Here { place: here.place.clone(), path: here.path.clone(), base: &base };
@@ -337,6 +342,7 @@ impl Loader {
         let mut resolved = Vec::new();
         while let Some(reference) = self.references.pop_front() {
             let target = self.resolve(&reference);
+            self.note_dynamic(&reference);
             resolved.push((reference, target));
         }
         for (reference, target) in resolved {
@@ -356,6 +362,17 @@ impl Loader {
         }
         source.findings = self.findings;
         Ok(source)
+    }
+
+    /// A dynamic reference means another schema wherever its own is used from a schema with the same anchor.
+    fn note_dynamic(&mut self, reference: &Reference) {
+        let anchor = reference.text.rsplit('#').next().unwrap_or_default();
+        let several = self.dynamic.get(anchor).is_some_and(|count| *count > 1);
+        if reference.keyword != "$ref" && (several || reference.keyword == "$recursiveRef") {
+            let problem = format!("`{}` is read by where it stands, not by who uses it", reference.keyword);
+            let remedy = "the generated type may accept other values than the schema does";
+            self.findings.push(Finding::warning("dynamic-ref", &reference.place, problem, remedy));
+        }
     }
 
     /// The place a reference means, or a finding when there is none.
