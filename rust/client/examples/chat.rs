@@ -217,12 +217,11 @@ async fn show_and_ask(turn: &Turn, event: &Event, person: &mut Person) -> Result
 async fn verify(turn: &Turn, person: &mut Person) -> Result<(), Error> {
     while let Some(code) = person.answer("Code: ").await {
         match turn.verify(code).await {
-            Err(Error::CodeRejected(failure)) if failure.attempts_remaining > 0 => {
-                println!("{}", failure.message);
-            }
-            Err(Error::CodeRejected(failure)) => {
-                println!("{}", failure.message);
-                return Ok(());
+            Err(Error::CodeRejected(event)) => {
+                println!("{}", event.data.data.message);
+                if event.data.data.attempts_remaining == 0 {
+                    return Ok(());
+                }
             }
             other => return other.map(|_| ()),
         }
@@ -235,9 +234,9 @@ async fn fill_in(turn: &Turn, form: &InteractionRequest, person: &mut Person) ->
     println!("\n{}", form.reason);
     while let Some(values) = values(form, person).await {
         match turn.submit(&values).await {
-            Err(Error::ValuesRejected(rejected)) => {
-                println!("{}", rejected.message);
-                for error in rejected.errors {
+            Err(Error::ValuesRejected(event)) => {
+                println!("{}", event.data.data.message);
+                for error in event.data.data.errors {
                     println!("  {}: {}", error.field, error.message);
                 }
             }

@@ -80,8 +80,8 @@ impl Builder {
         self.token_from(move || ready(Ok::<_, Infallible>(token.clone())))
     }
 
-    /// A function that gives the token. It is called before the first connection, and again whenever the
-    /// server has refused the last token (401, or close code 4401).
+    /// A function that gives the token. It is called for each connection, so also after close code 4401, and
+    /// once more when the server refuses the token with 401.
     pub fn token_from<F, T, E>(mut self, ask: F) -> Self
     where
         F: Fn() -> T + Send + Sync + 'static,
@@ -191,10 +191,10 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::CodeRejected`] with what remains; otherwise why there is no answer.
-    pub async fn verify_otp(&self, params: VerifyOtpParams) -> Result<OtpSuccess, Error> {
+    pub async fn verify_otp(&self, params: VerifyOtpParams) -> Result<OtpVerifiedEvent, Error> {
         match self.ask(params).await? {
-            Event::OtpVerified(event) => Ok(event.data.data),
-            Event::OtpInvalid(event) => Err(Error::CodeRejected(Box::new(event.data.data))),
+            Event::OtpVerified(event) => Ok(event),
+            Event::OtpInvalid(event) => Err(Error::CodeRejected(Box::new(event))),
             other => Err(Error::unexpected(&other)),
         }
     }
@@ -215,7 +215,7 @@ impl Client {
         match self.ask(params).await? {
             Event::ImmediateResponse(event) => serde_json::from_value(event.data.into())
                 .map_err(|error| Error::Protocol(format!("the answer to {}: {error}", C::ACTION))),
-            Event::InteractionInvalid(event) => Err(Error::ValuesRejected(Box::new(event.data.data))),
+            Event::InteractionInvalid(event) => Err(Error::ValuesRejected(Box::new(event))),
             other => Err(Error::unexpected(&other)),
         }
     }

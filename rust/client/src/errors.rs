@@ -1,7 +1,7 @@
 //! What can go wrong, as one enum: each tells whether trying again may help, and when.
 
 use smooai_smooth_operator_protocol::{
-    ErrorCode, ErrorEvent, Event, InteractionRejection, OtpFailure, Violation,
+    ErrorCode, ErrorEvent, Event, InteractionInvalidEvent, OtpInvalidEvent, Violation,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -65,11 +65,11 @@ pub enum Error {
     #[error("the turn does not wait for a form: submit and decline answer interaction_required")]
     NotParked,
     /// A one-time code was not accepted. The turn still waits while attempts remain.
-    #[error("{}", .0.message)]
-    CodeRejected(Box<OtpFailure>),
+    #[error("{}", .0.data.data.message)]
+    CodeRejected(Box<OtpInvalidEvent>),
     /// A form's values were not accepted. The turn still waits.
-    #[error("{}", .0.message)]
-    ValuesRejected(Box<InteractionRejection>),
+    #[error("{}", .0.data.data.message)]
+    ValuesRejected(Box<InteractionInvalidEvent>),
     /// The call or a setting is not valid; nothing was sent.
     #[error("not valid, and not sent: {0}")]
     Invalid(String),

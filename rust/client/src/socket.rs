@@ -9,7 +9,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 pub(crate) use handshake::Settings;
 use handshake::{Dialer, Line};
-use smooai_smooth_operator_protocol::{ErrorCode, Event};
+use smooai_smooth_operator_protocol::Event;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,7 +48,7 @@ pub(crate) struct Link {
 
 /// Connects, and starts the line's task. It ends when the guard is dropped.
 pub(crate) async fn start(settings: Settings, limit: Duration) -> Result<(Arc<Link>, DropGuard), Error> {
-    let mut dialer = Dialer::new(settings, limit)?;
+    let dialer = Dialer::new(settings, limit)?;
     let line = dialer.dial().await?;
     let seed =
         getrandom::u64().map_err(|error| Error::Connect(Arc::new(io::Error::other(error.to_string()))))?;
@@ -104,9 +104,6 @@ impl Task {
             let Some(error) = ended else { break Error::Closed };
             tracing::info!(%error, "the connection was lost");
             self.link.mux().cut(&error);
-            if error.code() == Some(&ErrorCode::Unauthenticated) {
-                self.dialer.forget_token();
-            }
             if since.elapsed() > self.dialer.settings.most_wait {
                 failures = 0;
             }

@@ -7,10 +7,11 @@ use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 use serde_json::Value;
 use smooai_smooth_operator_protocol::{
-    CancelParams, ConfirmToolActionParams, ConfirmToolActionReply, Event, OtpSuccess,
+    CancelParams, ConfirmToolActionParams, ConfirmToolActionReply, Event, OtpVerifiedEvent,
     SubmitInteractionParams, SubmitInteractionReply, TurnResult, VerifyOtpParams,
 };
 use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -83,20 +84,31 @@ impl Turn {
         Ok(result.response.response_parts.into_iter().next().unwrap_or_default())
     }
 
-    /// Lets the tool call that waits for approval run, or denies it.
+    /// Lets the tool call that waits for approval run, or denies it. The verdict is sent when the future is
+    /// polled; like those of the other verdicts it does not borrow the turn, which can be read meanwhile.
     ///
     /// # Errors
     /// `NO_PENDING_CONFIRMATION` when none waits; otherwise why there was no answer.
-    pub async fn confirm(&self, approved: bool) -> Result<ConfirmToolActionReply, Error> {
-        self.client.confirm_tool_action(ConfirmToolActionParams::new(&self.session, approved)).await
+    pub fn confirm(
+        &self,
+        approved: bool,
+    ) -> impl Future<Output = Result<ConfirmToolActionReply, Error>> + Send + use<> {
+        let params = ConfirmToolActionParams::new(&self.session, approved);
+        let client = self.client.clone();
+        async move { client.confirm_tool_action(params).await }
     }
 
     /// Enters the one-time code.
     ///
     /// # Errors
     /// [`Error::CodeRejected`] with what remains; otherwise why there was no answer.
-    pub async fn verify(&self, code: impl Into<String>) -> Result<OtpSuccess, Error> {
-        self.client.verify_otp(VerifyOtpParams::new("", &self.session, code)).await
+    pub fn verify<C: Into<String>>(
+        &self,
+        code: C,
+    ) -> impl Future<Output = Result<OtpVerifiedEvent, Error>> + Send + use<C> {
+        let params = VerifyOtpParams::new("", &self.session, code);
+        let client = self.client.clone();
+        async move { client.verify_otp(params).await }
     }
 
     /// Answers the form that the turn waits for, with the values of its kind: `IdentityIntakeValues`,
@@ -104,19 +116,29 @@ impl Turn {
     ///
     /// # Errors
     /// [`Error::ValuesRejected`] with what is wrong; [`Error::NotParked`]; otherwise why there was no answer.
-    pub async fn submit(&self, values: &(impl Serialize + Sync)) -> Result<SubmitInteractionReply, Error> {
-        let Ok(Value::Object(values)) = serde_json::to_value(values) else {
-            return Err(Error::Invalid("a form's values must be a JSON object".to_owned()));
+    pub fn submit<V: Serialize>(
+        &self,
+        values: &V,
+    ) -> impl Future<Output = Result<SubmitInteractionReply, Error>> + Send + use<V> {
+        let params = match serde_json::to_value(values) {
+            Ok(Value::Object(values)) => self.form().map(|mut params| {
+                params.values = Some(values);
+                params
+            }),
+            _ => Err(Error::Invalid("a form's values must be a JSON object".to_owned())),
         };
-        self.answer(|params| params.values = Some(values)).await
+        self.answer(params)
     }
 
     /// Refuses to answer the form that the turn waits for.
     ///
     /// # Errors
     /// [`Error::NotParked`]; otherwise why there was no answer.
-    pub async fn decline(&self) -> Result<SubmitInteractionReply, Error> {
-        self.answer(|params| params.declined = Some(true)).await
+    pub fn decline(&self) -> impl Future<Output = Result<SubmitInteractionReply, Error>> + Send + use<> {
+        self.answer(self.form().map(|mut params| {
+            params.declined = Some(true);
+            params
+        }))
     }
 
     /// Asks the server to stop the work; the turn then ends with `cancelled`. Does not wait for that.
@@ -133,16 +155,20 @@ impl Turn {
         events.link.mux().park(&events.id)
     }
 
-    async fn answer(
-        &self,
-        fill: impl FnOnce(&mut SubmitInteractionParams),
-    ) -> Result<SubmitInteractionReply, Error> {
+    /// An empty answer to the form that the turn waits for.
+    fn form(&self) -> Result<SubmitInteractionParams, Error> {
         let Some(Event::InteractionRequired(event)) = self.park() else { return Err(Error::NotParked) };
         let form = event.data.data;
-        let mut params = SubmitInteractionParams::new("", &self.session, form.interaction_id);
-        params.kind = Some(form.kind);
-        fill(&mut params);
-        self.client.submit_interaction(params).await
+        let params = SubmitInteractionParams::new("", &self.session, form.interaction_id);
+        Ok(SubmitInteractionParams { kind: Some(form.kind), ..params })
+    }
+
+    fn answer(
+        &self,
+        params: Result<SubmitInteractionParams, Error>,
+    ) -> impl Future<Output = Result<SubmitInteractionReply, Error>> + Send + use<> {
+        let client = self.client.clone();
+        async move { client.submit_interaction(params?).await }
     }
 }
 

@@ -81,9 +81,12 @@ async fn every_action_is_a_typed_call() {
     let renamed = client.rename_conversation(RenameConversationParams::new("c-1", "Shoes")).await.unwrap();
     assert_eq!(renamed.title, "Shoes");
     assert!(client.confirm_tool_action(ConfirmToolActionParams::new("s-1", true)).await.unwrap().approved);
-    assert_eq!(client.verify_otp(VerifyOtpParams::new("", "s-1", "1")).await.unwrap().message, "Verified.");
+    assert_eq!(
+        client.verify_otp(VerifyOtpParams::new("", "s-1", "1")).await.unwrap().data.data.message,
+        "Verified."
+    );
     let wrong = client.verify_otp(VerifyOtpParams::new("", "s-1", "2")).await;
-    assert!(matches!(wrong, Err(Error::CodeRejected(failure)) if failure.attempts_remaining == 4));
+    assert!(matches!(wrong, Err(Error::CodeRejected(event)) if event.data.data.attempts_remaining == 4));
     let form = SubmitInteractionParams::new("", "s-1", "i-1");
     assert_eq!(client.submit_interaction(form).await.unwrap().interaction_id, "i-1");
     assert_eq!(client.ping().await.unwrap().data.timestamp, 1_700_000_000_000);

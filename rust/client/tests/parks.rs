@@ -112,7 +112,7 @@ async fn a_code_is_tried_until_it_is_right() {
     };
     let client = async {
         let wrong = turn.verify("111111").await;
-        assert!(matches!(wrong, Err(Error::CodeRejected(failure)) if failure.attempts_remaining == 4));
+        assert!(matches!(wrong, Err(Error::CodeRejected(event)) if event.data.data.attempts_remaining == 4));
         turn.verify("222222").await.unwrap();
         turn.text().await.unwrap()
     };
@@ -146,7 +146,7 @@ async fn a_form_is_answered_by_its_id_and_kind() {
         let Err(Error::ValuesRejected(rejected)) = turn.submit(&values).await else {
             panic!("not an address")
         };
-        assert_eq!(rejected.errors[0].message, "must be a valid email address");
+        assert_eq!(rejected.data.data.errors[0].message, "must be a valid email address");
         turn.decline().await.unwrap();
         assert_eq!(turn.text().await.unwrap(), "Without it, then.");
         assert!(matches!(turn.decline().await, Err(Error::NotParked)));

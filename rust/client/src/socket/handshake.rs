@@ -52,12 +52,11 @@ impl Settings {
     }
 }
 
-/// Connects, with the last good token or a new one.
+/// Connects, each time with the token of that moment.
 pub(crate) struct Dialer {
     pub settings: Settings,
     limit: Duration,
     target: Target,
-    token: Option<String>,
 }
 
 /// The parts of the address.
@@ -71,36 +70,31 @@ struct Target {
 impl Dialer {
     pub fn new(settings: Settings, limit: Duration) -> Result<Self, Error> {
         let target = Target::parse(&settings.url)?;
-        Ok(Self { settings, limit, target, token: None })
-    }
-
-    pub fn forget_token(&mut self) {
-        self.token = None;
+        Ok(Self { settings, limit, target })
     }
 
     /// One attempt. A token that the server refuses is asked for once more.
-    pub async fn dial(&mut self) -> Result<Line, Error> {
+    pub async fn dial(&self) -> Result<Line, Error> {
         let limit = self.limit;
         let timed_out = Error::Timeout { phase: Phase::Connect, limit, source: None };
         timeout(limit, Box::pin(self.attempt())).await.unwrap_or(Err(timed_out))
     }
 
-    async fn attempt(&mut self) -> Result<Line, Error> {
+    async fn attempt(&self) -> Result<Line, Error> {
         let token = self.token().await?;
         let refusal = match self.shake_hands(token.as_deref()).await {
             Err(refusal @ Error::Refused { status: 401, .. }) => refusal,
             settled => return settled,
         };
-        self.forget_token();
         let newer = self.token().await?;
         if newer == token { Err(refusal) } else { self.shake_hands(newer.as_deref()).await }
     }
 
-    async fn token(&mut self) -> Result<Option<String>, Error> {
-        if let (None, Some(ask)) = (&self.token, &self.settings.ask) {
-            self.token = Some(ask().await.map_err(Error::Token)?);
+    async fn token(&self) -> Result<Option<String>, Error> {
+        match &self.settings.ask {
+            Some(ask) => ask().await.map(Some).map_err(Error::Token),
+            None => Ok(None),
         }
-        Ok(self.token.clone())
     }
 
     async fn shake_hands(&self, token: Option<&str>) -> Result<Line, Error> {
