@@ -21,7 +21,7 @@ pub use sections::{
     ApprovalConfig, AuthConfig, AuthMode, Backend, GatewayConfig, LimitsConfig, OtpConfig, PriceConfig,
     RetrievalConfig, ServerConfig, SkillsConfig, StorageConfig, TelemetryConfig,
 };
-pub use settings::{Flags, unknown_variables};
+pub use settings::{Command, Flags, unknown_variables};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! From the command line to what a mount starts with.
 
-use crate::config::{Config, ConfigError, Flags, Loaded};
+use crate::config::{Command, Config, ConfigError, Flags, Loaded};
 use clap::Parser as _;
 use std::process::ExitCode;
 
@@ -8,6 +8,7 @@ use std::process::ExitCode;
 #[derive(Debug)]
 pub struct Launch {
     pub(crate) loaded: Loaded,
+    command: Option<Command>,
 }
 
 /// Why a process does not go on to serve.
@@ -32,7 +33,13 @@ impl Launch {
         if flags.check_config {
             return Err(Exit::Checked(loaded.describe()));
         }
-        Ok(Self { loaded })
+        Ok(Self { loaded, command: flags.command })
+    }
+
+    /// What to do instead of serving.
+    #[must_use]
+    pub fn command(&self) -> Option<Command> {
+        self.command
     }
 
     /// The settings.

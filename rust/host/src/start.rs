@@ -2,11 +2,12 @@
 
 use crate::auth::{AuthSetupError, Authenticator, auth_context};
 use crate::codes::{CodeWebhook, CodeWebhookError};
-use crate::config::{AgentConfig, Backend, Config, GatewayConfig, LimitsConfig, TextOrFile};
+use crate::config::{AgentConfig, Config, GatewayConfig, LimitsConfig, TextOrFile};
 use crate::http_tools::{HttpToolError, HttpTools};
 use crate::knowledge;
 use crate::launch::Launch;
 use crate::skills::SkillFolder;
+use crate::storage::{self, StorageError};
 use crate::telemetry::{self, TelemetryError};
 use crate::world::RealWorld;
 use reqwest::Client;
@@ -23,7 +24,6 @@ use smooai_smooth_operator_llm::{
     Price, PriceTable, known_dimension,
 };
 use smooai_smooth_operator_retrieval::{DeterministicEmbedder, EmbedError, Embedder, Retriever};
-use smooai_smooth_operator_store::StorageAdapter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +63,9 @@ pub enum StartError {
         #[source]
         source: EmbedError,
     },
+    /// The storage.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// A tool of the configuration.
     #[error(transparent)]
     Tool(#[from] HttpToolError),
@@ -114,7 +117,7 @@ impl Host {
             true => Arc::new(ExtractiveModel::new(config.retrieval.language)),
             false => Arc::new(gateway.clone()),
         };
-        let storage = storage(&config);
+        let storage = storage::open(&config).await?;
         let embedder = embedder(&config, &gateway).await?;
         let organization = authenticator.home_organization();
         knowledge::load(&config, &organization, Arc::clone(&storage.knowledge), Arc::clone(&embedder))
@@ -142,15 +145,6 @@ impl Host {
             auth_context,
         })?;
         Ok(Self { service: Arc::new(service), authenticator, config })
-    }
-}
-
-fn storage(config: &Config) -> StorageAdapter {
-    match config.storage.backend {
-        // The other backends are refused when the settings are checked, as long as no build holds them.
-        Backend::Memory | Backend::Sqlite | Backend::Postgres | Backend::Dynamodb => {
-            smooai_smooth_operator_adapter_memory::adapter_in(config.retrieval.language)
-        }
     }
 }
 

@@ -14,7 +14,7 @@ mod routes;
 mod shutdown;
 mod token;
 
-use smooai_smooth_operator_host::{Host, Launch};
+use smooai_smooth_operator_host::{Host, Launch, transfer};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -26,9 +26,16 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
-    match runtime.block_on(serve(launch)) {
+    match runtime.block_on(run(launch)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
+    }
+}
+
+async fn run(launch: Launch) -> anyhow::Result<()> {
+    match launch.command() {
+        Some(command) => Ok(transfer(&launch, command).await?),
+        None => serve(launch).await,
     }
 }
 

@@ -13,6 +13,7 @@ mod error;
 mod ids;
 mod journal;
 mod knowledge;
+mod lines;
 mod message;
 mod session;
 #[cfg(feature = "suite")]
@@ -32,6 +33,7 @@ pub use ids::{
 };
 pub use journal::{JournalEntry, JournalOutcome, JournalStore};
 pub use knowledge::{Chunk, ChunkRef, Document, DocumentInfo, Hit, KnowledgeStore, Passage, Put};
+pub use lines::{LineError, LinesIn, LinesOut};
 pub use message::{Before, Direction, Message, MessagePage, MessageStore, Page};
 pub use session::{Activity, Contact, Session, SessionStatus, SessionStore};
 pub use transfer::{

@@ -20,6 +20,7 @@ use crate::StorageAdapter;
 use std::pin::Pin;
 
 pub use sequences::random_operations;
+pub use transfer::fill;
 
 /// A case, begun.
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;

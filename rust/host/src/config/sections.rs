@@ -202,7 +202,7 @@ pub struct StorageConfig {
 impl Default for StorageConfig {
     fn default() -> Self {
         Self {
-            backend: Backend::Memory,
+            backend: Backend::Sqlite,
             data_dir: PathBuf::from("./smooth-operator-data"),
             database_url: None,
             dynamodb_table: None,
@@ -218,7 +218,7 @@ impl Default for StorageConfig {
 pub enum Backend {
     /// In this process; gone with it.
     Memory,
-    /// In a file.
+    /// In a file of `storage.data_dir`.
     Sqlite,
     /// In a PostgreSQL database.
     #[serde(alias = "pg", alias = "postgresql")]
@@ -230,7 +230,7 @@ pub enum Backend {
 
 impl Backend {
     /// The kinds that this build holds.
-    pub const BUILT_IN: &'static [Self] = &[Self::Memory];
+    pub const BUILT_IN: &'static [Self] = &[Self::Memory, Self::Sqlite];
 
     /// Its name in settings.
     #[must_use]

@@ -1,6 +1,6 @@
 //! The environment variables and flags, and the key of `operator.toml` that each one sets.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use toml::Value;
 
 /// The command line. A flag beats an environment variable, which beats `operator.toml`.
@@ -12,8 +12,11 @@ use toml::Value;
     after_help = "Settings come from flags, then environment variables, then operator.toml; docs/configuration.md lists them all."
 )]
 pub struct Flags {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// The settings file [default: operator.toml in the working directory, if it is there].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<String>,
     /// The IP address to listen on [default: 127.0.0.1].
     #[arg(long, value_name = "ADDRESS")]
@@ -22,10 +25,10 @@ pub struct Flags {
     #[arg(long, value_name = "PORT")]
     pub port: Option<String>,
     /// The storage: memory, sqlite, postgres or dynamodb, as far as the build holds it.
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", global = true)]
     pub storage: Option<String>,
     /// The folder of embedded storage [default: ./smooth-operator-data].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<String>,
     /// No gateway: answers are sentences of the documents.
     #[arg(long)]
@@ -36,6 +39,15 @@ pub struct Flags {
     /// Prints the settings as they are in effect, secrets hidden, and exits.
     #[arg(long)]
     pub check_config: bool,
+}
+
+/// What the program can do besides serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Writes everything that the storage holds to stdout, as lines of JSON.
+    Export,
+    /// Takes what `export` wrote, from stdin, into the storage.
+    Import,
 }
 
 impl Flags {

@@ -7,8 +7,11 @@ use crate::{
     Scope, StorageAdapter, StoreError, TurnHold,
 };
 
-/// Fills a store with records of every kind; the parked turn is that of the conversation `parked`.
-async fn fill(store: &StorageAdapter, ada: &Scope) -> ParkedTurn {
+/// Fills a store with records of every kind, all of one scope, and returns the turn that waits.
+///
+/// # Panics
+/// When the store refuses one.
+pub async fn fill(store: &StorageAdapter, ada: &Scope) -> ParkedTurn {
     let mut waiting = None;
     for (place, label) in ["parked", "running", "ended", "idle", "empty"].into_iter().enumerate() {
         let made = store.conversations.create(conversation(ada, label)).await.unwrap();
