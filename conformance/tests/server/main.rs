@@ -15,6 +15,7 @@ mod limits;
 mod mount;
 mod shop;
 mod side_models;
+mod storage;
 mod streaming;
 mod together;
 mod tokens;
