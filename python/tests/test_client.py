@@ -38,6 +38,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
         self,
         *,
         token: so.Token | None = None,
+        token_by: so.TokenBy = "header",
         timeouts: Timeouts | None = None,
         heartbeat: float = 15.0,
         on_event: Callable[[Event], None] | None = None,
@@ -45,6 +46,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
         client = SmoothAgentClient(
             self.server.url,
             token=token,
+            token_by=token_by,
             timeouts=timeouts,
             heartbeat=heartbeat,
             backoff=QUICK,
@@ -507,6 +509,17 @@ class Connections(Case):
             await asyncio.wait_for(self.server.attempted(3), BOUND)
             await client.ping()
         self.assertEqual(self.server.tokens, ["t1", "t2", "t3"])
+
+    async def test_a_token_travels_in_the_header_or_as_a_subprotocol(self) -> None:
+        for token_by in ("header", "subprotocol"):
+            async with self.client(token="a.b-c", token_by=token_by) as client:
+                await client.ping()
+        self.assertEqual(self.server.tokens, ["a.b-c", "a.b-c"])
+        by_header, by_subprotocol = self.server.requests
+        self.assertEqual(by_header.get_all("Authorization"), ["Bearer a.b-c"])
+        self.assertEqual(by_header.get_all("Sec-WebSocket-Protocol"), [])
+        self.assertEqual(by_subprotocol.get_all("Authorization"), [])
+        self.assertEqual(by_subprotocol.get_all("Sec-WebSocket-Protocol"), ["smooth-operator, bearer.a.b-c"])
 
     async def test_a_token_that_stays_refused_ends_the_attempts_and_is_never_logged(self) -> None:
         async def token() -> str:

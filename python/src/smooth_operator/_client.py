@@ -13,7 +13,7 @@ from ._generated.actions import Action, ActionCalls, SendMessageParams
 from ._generated.events import Event, ImmediateResponseEvent, decode_event
 from ._generated.wire import DecodeError, Reader, decode_text, parse, stringify
 from ._mux import Mux, Take
-from ._socket import LONGEST_FRAME, Backoff, Connection, Target, Token, logger, within
+from ._socket import LONGEST_FRAME, Backoff, Connection, Target, Token, TokenBy, logger, within
 from ._turn import Turn, TurnLimits
 
 ResultT = TypeVar("ResultT")
@@ -47,6 +47,7 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
         url: str,
         *,
         token: Token | None = None,
+        token_by: TokenBy = "header",
         timeouts: Timeouts | None = None,
         heartbeat: float = 15.0,
         backoff: Backoff | None = None,
@@ -54,9 +55,9 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
     ) -> None:
         """
         `url` is `ws://` or `wss://` with the path, such as `ws://127.0.0.1:8787/ws`.
-        `token` travels in a header, never in the URL; a function is called for each connection, and again
-        when the server refused its token. `heartbeat` is the seconds between two signs of life. `on_event`
-        gets the events that belong to no call and no turn of this client.
+        `token` travels in a header, or as a subprotocol, but never in the URL; a function is called for each
+        connection, and again when the server refused its token. `heartbeat` is the seconds between two signs
+        of life. `on_event` gets the events that belong to no call and no turn of this client.
         """
         self._timeouts = timeouts or Timeouts()
         self._on_event = on_event
@@ -64,7 +65,7 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         connect = self._limit("connect", None)
-        target = Target(url, token, connect, heartbeat, backoff or Backoff())
+        target = Target(url, token, token_by, connect, heartbeat, backoff or Backoff())
         self._connection = Connection(target, self._read, self._mux.fail)
 
     @property

@@ -60,7 +60,7 @@ class ServerError(SmoothError):
         """The HTTP status that says the same."""
         self.field = details.field if details else None
         """The field that is wrong, as a JSON pointer into the action."""
-        self.hint = (details and details.hint) or (known and known.hint)
+        self.hint = details.hint if details and details.hint else known.hint if known else None
         """What the caller should do."""
 
 

@@ -8,11 +8,12 @@ import math
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.typing import Subprotocol
 
 from ._errors import ClosedError, Limit, SmoothConnectionError, SmoothError, SmoothTimeoutError
 
@@ -20,6 +21,9 @@ T = TypeVar("T")
 
 Token: TypeAlias = str | Callable[[], Awaitable[str]]
 """A token, or a function that gets one: for every connection, and again when the server refused one."""
+
+TokenBy: TypeAlias = Literal["header", "subprotocol"]
+"""How a token travels: in the `Authorization` header, or as the subprotocol `bearer.<token>`."""
 
 LONGEST_FRAME = 1024 * 1024
 """The longest frame in either direction, in bytes."""
@@ -65,6 +69,7 @@ class Target:
 
     url: str
     token: Token | None
+    token_by: TokenBy
     connect: float
     """Seconds for one attempt."""
     heartbeat: float
@@ -176,10 +181,15 @@ class Connection:
             token = await target.token() if callable(target.token) else target.token
         except Exception as error:
             raise SmoothConnectionError("CONNECTION_FAILED", f"there is no token: {error}") from error
+        by_header = token is not None and target.token_by == "header"
+        by_subprotocol = token is not None and not by_header
         try:
             return await connect(
                 target.url,
-                additional_headers={"Authorization": f"Bearer {token}"} if token is not None else None,
+                additional_headers={"Authorization": f"Bearer {token}"} if by_header else None,
+                subprotocols=[Subprotocol("smooth-operator"), Subprotocol(f"bearer.{token}")]
+                if by_subprotocol
+                else None,
                 logger=_silent,
                 max_size=LONGEST_FRAME,
                 open_timeout=None,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import TypeVar, cast
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from ._generated.actions import (
     Action,
@@ -157,6 +160,10 @@ async def _session(action: CreateConversationSessionParams, reply: Reply) -> Non
     await reply.data(session.encode())
 
 
+def _select(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return next((name for name in offered if name == "smooth-operator"), None)
+
+
 class FakeServer:
     """A server whose answers a test writes: `async with FakeServer() as server`. It knows `ping` and
     `create_conversation_session` from the start.
@@ -167,6 +174,8 @@ class FakeServer:
         """Every action that has arrived, in order."""
         self.tokens: list[str | None] = []
         """The token of every connection that was tried, in order."""
+        self.requests: list[Headers] = []
+        """The headers of every connection that was tried, in order."""
         self._scripts: dict[type[object], Script[object]] = {}
         self._sockets: set[ServerConnection] = set()
         self._refusals: list[int] = []
@@ -176,7 +185,14 @@ class FakeServer:
         self.on(CreateConversationSessionParams, _session)
 
     async def __aenter__(self) -> FakeServer:
-        self._server = await serve(self._serve, "127.0.0.1", 0, process_request=self._admit, close_timeout=1)
+        self._server = await serve(
+            self._serve,
+            "127.0.0.1",
+            0,
+            process_request=self._admit,
+            select_subprotocol=_select,
+            close_timeout=1,
+        )
         return self
 
     async def __aexit__(
@@ -244,9 +260,12 @@ class FakeServer:
             await self._changed.wait_for(lambda: len(self.tokens) >= count)
 
     async def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        header = request.headers.get("Authorization")
+        header = request.headers.get("Authorization", request.headers.get("Sec-WebSocket-Protocol"))
         async with self._changed:
-            self.tokens.append(header.removeprefix("Bearer ") if header is not None else None)
+            self.requests.append(request.headers)
+            self.tokens.append(
+                None if header is None else re.sub("^Bearer |^smooth-operator, bearer[.]", "", header)
+            )
             self._changed.notify_all()
         if not self._refusals:
             return None
