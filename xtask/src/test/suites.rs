@@ -91,6 +91,11 @@ const DOTNET: Tool = Tool {
     get: "install the .NET 10 SDK from https://dotnet.microsoft.com/download",
 };
 const NPM: Tool = Tool { name: "npm", probe: &["npm", "--version"], get: "it comes with Node" };
+const CHROMIUM: Tool = Tool {
+    name: "chromium",
+    probe: &["/usr/bin/chromium", "--version"],
+    get: "install the system's package `chromium`",
+};
 
 pub const SUITES: &[Suite] = &[
     Suite {
@@ -169,6 +174,16 @@ pub const SUITES: &[Suite] = &[
             Step::within("typescript", &["npm", "run", "format"]),
             Step::within("typescript", &["npm", "run", "check"]),
             Step::within("typescript", &["npm", "test"]),
+        ],
+        count: Some(count::node_test),
+    },
+    Suite {
+        name: "browser",
+        what: "the TypeScript client talks, reconnects and shows its token from a page in headless Chromium",
+        tools: &[NODE, NPM, CHROMIUM],
+        steps: &[
+            Step::within("typescript", &["npm", "ci", "--no-audit", "--no-fund"]),
+            Step::within("typescript", &["npm", "run", "test:browser"]),
         ],
         count: Some(count::node_test),
     },
