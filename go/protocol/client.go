@@ -118,7 +118,7 @@ func (c *Client) send(ctx context.Context, action Action, register func() error)
 	if err != nil {
 		return failure(id, "writing an action", err)
 	}
-	ctx, cancel := within(ctx, c.options.RequestTimeout)
+	ctx, cancel := within(ctx, c.options.RequestTimeout, ErrRequestTimeout)
 	defer cancel()
 	conn, err := c.socket.acquire(ctx)
 	if err != nil {
@@ -138,7 +138,7 @@ func withID(id *string) *string { return cmp.Or(id, Ptr(rand.Text())) }
 
 // exchange sends an action and waits for its answer.
 func (c *Client) exchange(ctx context.Context, action Action, events ...string) (answer, error) {
-	ctx, cancel := within(ctx, c.options.RequestTimeout)
+	ctx, cancel := within(ctx, c.options.RequestTimeout, ErrRequestTimeout)
 	defer cancel()
 	id := action.GetRequestID()
 	var wait *pending

@@ -266,6 +266,11 @@ func TestInteractionsAndCodes(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		form := protocol.InteractionRequest{InteractionID: "i", Kind: protocol.InteractionKindIdentityIntake, Spec: map[string]any{}}
+		required := protocol.InteractionRequiredData{RequestID: *message.RequestID, Data: form}
+		if err := c.Send(&protocol.InteractionRequiredEvent{RequestID: message.RequestID, Data: required}); err != nil {
+			return err
+		}
 		submitted, err := protocoltest.Expect[*protocol.SubmitInteractionParams](c)
 		if err != nil {
 			return err
@@ -304,25 +309,32 @@ func TestInteractionsAndCodes(t *testing.T) {
 	})
 	client := dial(t, server.URL, nil)
 	turn := send(t, client, "hello")
+	if err := turn.Decline(bounded(t)); !errors.Is(err, &protocol.Error{Code: protocol.ErrorCodeNoPendingInteraction}) {
+		t.Fatalf("got %v", err)
+	}
+	seen := []string{}
+	for event := range turn.Events(bounded(t)) {
+		seen = append(seen, event.EventTag())
+		break
+	}
 	var invalid *protocol.InteractionInvalidError
-	if err := turn.Submit(bounded(t), "i", map[string]any{"email": "?"}); !errors.As(err, &invalid) {
+	if err := turn.Submit(bounded(t), map[string]any{"email": "?"}); !errors.As(err, &invalid) {
 		t.Fatalf("got %v", err)
 	}
 	if got := invalid.Error(); got != "Some fields need attention. email: must be a valid email address." {
 		t.Errorf("got %q", got)
 	}
-	if err := turn.Decline(bounded(t), "i"); err != nil {
+	if err := turn.Decline(bounded(t)); err != nil {
 		t.Fatal(err)
 	}
 	event, err := turn.VerifyOTP(bounded(t), "123456")
 	if verified, ok := event.(*protocol.OTPVerifiedEvent); err != nil || !ok || verified.Data.Data.Message != "123456" {
 		t.Errorf("got %v, %v", event, err)
 	}
-	var seen []string
 	for event := range turn.Events(bounded(t)) {
 		seen = append(seen, event.EventTag())
 	}
-	if got := strings.Join(seen, " "); got != "interaction_invalid otp_verified eventual_response" {
+	if got := strings.Join(seen, " "); got != "interaction_required interaction_invalid otp_verified eventual_response" {
 		t.Errorf("the turn saw %s", got)
 	}
 }

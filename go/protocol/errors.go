@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,8 +15,18 @@ var (
 	// ErrConnectionLost: the socket broke while a call or turn was under way. Whether the server did the work is
 	// unknown; the client is connecting again.
 	ErrConnectionLost = errors.New("the connection was lost")
-	// ErrTimeout: one of the time-outs of Options, or of the turn, ran out.
+	// ErrTimeout: one of the time-outs of Options, or of the turn, ran out. The four below are it too.
 	ErrTimeout = errors.New("the time ran out")
+	// ErrConnectTimeout: connecting took longer than Options.ConnectTimeout.
+	ErrConnectTimeout = fmt.Errorf("connecting: %w", ErrTimeout)
+	// ErrRequestTimeout: an answer took longer than Options.RequestTimeout.
+	ErrRequestTimeout = fmt.Errorf("the call: %w", ErrTimeout)
+	// ErrIdleTimeout: nothing was heard of a turn for Options.IdleTimeout.
+	ErrIdleTimeout = fmt.Errorf("the silence of the turn: %w", ErrTimeout)
+	// ErrTurnTimeout: a turn took longer than Options.TurnTimeout.
+	ErrTurnTimeout = fmt.Errorf("the turn: %w", ErrTimeout)
+	// ErrConnectionFailed: no connection could be made.
+	ErrConnectionFailed = errors.New("no connection could be made")
 	// ErrUnauthenticated: the server does not accept the token.
 	ErrUnauthenticated = errors.New("the server does not accept the token")
 	// ErrCancelled: the turn was cancelled before it had an answer.
@@ -62,7 +73,12 @@ func (e *Error) Retryable() bool {
 	case e.Code != "":
 		return e.Code.Retryable()
 	}
-	return errors.Is(e.Cause, ErrConnectionLost) || errors.Is(e.Cause, ErrTimeout)
+	for _, passing := range []error{ErrConnectionLost, ErrConnectionFailed, ErrTimeout, context.DeadlineExceeded} {
+		if errors.Is(e.Cause, passing) {
+			return true
+		}
+	}
+	return false
 }
 
 // RetryAfter returns how long the server asks to wait; 0 when it does not say.

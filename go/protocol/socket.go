@@ -58,7 +58,7 @@ func newSocket(url string, options Options) *socket {
 
 // dial makes one connection. A token that is refused is asked for once more.
 func (s *socket) dial(ctx context.Context) (*websocket.Conn, error) {
-	ctx, cancel := within(ctx, s.options.ConnectTimeout)
+	ctx, cancel := within(ctx, s.options.ConnectTimeout, ErrConnectTimeout)
 	defer cancel()
 	conn, status, err := s.dialOnce(ctx)
 	if status == http.StatusUnauthorized && s.options.Token != nil {
@@ -73,7 +73,7 @@ func (s *socket) dial(ctx context.Context) (*websocket.Conn, error) {
 	case ctx.Err() != nil:
 		return nil, failure("", "connecting", context.Cause(ctx))
 	}
-	return nil, failure("", "connecting", err)
+	return nil, failure("", "connecting", fmt.Errorf("%w: %w", ErrConnectionFailed, err))
 }
 
 func (s *socket) dialOnce(ctx context.Context) (*websocket.Conn, int, error) {
@@ -263,9 +263,9 @@ func (s *socket) close() {
 }
 
 // within bounds a context by a time-out, unless the context has a deadline of its own.
-func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+func within(ctx context.Context, limit time.Duration, late error) (context.Context, context.CancelFunc) {
 	if _, has := ctx.Deadline(); has || limit < 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeoutCause(ctx, limit, ErrTimeout)
+	return context.WithTimeoutCause(ctx, limit, late)
 }

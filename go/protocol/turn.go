@@ -29,6 +29,7 @@ type Turn struct {
 	news   chan struct{}
 	result *TurnResult
 	err    error
+	parked Event
 	clock  clock
 }
 
@@ -137,19 +138,31 @@ func (t *Turn) VerifyOTP(ctx context.Context, code string) (Event, error) {
 
 // Submit answers the interaction that an InteractionRequiredEvent of this turn asked for. Values that the server finds
 // wrong come back as an *InteractionInvalidEvent among the turn's events, and as an error that wraps it here.
-func (t *Turn) Submit(ctx context.Context, interactionID string, values map[string]any) error {
-	return t.submit(ctx, SubmitInteractionParams{InteractionID: interactionID, Values: values})
+func (t *Turn) Submit(ctx context.Context, values map[string]any) error {
+	return t.submit(ctx, SubmitInteractionParams{Values: values})
 }
 
 // Decline answers an interaction by saying no.
-func (t *Turn) Decline(ctx context.Context, interactionID string) error {
-	return t.submit(ctx, SubmitInteractionParams{InteractionID: interactionID, Declined: Ptr(true)})
+func (t *Turn) Decline(ctx context.Context) error {
+	return t.submit(ctx, SubmitInteractionParams{Declined: Ptr(true)})
 }
 
 func (t *Turn) submit(ctx context.Context, params SubmitInteractionParams) error {
+	form, ok := t.Parked().(*InteractionRequiredEvent)
+	if !ok {
+		return &Error{Code: ErrorCodeNoPendingInteraction, Message: "the turn waits for no form", RequestID: t.RequestID}
+	}
 	params.RequestID, params.SessionID = t.RequestID, t.SessionID
+	params.InteractionID, params.Kind = form.Data.Data.InteractionID, &form.Data.Data.Kind
 	_, err := t.client.SubmitInteraction(ctx, params)
 	return err
+}
+
+// Parked returns the event by which the turn waits for a person; nil while it does not.
+func (t *Turn) Parked() Event {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.parked
 }
 
 // push adds an event of the turn.
@@ -171,10 +184,12 @@ func (t *Turn) push(event Event) {
 	case *CancelledEvent:
 		t.finish(nil, failure(t.RequestID, "waiting for the turn", ErrCancelled))
 	case *WriteConfirmationRequiredEvent, *InteractionRequiredEvent, *OTPVerificationRequiredEvent:
+		t.parked = event
 		t.clock.stop()
 	case *OTPSentEvent, *OTPInvalidEvent, *InteractionInvalidEvent, *KeepaliveEvent:
 		t.clock.heard()
 	default:
+		t.parked = nil
 		t.clock.start(t.expire)
 	}
 	t.tell()
@@ -197,6 +212,7 @@ func (t *Turn) resume() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.isOver() {
+		t.parked = nil
 		t.clock.start(t.expire)
 	}
 }
@@ -205,8 +221,8 @@ func (t *Turn) resume() {
 func (t *Turn) expire() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.isOver() && t.clock.isDue() {
-		t.finish(nil, failure(t.RequestID, "waiting for the turn", ErrTimeout))
+	if late := t.clock.ranOut(); late != nil && !t.isOver() {
+		t.finish(nil, failure(t.RequestID, "waiting for the turn", late))
 	}
 }
 
@@ -224,7 +240,7 @@ func (t *Turn) isOver() bool { return t.result != nil || t.err != nil }
 // finish ends the turn. Its id is free before anyone can see that it has ended.
 func (t *Turn) finish(result *TurnResult, err error) {
 	t.client.mux.end(t)
-	t.result, t.err = result, err
+	t.result, t.err, t.parked = result, err, nil
 	t.clock.stop()
 	close(t.ended)
 	t.tell()
@@ -283,7 +299,13 @@ func (c *clock) stop() {
 	}
 }
 
-// isDue tells whether time has run out; a timer that fired just before it was stopped or reset is not heeded.
-func (c *clock) isDue() bool {
-	return c.running && (c.left >= 0 && time.Since(c.since) >= c.left || c.quiet >= 0 && time.Since(c.last) >= c.quiet)
+// ranOut returns which time has run out; a timer that fired just before it was stopped or reset is not heeded.
+func (c *clock) ranOut() error {
+	switch {
+	case c.running && c.left >= 0 && time.Since(c.since) >= c.left:
+		return ErrTurnTimeout
+	case c.running && c.quiet >= 0 && time.Since(c.last) >= c.quiet:
+		return ErrIdleTimeout
+	}
+	return nil
 }

@@ -50,7 +50,7 @@ func TestASilentTurnTimesOut(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		turn.push(&KeepaliveEvent{})
 		_, err := turn.Wait(t.Context())
-		if !errors.Is(err, ErrTimeout) || time.Since(start) != 19*time.Second {
+		if !errors.Is(err, ErrIdleTimeout) || time.Since(start) != 19*time.Second {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 		var failed *Error
@@ -71,7 +71,7 @@ func TestALongTurnTimesOutThoughItSpeaks(t *testing.T) {
 			turn.push(tokenEvent("a"))
 		}
 		_, err := turn.Wait(t.Context())
-		if !errors.Is(err, ErrTimeout) || time.Since(start) != 24*time.Second {
+		if !errors.Is(err, ErrTurnTimeout) || time.Since(start) != 24*time.Second {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 		if got, failed := tags(t, turn); len(got) != 3 || !errors.Is(failed, ErrTimeout) {

@@ -86,7 +86,7 @@ func show(ctx context.Context, turn *protocol.Turn, lines *bufio.Scanner, out io
 			}
 		case *protocol.InteractionRequiredEvent:
 			fmt.Fprintf(out, "[%s was asked for: %s]\n", event.Data.Data.Kind, event.Data.Data.Reason)
-			if err := turn.Decline(ctx, event.Data.Data.InteractionID); err != nil {
+			if err := turn.Decline(ctx); err != nil {
 				return err
 			}
 		case *protocol.ErrorEvent:
