@@ -38,10 +38,19 @@ public sealed class ServerErrorException : SmoothOperatorException
     public override TimeSpan? RetryAfter => Details?.RetryAfterMs is { } wait ? TimeSpan.FromMilliseconds(wait) : null;
 }
 
-/// <summary>
-/// The socket broke while a call or turn was under way, or could not be opened. Whether the server did the work is
-/// unknown.
-/// </summary>
+/// <summary>No connection could be made.</summary>
+public sealed class ConnectionFailedException : SmoothOperatorException
+{
+    internal ConnectionFailedException(Exception cause)
+        : base($"connecting failed: {cause.Message}", null, cause)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override bool IsRetryable => true;
+}
+
+/// <summary>The socket broke while a call or turn was under way. Whether the server did the work is unknown.</summary>
 public sealed class ConnectionLostException : SmoothOperatorException
 {
     internal ConnectionLostException(string message, string? requestId, Exception? cause)
@@ -53,13 +62,30 @@ public sealed class ConnectionLostException : SmoothOperatorException
     public override bool IsRetryable => true;
 }
 
+/// <summary>What there was too little time for.</summary>
+public enum TimeLimit
+{
+    /// <summary><see cref="SmoothAgentOptions.ConnectTimeout"/></summary>
+    Connect,
+
+    /// <summary><see cref="SmoothAgentOptions.RequestTimeout"/></summary>
+    Request,
+
+    /// <summary><see cref="SmoothAgentOptions.IdleTimeout"/></summary>
+    Idle,
+
+    /// <summary><see cref="SmoothAgentOptions.TurnTimeout"/></summary>
+    Turn,
+}
+
 /// <summary>One of the time-outs of the options, or of the turn, ran out.</summary>
 public sealed class TimeLimitException : SmoothOperatorException
 {
-    internal TimeLimitException(string doing, string? requestId)
-        : base($"the time for {doing} ran out", requestId)
-    {
-    }
+    internal TimeLimitException(TimeLimit limit, string? requestId)
+        : base($"the {limit} time-out ran out", requestId) => Limit = limit;
+
+    /// <summary>Which of the time-outs it was.</summary>
+    public TimeLimit Limit { get; }
 
     /// <inheritdoc/>
     public override bool IsRetryable => true;
@@ -88,6 +114,15 @@ public sealed class TurnCancelledException : SmoothOperatorException
 {
     internal TurnCancelledException(string requestId)
         : base("the turn was cancelled", requestId)
+    {
+    }
+}
+
+/// <summary>The turn waits for no form that could be answered.</summary>
+public sealed class NotParkedException : SmoothOperatorException
+{
+    internal NotParkedException(string requestId)
+        : base("the turn waits for no form", requestId)
     {
     }
 }

@@ -37,13 +37,15 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
 
     /// <summary>Connects, before anything else. When it is connected already, nothing happens.</summary>
     /// <exception cref="UnauthenticatedException">The server does not accept the token.</exception>
-    /// <exception cref="ConnectionLostException">The server cannot be reached.</exception>
+    /// <exception cref="ConnectionFailedException">The server cannot be reached.</exception>
     /// <exception cref="TimeLimitException">The server did not answer in time.</exception>
-    public Task ConnectAsync(CancellationToken cancellationToken = default) => _socket.OpenAsync(cancellationToken);
+    public Task ConnectAsync(CancellationToken cancellationToken = default) => _socket.OpenAsync(_options.ConnectTimeout, cancellationToken);
 
-    /// <summary>The same client over the same connection, with another time-out for its calls.</summary>
-    /// <param name="timeout">Replaces <see cref="SmoothAgentOptions.RequestTimeout"/>.</param>
-    public SmoothAgentClient WithRequestTimeout(TimeSpan timeout) => new(this, _options with { RequestTimeout = timeout });
+    /// <summary>The same client over the same connection, with other time-outs for its calls.</summary>
+    /// <param name="connect">Replaces <see cref="SmoothAgentOptions.ConnectTimeout"/> for <see cref="ConnectAsync"/>.</param>
+    /// <param name="request">Replaces <see cref="SmoothAgentOptions.RequestTimeout"/>.</param>
+    public SmoothAgentClient WithTimeouts(TimeSpan? connect = null, TimeSpan? request = null) =>
+        new(this, _options with { ConnectTimeout = connect ?? _options.ConnectTimeout, RequestTimeout = request ?? _options.RequestTimeout });
 
     /// <summary>
     /// Sends a message of the user and starts a turn. It returns at once; when the message cannot be sent, the turn
@@ -102,16 +104,9 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
 
     private async Task<T> ExchangeAsync<T>(ClientAction action, Pending<T> call, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(_options.RequestTimeout, _options.TimeProvider);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await _socket.SendAsync(Wire.Bytes(action, Wire.Write), call.RequestId, () => _mux.Expect(call), either.Token).ConfigureAwait(false);
-            return await call.Answer.WaitAsync(either.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            throw new TimeLimitException("the call", call.RequestId);
+            return await SendAsync(action, call.RequestId, () => _mux.Expect(call), call.Answer, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -119,17 +114,22 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
         }
     }
 
-    private async Task SendAsync(ClientAction action, string requestId, Action register, CancellationToken cancellationToken)
+    private Task SendAsync(ClientAction action, string requestId, Action register, CancellationToken cancellationToken) =>
+        SendAsync(action, requestId, register, Task.FromResult(true), cancellationToken);
+
+    /// <summary>Sends an action and waits for its answer, both within one time-out.</summary>
+    private async Task<T> SendAsync<T>(ClientAction action, string requestId, Action register, Task<T> answer, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(_options.RequestTimeout, _options.TimeProvider);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
             await _socket.SendAsync(Wire.Bytes(action, Wire.Write), requestId, register, either.Token).ConfigureAwait(false);
+            return await answer.WaitAsync(either.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw new TimeLimitException("sending", requestId);
+            throw new TimeLimitException(TimeLimit.Request, requestId);
         }
     }
 

@@ -35,7 +35,7 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
     private static TaskCompletionSource<ClientWebSocket> NewReady() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Opens the first connection, once; only then are lost ones opened again.</summary>
-    public async Task OpenAsync(CancellationToken cancellationToken)
+    public async Task OpenAsync(TimeSpan timeout, CancellationToken cancellationToken)
     {
         await _opening.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
@@ -45,7 +45,7 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
                 return;
             }
 
-            var socket = await DialAsync(cancellationToken).ConfigureAwait(false);
+            var socket = await DialAsync(timeout, cancellationToken).ConfigureAwait(false);
             ClientLog.Instance.Connected(1);
             lock (_gate)
             {
@@ -183,9 +183,9 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
     }
 
     /// <summary>Makes one connection. A token that is refused is asked for once more.</summary>
-    private async Task<ClientWebSocket> DialAsync(CancellationToken cancellationToken)
+    private async Task<ClientWebSocket> DialAsync(TimeSpan timeout, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(options.ConnectTimeout, options.TimeProvider);
+        using var limit = new CancellationTokenSource(timeout, options.TimeProvider);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         for (var attempt = 1; ; attempt++)
         {
@@ -203,12 +203,12 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
                 cancellationToken.ThrowIfCancellationRequested();
                 if (limit.IsCancellationRequested)
                 {
-                    throw new TimeLimitException("connecting", null);
+                    throw new TimeLimitException(TimeLimit.Connect, null);
                 }
 
                 if (status != HttpStatusCode.Unauthorized)
                 {
-                    throw new ConnectionLostException($"connecting failed: {error.Message}", null, error);
+                    throw new ConnectionFailedException(error);
                 }
 
                 if (options.TokenProvider is null || attempt > 1)
@@ -289,7 +289,7 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
             {
                 await Task.Delay(options.Backoff(attempt), options.TimeProvider, _stop.Token).ConfigureAwait(false);
                 attempt++;
-                var socket = await DialAsync(_stop.Token).ConfigureAwait(false);
+                var socket = await DialAsync(options.ConnectTimeout, _stop.Token).ConfigureAwait(false);
                 ClientLog.Instance.Connected(attempt);
                 return (socket, attempt);
             }

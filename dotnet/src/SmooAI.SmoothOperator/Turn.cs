@@ -44,6 +44,9 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
     /// <summary>The session that the message was sent in.</summary>
     public string SessionId { get; }
 
+    /// <summary>The event by which the turn waits for a person; null while it does not.</summary>
+    public ServerEvent? Parked { get; private set; }
+
     /// <summary>How many events that only stream were dropped because they were not taken in time.</summary>
     public int Missed { get; private set; }
 
@@ -96,7 +99,7 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
         _client.CancelAsync(new CancelParams { RequestId = RequestId, SessionId = SessionId }, cancellationToken);
 
     /// <summary>Approves or denies the tool call that a <see cref="WriteConfirmationRequiredEvent"/> asked about.</summary>
-    public Task ConfirmAsync(bool approved, CancellationToken cancellationToken = default) =>
+    public Task<ConfirmToolActionReply> ConfirmAsync(bool approved, CancellationToken cancellationToken = default) =>
         _client.ConfirmToolActionAsync(new ConfirmToolActionParams { RequestId = RequestId, SessionId = SessionId, Approved = approved }, cancellationToken);
 
     /// <summary>Answers an <see cref="OtpVerificationRequiredEvent"/>.</summary>
@@ -104,18 +107,20 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
     public Task<ServerEvent> VerifyOtpAsync(string code, CancellationToken cancellationToken = default) =>
         _client.VerifyOtpAsync(new VerifyOtpParams { RequestId = RequestId, SessionId = SessionId, Code = code }, cancellationToken);
 
-    /// <summary>Answers an <see cref="InteractionRequiredEvent"/>.</summary>
+    /// <summary>Answers the form of an <see cref="InteractionRequiredEvent"/>.</summary>
     /// <exception cref="InteractionInvalidException">The server finds values wrong; the turn stays parked.</exception>
-    public Task SubmitAsync(string interactionId, JsonObject values, CancellationToken cancellationToken = default) =>
-        _client.SubmitInteractionAsync(
-            new SubmitInteractionParams { RequestId = RequestId, SessionId = SessionId, InteractionId = interactionId, Values = values },
-            cancellationToken);
+    /// <exception cref="NotParkedException">The turn waits for no form.</exception>
+    public async Task<SubmitInteractionReply> SubmitAsync(JsonObject values, CancellationToken cancellationToken = default) =>
+        await _client.SubmitInteractionAsync(Form() with { Values = values }, cancellationToken).ConfigureAwait(false);
 
     /// <summary>Answers an <see cref="InteractionRequiredEvent"/> by saying no.</summary>
-    public Task DeclineAsync(string interactionId, CancellationToken cancellationToken = default) =>
-        _client.SubmitInteractionAsync(
-            new SubmitInteractionParams { RequestId = RequestId, SessionId = SessionId, InteractionId = interactionId, Declined = true },
-            cancellationToken);
+    /// <exception cref="NotParkedException">The turn waits for no form.</exception>
+    public async Task<SubmitInteractionReply> DeclineAsync(CancellationToken cancellationToken = default) =>
+        await _client.SubmitInteractionAsync(Form() with { Declined = true }, cancellationToken).ConfigureAwait(false);
+
+    private SubmitInteractionParams Form() => Parked is InteractionRequiredEvent { Data.Data: var form }
+        ? new SubmitInteractionParams { RequestId = RequestId, SessionId = SessionId, InteractionId = form.InteractionId, Kind = form.Kind }
+        : throw new NotParkedException(RequestId);
 
     /// <summary>Adds an event of the turn.</summary>
     internal void Push(ServerEvent serverEvent)
@@ -141,12 +146,14 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
                     Finish(() => _result.TrySetException(new TurnCancelledException(RequestId)));
                     break;
                 case WriteConfirmationRequiredEvent or InteractionRequiredEvent or OtpVerificationRequiredEvent:
+                    Parked = serverEvent;
                     _clock.Stop();
                     break;
                 case OtpSentEvent or OtpInvalidEvent or InteractionInvalidEvent or KeepaliveEvent:
                     _clock.Heard();
                     break;
                 default:
+                    Parked = null;
                     _clock.Start();
                     break;
             }
@@ -162,6 +169,7 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
         {
             if (!IsOver)
             {
+                Parked = null;
                 _clock.Start();
             }
         }
@@ -187,9 +195,9 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
     {
         lock (_gate)
         {
-            if (!IsOver && _clock.IsDue())
+            if (!IsOver && _clock.RanOut() is { } limit)
             {
-                Fail(new TimeLimitException("the turn", RequestId));
+                Fail(new TimeLimitException(limit, RequestId));
             }
         }
     }
@@ -198,6 +206,7 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
     private void Finish(Func<bool> settle)
     {
         _mux.End(this);
+        Parked = null;
         _clock.Stop();
         settle();
     }

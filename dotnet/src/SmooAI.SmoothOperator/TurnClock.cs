@@ -53,13 +53,16 @@ internal sealed class TurnClock(TimeProvider time, TimeSpan limit, TimeSpan sile
     }
 
     /// <summary>
-    /// Whether time has run out. A timer that fired just before it was stopped or set anew is not heeded; one that
+    /// Which time has run out. A timer that fired just before it was stopped or set anew is not heeded; one that
     /// fired early, as timers may, is set again.
     /// </summary>
-    public bool IsDue() =>
-        _isRunning && (RanOut(_limitTimer, _left - time.GetElapsedTime(_since)) | RanOut(_silenceTimer, silence - time.GetElapsedTime(_heard)));
+    public TimeLimit? RanOut()
+    {
+        var (isLong, isSilent) = (IsDue(_limitTimer, _left - time.GetElapsedTime(_since)), IsDue(_silenceTimer, silence - time.GetElapsedTime(_heard)));
+        return isLong ? TimeLimit.Turn : isSilent ? TimeLimit.Idle : null;
+    }
 
-    private static bool RanOut(ITimer? timer, TimeSpan rest)
+    private static bool IsDue(ITimer? timer, TimeSpan rest)
     {
         if (timer is not null && rest > TimeSpan.Zero)
         {

@@ -148,6 +148,8 @@ public sealed class ClientTests
         {
             var id = (await connection.ReceiveAsync<SendMessageParams>()).RequestId!;
             await connection.AcceptAsync(id);
+            var form = new InteractionRequest { InteractionId = "i", Kind = "identity_intake", Spec = [], Reason = "Who are you?" };
+            await connection.SendAsync(new InteractionRequiredEvent { RequestId = id, Timestamp = 1, Data = new() { RequestId = id, Data = form } });
             var values = await connection.ReceiveAsync<SubmitInteractionParams>();
             await connection.SendAsync(new InteractionInvalidEvent
             {
@@ -166,11 +168,21 @@ public sealed class ClientTests
         });
         await using var client = await ConnectAsync(server);
         var turn = client.SendMessage(SessionId, "m");
-        var error = await Assert.ThrowsAsync<InteractionInvalidException>(() => turn.SubmitAsync("i", new() { ["email"] = "x" }, TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<NotParkedException>(() => turn.DeclineAsync(TestContext.Current.CancellationToken));
+        await foreach (var serverEvent in turn.WithCancellation(TestContext.Current.CancellationToken))
+        {
+            if (serverEvent is InteractionRequiredEvent)
+            {
+                break;
+            }
+        }
+
+        var error = await Assert.ThrowsAsync<InteractionInvalidException>(() => turn.SubmitAsync(new() { ["email"] = "x" }, TestContext.Current.CancellationToken));
         Assert.Equal("Some fields need attention. email: must be a valid email address.", error.Message);
-        await turn.DeclineAsync("i", TestContext.Current.CancellationToken);
+        await turn.DeclineAsync(TestContext.Current.CancellationToken);
         var events = await CollectAsync(turn).WaitAsync(Patience, TestContext.Current.CancellationToken);
-        Assert.Equal(["immediate_response", "interaction_invalid", "eventual_response"], events.Select(static one => one.Tag));
+        Assert.Null(turn.Parked);
+        Assert.Equal(["interaction_invalid", "eventual_response"], events.Select(static one => one.Tag));
     }
 
     [Fact]
@@ -290,7 +302,7 @@ public sealed class ClientTests
     {
         var server = FakeServer.Start(static _ => Task.CompletedTask);
         await server.DisposeAsync();
-        await Assert.ThrowsAsync<ConnectionLostException>(() => ConnectAsync(server));
+        await Assert.ThrowsAsync<ConnectionFailedException>(() => ConnectAsync(server));
     }
 
     [Fact]
@@ -298,13 +310,16 @@ public sealed class ClientTests
     {
         await using var server = FakeServer.Start(static connection => connection.UntilClosedAsync());
         await using var client = await ConnectAsync(server);
-        var hasty = client.WithRequestTimeout(TimeSpan.FromMilliseconds(50));
+        var hasty = client.WithTimeouts(request: TimeSpan.FromMilliseconds(50));
         var error = await Assert.ThrowsAsync<TimeLimitException>(() => hasty.PingAsync(cancellationToken: TestContext.Current.CancellationToken));
         Assert.True(error.IsRetryable);
+        Assert.Equal(TimeLimit.Request, error.Limit);
         var turn = client.SendMessage(new() { SessionId = SessionId, Message = "m" }, new TurnOptions { TurnTimeout = TimeSpan.FromMilliseconds(50) });
-        await Assert.ThrowsAsync<TimeLimitException>(() => turn.Result.WaitAsync(Patience, TestContext.Current.CancellationToken));
+        error = await Assert.ThrowsAsync<TimeLimitException>(() => turn.Result.WaitAsync(Patience, TestContext.Current.CancellationToken));
+        Assert.Equal(TimeLimit.Turn, error.Limit);
         var silent = client.SendMessage(new() { SessionId = SessionId, Message = "m" }, new TurnOptions { IdleTimeout = TimeSpan.FromMilliseconds(50) });
-        await Assert.ThrowsAsync<TimeLimitException>(() => CollectAsync(silent).WaitAsync(Patience, TestContext.Current.CancellationToken));
+        error = await Assert.ThrowsAsync<TimeLimitException>(() => CollectAsync(silent).WaitAsync(Patience, TestContext.Current.CancellationToken));
+        Assert.Equal(TimeLimit.Idle, error.Limit);
     }
 
     [Fact]

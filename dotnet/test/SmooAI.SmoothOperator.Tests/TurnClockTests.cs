@@ -63,7 +63,7 @@ public sealed class TurnClockTests
     {
         var (time, fired) = (new SetTime(), 0);
         TurnClock? clock = null;
-        clock = new TurnClock(time, TimeSpan.FromSeconds(10), Timeout.InfiniteTimeSpan, () => fired += clock!.IsDue() ? 1 : 0);
+        clock = new TurnClock(time, TimeSpan.FromSeconds(10), Timeout.InfiniteTimeSpan, () => fired += clock!.RanOut() is not null ? 1 : 0);
         clock.Start();
         time.Move(TimeSpan.FromSeconds(6));
         clock.Stop();
@@ -81,7 +81,7 @@ public sealed class TurnClockTests
     {
         var (time, fired) = (new SetTime(), 0);
         TurnClock? clock = null;
-        clock = new TurnClock(time, Timeout.InfiniteTimeSpan, TimeSpan.FromSeconds(10), () => fired += clock!.IsDue() ? 1 : 0);
+        clock = new TurnClock(time, Timeout.InfiniteTimeSpan, TimeSpan.FromSeconds(10), () => fired += clock!.RanOut() is not null ? 1 : 0);
         clock.Start();
         for (var heard = 0; heard < 5; heard++)
         {
