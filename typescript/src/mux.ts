@@ -68,7 +68,7 @@ export class Mux {
     if (id === undefined) return false;
     const turn = this.#turns.get(id);
     const turnsOwn = turn !== undefined && event.type === "error" && endsTurn.includes(event.error.code);
-    const [call] = turnsOwn ? [] : (this.#calls.get(id) ?? []);
+    const call = turnsOwn ? undefined : this.#calls.get(id)?.[0];
     if (call?.offer(event)) return true;
     turn?.offer(event);
     return turn !== undefined || call !== undefined;

@@ -105,32 +105,36 @@ export class NodeSocket implements WebSocketLike {
   }
 
   #take(data: Buffer): void {
-    this.#unread = this.#unread.length === 0 ? data : Buffer.concat([this.#unread, data]);
-    while (!this.#ended && this.#frame());
+    const bytes = this.#unread.length === 0 ? data : Buffer.concat([this.#unread, data]);
+    let start = 0;
+    for (let end: number | undefined = 0; end !== undefined && !this.#ended; end = this.#frame(bytes, start))
+      start = end;
+    this.#unread = bytes.subarray(start);
   }
 
-  /** Reads one frame, if there is a whole one. */
-  #frame(): boolean {
-    const bytes = this.#unread;
-    if (bytes.length < 2) return false;
-    const [first = 0, second = 0] = bytes;
-    let start = 2;
+  /** Reads the frame that starts there, if it is there whole; the result is its end. */
+  #frame(bytes: Buffer, at: number): number | undefined {
+    if (bytes.length < at + 2) return undefined;
+    const [first, second] = [bytes[at]!, bytes[at + 1]!];
+    let start = at + 2;
     let length = second & 0x7f;
     if (length === 126) {
-      if (bytes.length < (start = 4)) return false;
-      length = bytes.readUInt16BE(2);
+      if (bytes.length < (start = at + 4)) return undefined;
+      length = bytes.readUInt16BE(at + 2);
     } else if (length === 127) {
-      if (bytes.length < (start = 10)) return false;
-      length = Number(bytes.readBigUInt64BE(2));
+      if (bytes.length < (start = at + 10)) return undefined;
+      length = Number(bytes.readBigUInt64BE(at + 2));
     }
+    const end = start + length;
     if ((second & 0x80) !== 0 || (first & 0x70) !== 0) this.#protocolError(1002);
     else if (length > longestMessage) this.#protocolError(1009);
-    else if (bytes.length >= start + length) {
-      this.#unread = bytes.subarray(start + length);
-      this.#receive(first & 0x0f, (first & 0x80) !== 0, bytes.subarray(start, start + length));
-      return true;
+    else if (bytes.length >= end) {
+      // Most are whole texts, and need no buffer of their own.
+      if (first === (0x80 | opcode.text)) this.#deliver(bytes.toString("utf8", start, end));
+      else this.#receive(first & 0x0f, (first & 0x80) !== 0, bytes.subarray(start, end));
+      return end;
     }
-    return false;
+    return undefined;
   }
 
   #receive(kind: number, final: boolean, body: Buffer): void {
@@ -146,12 +150,15 @@ export class NodeSocket implements WebSocketLike {
       this.#parts = [];
     }
     this.#parts.push(body);
-    if (this.#parts.reduce((sum, part) => sum + part.length, 0) > longestMessage)
-      return this.#protocolError(1009);
+    const size = this.#parts.reduce((sum, part) => sum + part.length, 0);
+    if (size > longestMessage) return this.#protocolError(1009);
     if (!final) return;
-    const whole = this.#parts.length === 1 ? body : Buffer.concat(this.#parts);
+    const whole = Buffer.concat(this.#parts);
     this.#parts = [];
-    const data = this.#partsKind === opcode.text ? whole.toString() : whole;
+    this.#deliver(this.#partsKind === opcode.text ? whole.toString() : whole);
+  }
+
+  #deliver(data: unknown): void {
     for (const listener of this.#listeners.message) listener({ data });
   }
 

@@ -1,5 +1,6 @@
 // A turn: one message up to its terminal event. Iterate its events, await its end, both, or neither.
 import { CancelledError, ServerError, SmoothError, TimeoutError } from "./errors.js";
+import type { TimeoutKind } from "./errors.js";
 import type {
   ConfirmToolActionReply,
   Event,
@@ -84,12 +85,17 @@ export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
   /** What ended the turn other than an event of the server. */
   #failure: { reason: unknown } | undefined;
   #ended = false;
-  #wake = (): void => {};
+  /** Readers that wait for the next event. */
+  #readers: (() => void)[] = [];
   #undo: (() => void)[] = [];
-  #stopIdle = (): void => {};
-  #stopTurn = (): void => {};
-  #turnLeft: number;
-  #turnSince: number | undefined;
+  /** How long silence may last, which of the limits that is, and since when it lasts. */
+  #silence: number;
+  #silenceKind: TimeoutKind = "request";
+  #heard = performance.now();
+  /** When the turn's time is over; how much of it is left while it waits for a person. */
+  #over = Infinity;
+  #left: number;
+  #stopTimer: () => void;
 
   /** Made by `client.sendMessage`. */
   constructor(ids: Verdict, host: TurnHost, limits: TurnLimits) {
@@ -97,14 +103,15 @@ export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
     this.sessionId = ids.sessionId;
     this.#host = host;
     this.#limits = limits;
-    this.#turnLeft = limits.turn;
+    this.#silence = limits.request;
+    this.#left = limits.turn;
     this.#result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
     // Nobody need wait for the end: its failure must not end the process.
     this.#result.catch(() => {});
-    this.#stopIdle = after(limits.request, () => this.fail(new TimeoutError("request", limits.request)));
+    this.#stopTimer = after(this.#silence, () => this.#look());
   }
 
   /** Whether the turn has ended, in whatever way. */
@@ -147,14 +154,8 @@ export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
    * The events, the terminal one included. Ends after it; throws when the turn ended without one, because the
    * connection was lost, a limit has passed or the wait was aborted. Leaving the loop does not stop the turn.
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Event, void, undefined> {
-    while (true) {
-      const event = this.#events.shift();
-      if (event) yield event;
-      else if (this.#failure) throw this.#failure.reason;
-      else if (this.#ended) return;
-      else await new Promise<void>((wake) => (this.#wake = joined(this.#wake, wake)));
-    }
+  [Symbol.asyncIterator](): AsyncIterator<Event, void, undefined> {
+    return { next: () => this.#next() };
   }
 
   /** Approves or denies the tool call that the turn waits on. */
@@ -196,14 +197,12 @@ export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
   /** @internal */
   offer(event: Event): boolean {
     if (this.#ended) return false;
-    if (isPark(event)) this.#parked = event;
-    else if (!whileParked.includes(event.type)) this.#parked = undefined;
     this.#keep(event);
+    this.#watch(event);
     if (event.type === "eventual_response") this.#end(() => this.#resolve(event.data.data));
     else if (event.type === "error") this.#end(() => this.#reject(new ServerError(event)));
     else if (event.type === "cancelled")
       this.#end(() => this.#reject(new CancelledError(this.requestId, event)));
-    else this.#runClocks();
     this.#wake();
     return true;
   }
@@ -214,6 +213,20 @@ export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
     this.#failure = { reason };
     this.#end(() => this.#reject(reason));
     this.#wake();
+  }
+
+  async #next(): Promise<IteratorResult<Event, void>> {
+    while (true) {
+      const value = this.#events.shift();
+      if (value !== undefined) return { value, done: false };
+      if (this.#failure) throw this.#failure.reason;
+      if (this.#ended) return { value, done: true };
+      await new Promise<void>((wake) => this.#readers.push(wake));
+    }
+  }
+
+  #wake(): void {
+    if (this.#readers.length > 0) for (const wake of this.#readers.splice(0)) wake();
   }
 
   #ids(): Verdict {
@@ -244,36 +257,45 @@ export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
     this.#events = kept;
   }
 
-  /** The idle clock starts anew with each event; that of the turn goes on. Both stand still while it is parked. */
-  #runClocks(): void {
-    this.#stopClocks();
-    if (this.#parked) return;
-    const { idle, turn } = this.#limits;
-    this.#turnSince = performance.now();
-    this.#stopIdle = after(idle, () => this.fail(new TimeoutError("idle", idle)));
-    this.#stopTurn = after(this.#turnLeft, () => this.fail(new TimeoutError("turn", turn)));
+  /** The clocks start with the first event and stand still while the turn is parked. */
+  #watch(event: Event): void {
+    const now = performance.now();
+    const starts = this.#over === Infinity;
+    this.#heard = now;
+    if (isPark(event)) {
+      this.#stopTimer();
+      if (!starts) this.#left = this.#over - now;
+      this.#over = Infinity;
+      this.#parked = event;
+    } else if (starts && !(this.#parked && whileParked.includes(event.type))) {
+      this.#parked = undefined;
+      this.#over = now + this.#left;
+      this.#silence = this.#limits.idle;
+      this.#silenceKind = "idle";
+      this.#arm(now);
+    }
   }
 
-  #stopClocks(): void {
-    this.#stopIdle();
-    this.#stopTurn();
-    if (this.#turnSince !== undefined) this.#turnLeft -= performance.now() - this.#turnSince;
-    this.#turnSince = undefined;
+  /** A limit may have passed. The timer is not moved with each event: it looks, and goes on where one has come. */
+  #look(): void {
+    const now = performance.now();
+    if (now >= this.#heard + this.#silence) this.fail(new TimeoutError(this.#silenceKind, this.#silence));
+    else if (now >= this.#over) this.fail(new TimeoutError("turn", this.#limits.turn));
+    else this.#arm(now);
+  }
+
+  #arm(now: number): void {
+    this.#stopTimer();
+    const next = Math.min(this.#heard + this.#silence, this.#over);
+    this.#stopTimer = after(next - now, () => this.#look());
   }
 
   #end(settle: () => void): void {
     this.#ended = true;
     this.#parked = undefined;
-    this.#stopClocks();
+    this.#stopTimer();
     for (const undo of this.#undo) undo();
     this.#undo = [];
     settle();
   }
 }
-
-const joined =
-  (one: () => void, other: () => void): (() => void) =>
-  () => {
-    one();
-    other();
-  };

@@ -15,6 +15,7 @@ import { FakeServer } from "../src/testing.js";
 
 let server: FakeServer;
 let open: SmoothAgentClient[];
+let now = 0;
 
 beforeEach(() => {
   server = new FakeServer();
@@ -31,6 +32,18 @@ function connectTo(options: Partial<ClientOptions> = {}): SmoothAgentClient {
   const client = new SmoothAgentClient({ url: server.url, openSocket: server.openSocket, ...options });
   open.push(client);
   return client;
+}
+
+/** From now on time passes only by {@link pass}. */
+function mockTime(): void {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  now = performance.now();
+  mock.method(performance, "now", () => now);
+}
+
+function pass(milliseconds: number): void {
+  now += milliseconds;
+  mock.timers.tick(milliseconds);
 }
 
 /** Lets everything happen that needs no time. */
@@ -346,7 +359,7 @@ test("a code and a form are answered from the turn", async () => {
 });
 
 test("a call that is not answered fails when its limit has passed, a turn when it is silent or too long", async () => {
-  mock.timers.enable({ apis: ["setTimeout"] });
+  mockTime();
   const client = connectTo({ heartbeat: Infinity, timeouts: { request: 100, idle: 300, turn: 1000 } });
   server.on("ping", () => {});
   server.on("send_message", (_, reply) => reply.accepted());
@@ -356,15 +369,53 @@ test("a call that is not answered fails when its limit has passed, a turn when i
   const ping = client.ping({}, { timeouts: { request: 50 } });
   const turn = client.sendMessage(message);
   await settle();
-  mock.timers.tick(50);
+  pass(50);
   await assert.rejects(ping, failed("request"));
-  mock.timers.tick(250);
+  pass(250);
   await assert.rejects(turn.text(), failed("idle"));
   await assert.rejects(collect(turn), failed("idle"));
+  const mute = client.sendMessage(message);
+  await settle();
+  server.on("send_message", () => {});
+  const unheard = client.sendMessage(message);
+  await settle();
+  pass(100);
+  await assert.rejects(unheard.text(), failed("request"));
+  assert.equal(mute.ended, false);
+});
+
+test("an event moves the idle clock, but not that of the whole turn", async () => {
+  mockTime();
+  const client = connectTo({ heartbeat: Infinity, timeouts: { idle: 300, turn: 1000 } });
+  let say = (): void => {};
+  server.on("send_message", (_, reply) => {
+    reply.accepted();
+    say = () => reply.token("a");
+  });
+  await client.connect();
+  const turn = client.sendMessage(message);
+  await settle();
+  for (let passed = 0; passed < 999; passed += 111) {
+    pass(111);
+    say();
+    await settle();
+    assert.equal(turn.ended, false);
+  }
+  pass(1);
+  await assert.rejects(turn.text(), { kind: "turn" });
+  const silent = client.sendMessage(message);
+  await settle();
+  pass(299);
+  say();
+  await settle();
+  pass(299);
+  assert.equal(silent.ended, false);
+  pass(1);
+  await assert.rejects(silent.text(), { kind: "idle" });
 });
 
 test("the clocks of a turn stand still while it waits for a person", async () => {
-  mock.timers.enable({ apis: ["setTimeout"] });
+  mockTime();
   const client = connectTo({ heartbeat: Infinity, timeouts: { idle: 300 } });
   let go = (): void => {};
   server.on("send_message", (_, reply) => {
@@ -374,11 +425,11 @@ test("the clocks of a turn stand still while it waits for a person", async () =>
   await client.connect();
   const turn = client.sendMessage(message);
   await settle();
-  mock.timers.tick(86_400_000);
+  pass(86_400_000);
   assert.equal(turn.ended, false);
   go();
   await settle();
-  mock.timers.tick(300);
+  pass(300);
   await assert.rejects(turn.text(), { kind: "idle" });
 });
 
@@ -393,17 +444,17 @@ test("a connection that cannot be made is refused with its reason; the next atte
 });
 
 test("a connection that does not come about ends at its limit", async () => {
-  mock.timers.enable({ apis: ["setTimeout"] });
+  mockTime();
   const silent = { addEventListener: () => {}, send: () => {}, close: () => {} };
   const client = connectTo({ openSocket: () => silent, timeouts: { connect: 100 } });
   const connecting = assert.rejects(client.connect(), { code: "TIMEOUT", kind: "connect" });
   await settle();
-  mock.timers.tick(100);
+  pass(100);
   await connecting;
 });
 
 test("a lost connection ends its turns with an error that says so, and is opened again with full jitter", async () => {
-  mock.timers.enable({ apis: ["setTimeout"] });
+  mockTime();
   const random = mock.method(Math, "random", () => 0.999);
   const warnings: string[] = [];
   const logger = { debug: () => {}, warn: (text: string) => warnings.push(text) };
@@ -422,14 +473,14 @@ test("a lost connection ends its turns with an error that says so, and is opened
   const pauses = [499, 999, 1998, 3996, 7992, 15984, 19980];
   for (const [index, pause] of pauses.entries()) {
     await settle();
-    mock.timers.tick(pause - 1);
+    pass(pause - 1);
     await settle();
     assert.equal(server.tokens.length, index + 1, `no attempt before ${pause} ms`);
-    mock.timers.tick(2);
+    pass(2);
     await settle();
     assert.equal(server.tokens.length, index + 2);
   }
-  mock.timers.tick(20_000);
+  pass(20_000);
   await settle();
   assert.equal((await ping).type, "pong");
   assert.ok(random.mock.callCount() >= 8);
@@ -468,11 +519,11 @@ test("a token that stays refused ends the attempts", async () => {
 });
 
 test("a server that falls silent is asked for a sign of life, then given up", async () => {
-  mock.timers.enable({ apis: ["setTimeout"] });
+  mockTime();
   const client = connectTo({ heartbeat: 1000 });
   await client.connect();
   for (let beat = 0; beat < 10; beat++) {
-    mock.timers.tick(1000);
+    pass(1000);
     await settle();
   }
   assert.equal(server.tokens.length, 1, "it answers, and stays connected");
@@ -481,7 +532,7 @@ test("a server that falls silent is asked for a sign of life, then given up", as
   server.on("ping", () => {});
   const turn = client.sendMessage(message);
   for (let beat = 0; beat < 5; beat++) {
-    mock.timers.tick(1000);
+    pass(1000);
     await settle();
   }
   await assert.rejects(turn.text(), { code: "CONNECTION_LOST" });

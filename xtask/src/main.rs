@@ -31,7 +31,7 @@ enum Verb {
     Codec(codec::Args),
     /// Put public schemas and the JSON Schema test suite through the generator and the codecs it makes
     Corpora(corpora::Args),
-    /// Measure what has an aim: turn
+    /// Measure what has an aim: turn, clients
     Bench(measure::Args),
     /// Measure how good the answers are: retrieval
     Eval(measure::Args),

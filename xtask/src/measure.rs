@@ -30,8 +30,10 @@ pub struct Program {
 }
 
 /// Speed and size, each with an aim.
-pub const BENCHES: &[Program] =
-    &[Program { name: "turn", package: "smooai-smooth-operator-conformance", binary: "bench-turn" }];
+pub const BENCHES: &[Program] = &[
+    Program { name: "turn", package: "smooai-smooth-operator-conformance", binary: "bench-turn" },
+    Program { name: "clients", package: "smooai-smooth-operator-conformance", binary: "bench-clients" },
+];
 
 /// How good the answers are.
 pub const EVALS: &[Program] =
@@ -92,7 +94,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_answered_with_those_there_are() {
         let error = choose(BENCHES, &["nothing".to_owned()]).err().unwrap().to_string();
-        assert_eq!(error, "`nothing` cannot be measured: choose from turn");
+        assert_eq!(error, "`nothing` cannot be measured: choose from turn, clients");
         assert_eq!(choose(BENCHES, &[]).unwrap().len(), BENCHES.len());
         assert_eq!(choose(EVALS, &["retrieval".to_owned()]).unwrap()[0].binary, "eval-retrieval");
     }
