@@ -10,7 +10,8 @@ use crate::row::Columns;
 use crate::text::{self, key};
 use async_trait::async_trait;
 use prepared::Prepared;
-use smooai_smooth_operator_retrieval::analyse::{Analyser, Language, term_hash};
+use smooai_smooth_operator_retrieval::analyse::{Analyser, Language};
+use smooai_smooth_operator_retrieval::bm25::question_terms;
 use smooai_smooth_operator_store::{
     Access, AccessList, ChunkRef, Document, DocumentId, DocumentInfo, Hit, KnowledgeStore, OrganizationId,
     Passage, Put, Result, StoreError,
@@ -123,10 +124,8 @@ impl KnowledgeStore for Knowledge {
     }
 
     async fn keyword(&self, access: &Access, query: &str, limit: usize) -> Result<Vec<Hit>> {
-        let mut terms = Vec::new();
-        self.analyser.each(query, &mut |token| terms.push(term_hash(token.term).cast_signed()));
-        terms.sort_unstable();
-        terms.dedup();
+        let terms: Vec<i64> =
+            question_terms(&self.analyser, query).into_iter().map(u64::cast_signed).collect();
         search::keyword(&self.database, access, &terms, limit).await
     }
 

@@ -1,7 +1,7 @@
 //! From an address to tables that are ready: the extension, the roles, and the migrations, each of which
 //! a person is told what to do about when it cannot be done.
 
-use crate::database::{Database, pool};
+use crate::database::{Database, pool, quoted_name};
 use crate::failure::is_unreachable;
 use crate::settings::{APP_ROLE, Settings, TRANSFER_ROLE};
 use sha2::{Digest as _, Sha256};
@@ -161,7 +161,7 @@ impl Setup {
             self.roles(&mut conn).await?;
             self.migrate(&mut conn, &login).await?;
         }
-        self.grant(&mut conn, is_behind).await?;
+        self.grant(&mut conn, &login, is_behind).await?;
         let schema = self.vector_schema(&mut conn, &login).await?;
         let takes_role = self.takes_role(&mut conn).await?;
         if login.is_unbound && !takes_role {
@@ -264,7 +264,7 @@ impl Setup {
         })?;
         let search_path = format!(
             "SET LOCAL search_path = smooth_operator, {}",
-            crate::database::quoted_name(&self.vector_schema(&mut tx, login).await?)
+            quoted_name(&self.vector_schema(&mut tx, login).await?)
         );
         tx.execute(search_path.as_str()).await.map_err(|error| self.other(error))?;
         for (version, sql) in (1_i32..).zip(MIGRATIONS).skip(applied.len()) {
@@ -340,7 +340,7 @@ impl Setup {
 
     /// Lets the roles use the tables, if they are there and the tables are ours: after a migration, or
     /// when the roles were made later.
-    async fn grant(&self, conn: &mut PgConnection, is_new: bool) -> Result<(), SetupError> {
+    async fn grant(&self, conn: &mut PgConnection, login: &Login, is_new: bool) -> Result<(), SetupError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM pg_policies WHERE schemaname = 'smooth_operator' \
                        AND tablename = 'admin' AND policyname = 'transfer') \
                    FROM pg_namespace n WHERE n.nspname = 'smooth_operator' AND pg_has_role(n.nspowner, 'USAGE') \
@@ -353,7 +353,13 @@ impl Setup {
             return Ok(());
         }
         let mut tx = conn.begin().await.map_err(|error| self.other(error))?;
-        let sql = format!("SELECT pg_advisory_xact_lock({LOCK}); {ROLES}");
+        // pgvector may stand in a schema that is not open to everyone.
+        let schema = quoted_name(&self.vector_schema(&mut tx, login).await?);
+        let sql = format!(
+            "SELECT pg_advisory_xact_lock({LOCK}); {ROLES} DO $$ BEGIN \
+             GRANT USAGE ON SCHEMA {schema} TO {APP_ROLE}, {TRANSFER_ROLE}; \
+             EXCEPTION WHEN insufficient_privilege THEN NULL; END $$"
+        );
         tx.execute(sql.as_str()).await.map_err(|error| self.other(error))?;
         tx.commit().await.map_err(|error| self.other(error))
     }

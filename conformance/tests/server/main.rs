@@ -13,6 +13,7 @@ mod gateway_faults;
 mod knowledge;
 mod limits;
 mod mount;
+mod postgres;
 mod shop;
 mod side_models;
 mod storage;

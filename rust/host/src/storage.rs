@@ -1,6 +1,7 @@
 //! Opens the storage that the settings name.
 
-use crate::config::{Backend, Config};
+use crate::config::{Backend, Config, Secret};
+use smooai_smooth_operator_adapter_postgres as postgres;
 use smooai_smooth_operator_adapter_sqlite::OpenError;
 use smooai_smooth_operator_store::StorageAdapter;
 
@@ -11,6 +12,9 @@ pub enum StorageError {
     /// The embedded database.
     #[error(transparent)]
     Sqlite(#[from] OpenError),
+    /// The PostgreSQL database.
+    #[error(transparent)]
+    Postgres(#[from] postgres::SetupError),
     /// A kind that this build does not hold.
     #[error("{} is not in this build", .0.as_str())]
     NotBuiltIn(Backend),
@@ -29,6 +33,10 @@ pub(crate) async fn open(config: &Config) -> Result<StorageAdapter, StorageError
                 smooai_smooth_operator_adapter_sqlite::open(&config.storage.data_dir, language).await?;
             Ok(opened.adapter())
         }
-        backend @ (Backend::Postgres | Backend::Dynamodb) => Err(StorageError::NotBuiltIn(backend)),
+        Backend::Postgres => {
+            let url = config.storage.database_url.as_ref().map_or("", Secret::expose);
+            Ok(postgres::adapter(&postgres::Settings::from_url(url)?, language).await?)
+        }
+        backend @ Backend::Dynamodb => Err(StorageError::NotBuiltIn(backend)),
     }
 }

@@ -12,11 +12,7 @@ mod segment;
 mod top;
 
 use crate::analyse::Analyser;
-<<<<<<< HEAD
 use crate::bm25::question_terms;
-=======
-pub use segment::each_term;
->>>>>>> e18fabc (Storage in PostgreSQL with pgvector: every promise of the shared suite, behind row-level security)
 use segment::{Dead, Segment};
 use smooai_smooth_operator_store::{Access, ChunkRef, Document, DocumentId, DocumentInfo, Hit, Passage, Put};
 use std::sync::Arc;

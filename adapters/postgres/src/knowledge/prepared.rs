@@ -6,7 +6,7 @@ use crate::row::json;
 use crate::text::{self, key};
 use sha2::{Digest as _, Sha256};
 use smooai_smooth_operator_retrieval::analyse::Analyser;
-use smooai_smooth_operator_retrieval::index::each_term;
+use smooai_smooth_operator_retrieval::bm25::each_chunk_term;
 use smooai_smooth_operator_store::{Chunk, Document, StoreError};
 use std::fmt::Write as _;
 
@@ -68,7 +68,7 @@ impl Prepared {
             let mut batch = Batch::default();
             for (ordinal, chunk) in (at * BATCH..).zip(chunks) {
                 let mut terms: Vec<i64> = Vec::new();
-                each_term(document, chunk, analyser, &mut |hash| terms.push(hash.cast_signed()));
+                each_chunk_term(document, chunk, analyser, &mut |hash| terms.push(hash.cast_signed()));
                 prepared.term_count += text::counted(terms.len());
                 batch.add(text::counted(ordinal), chunk, terms)?;
             }

@@ -5,14 +5,19 @@ use crate::database::{Database, Who, Work};
 use crate::failure::Failure;
 use crate::row::Columns;
 use crate::text;
+use smooai_smooth_operator_retrieval::bm25::{B, K1, MOST_TERMS};
 use smooai_smooth_operator_store::{Access, ChunkRef, Hit, Result};
 use sqlx::postgres::PgRow;
+use std::sync::LazyLock;
 
-/// BM25 with k₁ = 1.2 and b = 0.75 (Robertson, Zaragoza 2009), as in the indexes of `retrieval`. Every
-/// count is over the audiences that let the reader in. A question of more than 32 terms is searched by
-/// its rarest. Contributions are added as whole numbers of 2⁻³⁰, because the sum of floats depends on the
-/// order in which the plan meets them. $3 are the terms, $4 the limit.
-const KEYWORD: &str = "\
+/// BM25 as `retrieval::bm25` has it. Every count is over the audiences that let the reader in. A question
+/// of more than so many terms is searched by its rarest. Contributions are added as whole numbers of
+/// 2⁻³⁰, because the sum of floats depends on the order in which the plan meets them. $3 are the terms,
+/// $4 the limit.
+static KEYWORD: LazyLock<String> = LazyLock::new(|| {
+    let (k1, b) = (K1, B);
+    format!(
+        "\
     WITH mine AS MATERIALIZED ( \
         SELECT id, chunk_count, term_count FROM audiences \
         WHERE organization = $1 AND readers && $2 AND chunk_count > 0 \
@@ -25,16 +30,18 @@ const KEYWORD: &str = "\
     ), weighted AS MATERIALIZED ( \
         SELECT term, ln(1 + (chunks - df + 0.5) / (df + 0.5)) AS idf \
         FROM (SELECT term, count(*)::float8 AS df FROM found GROUP BY term) AS held CROSS JOIN size \
-        ORDER BY df, term LIMIT 32 \
+        ORDER BY df, term LIMIT {MOST_TERMS} \
     ), scored AS ( \
-        SELECT chunk, (sum(round(1073741824 * idf * count * 2.2 \
-            / (count + 1.2 * (0.25 + 0.75 * length / average)))::bigint)::float8 / 1073741824)::real AS score \
+        SELECT chunk, (sum(round(1073741824 * idf * count * ({k1} + 1) \
+            / (count + {k1} * (1 - {b} + {b} * length / average)))::bigint)::float8 / 1073741824)::real AS score \
         FROM found JOIN weighted USING (term) CROSS JOIN size GROUP BY chunk \
     ), best AS ( \
         SELECT chunk, score FROM scored ORDER BY score DESC FETCH FIRST ($4) ROWS WITH TIES \
     ) \
     SELECT c.document, c.ordinal, best.score FROM best JOIN chunks c ON c.id = best.chunk \
-    ORDER BY best.score DESC, c.document, c.ordinal LIMIT $4";
+    ORDER BY best.score DESC, c.document, c.ordinal LIMIT $4"
+    )
+});
 
 /// The dimensions that have an approximate index.
 const INDEXED: [usize; 6] = [256, 384, 512, 768, 1024, 1536];
@@ -93,7 +100,7 @@ pub(super) async fn keyword(
     if limit == 0 || terms.is_empty() {
         return Ok(Vec::new());
     }
-    let statement = || read_by(KEYWORD, access).bind(terms).bind(text::counted(limit));
+    let statement = || read_by(&KEYWORD, access).bind(terms).bind(text::counted(limit));
     let rows = database.rows(Who::Organization(&access.organization), Work::Search, statement).await?;
     rows.iter().map(|row| hit(&mut Columns::of(row)).map_err(Failure::into_error)).collect()
 }
@@ -122,7 +129,8 @@ pub(super) async fn dense(
     };
     let mut hits = search(database.exact_up_to).await?;
     // The approximate index gave up before it had enough that the reader may see.
-    if hits.len() < limit && hits.first().is_none_or(|(_, is_near)| *is_near) {
+    let may_be_near = INDEXED.contains(&vector.len());
+    if may_be_near && hits.len() < limit && hits.first().is_none_or(|(_, is_near)| *is_near) {
         hits = search(i64::MAX).await?;
     }
     Ok(hits.into_iter().map(|(hit, _)| hit).collect())

@@ -30,6 +30,11 @@ impl Database {
         self.url.clone()
     }
 
+    /// Its name.
+    pub fn name(&self) -> String {
+        self.url.path().trim_start_matches('/').to_owned()
+    }
+
     /// Its address with a parameter more.
     pub fn with(&self, name: &str, value: &str) -> Url {
         let mut url = self.url();
@@ -59,6 +64,12 @@ impl Database {
         let mut connection = self.connection().await;
         connection.execute(sql).await.unwrap();
     }
+}
+
+/// Statements as the superuser, in another database.
+pub async fn run_elsewhere(sql: &str) {
+    let mut connection = PgConnection::connect(server().as_str()).await.unwrap();
+    connection.execute(sql).await.unwrap();
 }
 
 /// A store at an address.

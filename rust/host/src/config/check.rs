@@ -7,6 +7,7 @@ use super::load::Origins;
 use super::secret::HeaderText;
 use super::sections::{AuthConfig, AuthMode, Backend};
 use crate::auth::check_public_key;
+use smooai_smooth_operator_adapter_postgres as postgres;
 use smooai_smooth_operator_core::{Effect, ToolSpec};
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -137,12 +138,27 @@ fn origins_of_browsers(config: &Config) -> Result<(), Fault> {
 
 fn storage(config: &Config) -> Result<(), Fault> {
     let backend = config.storage.backend;
+    if backend == Backend::Postgres {
+        return database(config);
+    }
     if Backend::BUILT_IN.contains(&backend) {
         return Ok(());
     }
     let held: Vec<&str> = Backend::BUILT_IN.iter().map(|backend| backend.as_str()).collect();
     let problem = format!("{} is not in this build, which holds: {}", backend.as_str(), held.join(", "));
     fault("storage.backend", problem)
+}
+
+fn database(config: &Config) -> Result<(), Fault> {
+    let key = "storage.database_url";
+    let Some(url) = &config.storage.database_url else {
+        return fault(
+            key,
+            "postgres needs the address of a database: set SMOOTH_AGENT_DATABASE_URL or DATABASE_URL to \
+             postgres://user:password@host:5432/database",
+        );
+    };
+    postgres::Settings::from_url(url.expose()).map(|_| ()).or_else(|error| fault(key, error.to_string()))
 }
 
 fn auth(config: &Config) -> Result<(), Fault> {

@@ -230,7 +230,7 @@ pub enum Backend {
 
 impl Backend {
     /// The kinds that this build holds.
-    pub const BUILT_IN: &'static [Self] = &[Self::Memory, Self::Sqlite];
+    pub const BUILT_IN: &'static [Self] = &[Self::Memory, Self::Sqlite, Self::Postgres];
 
     /// Its name in settings.
     #[must_use]

@@ -354,9 +354,31 @@ fn an_open_address_needs_to_say_who_may_connect() {
 
 #[test]
 fn storage_that_this_build_does_not_hold_is_told() {
-    for (name, canonical) in [("pg", "postgres"), ("ddb", "dynamodb")] {
-        world().env("SMOOTH_AGENT_STORAGE", name).fails(&[canonical, "not in this build", "memory, sqlite"]);
+    for name in ["ddb", "dynamodb"] {
+        world().env("SMOOTH_AGENT_STORAGE", name).fails(&[
+            "dynamodb",
+            "not in this build",
+            "memory, sqlite, postgres",
+        ]);
     }
+}
+
+#[test]
+fn postgres_needs_a_usable_address_and_never_shows_its_password() {
+    let postgres = || world().env("SMOOTH_AGENT_STORAGE", "pg");
+    postgres().fails(&["storage.database_url", "SMOOTH_AGENT_DATABASE_URL", "postgres://user:password@host"]);
+    for (url, named) in [
+        ("mysql://u:hunter2@h/d", "mysql:"),
+        ("postgres://u:hunter2@h/d?pool=9", "pool_size"),
+        ("postgres://u:hunter2@h:99999/d", "port"),
+    ] {
+        let wrong = postgres().env("DATABASE_URL", url);
+        wrong.fails(&["DATABASE_URL", "storage.database_url", named]);
+        assert!(!wrong.load().unwrap_err().to_string().contains("hunter2"), "{url}");
+    }
+    let config = postgres().env("DATABASE_URL", "postgres://u:hunter2@h/d").config();
+    assert_eq!(config.storage.backend, Backend::Postgres);
+    assert!(!format!("{config:?}").contains("hunter2"));
 }
 
 #[test]

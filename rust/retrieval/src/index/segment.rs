@@ -196,20 +196,6 @@ impl Segment {
     }
 }
 
-<<<<<<< HEAD
-=======
-/// Calls `take` with the hash of every term a chunk is found by, with repetitions: its own, and those of
-/// the source, the title and the headings above it. Stores that keep postings of their own use this, so
-/// that a chunk is found by the same words everywhere.
-pub fn each_term(document: &Document, chunk: &Chunk, analyser: &Analyser, take: &mut dyn FnMut(u64)) {
-    let headings = chunk.headings.iter().filter(|heading| **heading != document.title);
-    let around = [&document.source, &document.title].into_iter().chain(headings);
-    for text in around.chain([&chunk.text]) {
-        analyser.each(text, &mut |token| take(term_hash(token.term)));
-    }
-}
-
->>>>>>> e18fabc (Storage in PostgreSQL with pgvector: every promise of the shared suite, behind row-level security)
 /// The postings of several segments with their chunks renumbered; `u32::MAX` marks a dead chunk.
 fn merge_postings(views: &[View], moved: &[Vec<u32>], lengths: &[u32]) -> Postings {
     let mut places: Vec<(u64, usize, usize)> = Vec::new();
