@@ -49,7 +49,7 @@ pub struct Settings {
     /// transaction pooler that does not track them.
     pub prepared_statements: bool,
     /// So many embeddings that a reader may see are searched exactly; more than that by the approximate
-    /// index (`exact_up_to`, 20,000).
+    /// index (`exact_up_to`, 10,000).
     pub exact_up_to: u32,
 }
 
@@ -85,7 +85,7 @@ impl Settings {
             acquire_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(15),
             prepared_statements: true,
-            exact_up_to: 20_000,
+            exact_up_to: 10_000,
         };
         let pairs: Vec<(String, String)> =
             url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();

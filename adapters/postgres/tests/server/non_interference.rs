@@ -213,7 +213,7 @@ async fn compare(database: &Database, exact_up_to: &str) -> Overlaps {
 #[ignore = "needs a Postgres server"]
 async fn the_best_ten_are_those_of_the_memory_adapter() {
     in_database(async |database| {
-        let found = compare(&database, "20000").await;
+        let found = compare(&database, "10000").await;
         println!("keyword {:.4}, dense {:.4}, scores apart {:e}", found.keyword, found.dense, found.apart);
         assert!(found.keyword >= 0.99 && found.dense >= 0.99, "{} {}", found.keyword, found.dense);
         assert!(found.apart < 1e-4, "{}", found.apart);
