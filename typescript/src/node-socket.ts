@@ -1,5 +1,5 @@
 // A WebSocket for Node, which has none before version 22, and none that can send a header or tell why it was refused.
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomFillSync } from "node:crypto";
 import { request as requestHttp } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { request as requestHttps } from "node:https";
@@ -25,6 +25,18 @@ interface Listeners {
   message: ((event: { data: unknown }) => void)[];
   close: ((event: { code: number; reason: string }) => void)[];
   error: ((event: unknown) => void)[];
+}
+
+// Random bytes come cheaper by the thousand than by four.
+const masks = Buffer.alloc(4096);
+let masksUsed = masks.length;
+
+function nextMask(): Buffer {
+  if (masksUsed === masks.length) {
+    randomFillSync(masks);
+    masksUsed = 0;
+  }
+  return masks.subarray(masksUsed, (masksUsed += 4));
 }
 
 /** RFC 6455 over Node's own HTTP. */
@@ -170,7 +182,7 @@ export class NodeSocket implements WebSocketLike {
     head[1] = 0x80 | (size === 0 ? body.length : size === 2 ? 126 : 127);
     if (size === 2) head.writeUInt16BE(body.length, 2);
     if (size === 8) head.writeBigUInt64BE(BigInt(body.length), 2);
-    const mask = randomBytes(4);
+    const mask = nextMask();
     mask.copy(head, 2 + size);
     const masked = Buffer.from(body);
     for (let index = 0; index < masked.length; index++) masked[index]! ^= mask[index & 3]!;
