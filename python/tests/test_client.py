@@ -426,6 +426,42 @@ class Parks(Case):
         sent = await self.server.received(so.SubmitInteractionParams)
         self.assertEqual(sent.values, {"email": "visitor@example.com"})
 
+    async def test_values_that_a_form_does_not_take_are_the_calls_error_and_the_form_still_waits(
+        self,
+    ) -> None:
+        async def script(_: so.SendMessageParams, reply: Reply) -> None:
+            await reply.accepted()
+            request = so.InteractionRequest(
+                interaction_id="i1", kind="identity_intake", spec={"fields": []}, reason="to reach you"
+            )
+            data = so.InteractionRequiredData(request_id=reply.request_id or "", data=request)
+            await reply.event(so.InteractionRequiredEvent(timestamp=0, data=data))
+
+        async def submit(action: so.SubmitInteractionParams, reply: Reply) -> None:
+            wrong = so.InteractionRejection(
+                interaction_id="i1",
+                kind="identity_intake",
+                errors=[so.FieldError(field="email", message="must be a valid email address")],
+                message="Some fields need attention.",
+            )
+            data = so.InteractionInvalidData(request_id=action.request_id, data=wrong)
+            await reply.event(so.InteractionInvalidEvent(timestamp=0, data=data))
+
+        self.server.on(so.SendMessageParams, script)
+        self.server.on(so.SubmitInteractionParams, submit)
+        async with self.client() as client:
+            turn = client.send_message(session_id="s", message=MESSAGE)
+            seen: list[str] = []
+            async for event in turn:
+                seen.append(event.type)
+                if event.type == "interaction_invalid":
+                    break
+                if event.type == "interaction_required":
+                    error = await self.raises("INTERACTION_INVALID", turn.submit({"email": "no"}))
+                    self.assertIsInstance(error, so.ServerError)
+            self.assertEqual(seen, ["immediate_response", "interaction_required", "interaction_invalid"])
+            self.assertIsInstance(turn.parked, so.InteractionRequiredEvent)
+
     async def test_the_clocks_of_a_turn_stand_still_while_it_waits_for_a_person(self) -> None:
         self.server.on(so.SendMessageParams, stays_parked)
         async with self.client() as client:

@@ -111,6 +111,24 @@ class Package(unittest.TestCase):
                     )
                     said = self.run_program(python, "-W", "error", "-c", program, cwd=place)
                     self.assertEqual(said, "SmoothAgentClient\n")
+            self.follow_the_readme(python, Path(place) / "empty")
+
+    def follow_the_readme(self, python: str, folder: Path) -> None:
+        """Its programs, word for word but for the port, with the package as it was installed."""
+        folder.mkdir()
+
+        async def run() -> str:
+            async with FakeServer() as server:
+                server.on(so.SendMessageParams, answer)
+                server.on(so.ConfirmToolActionParams, confirmed)
+                program = BLOCKS[0].replace("ws://127.0.0.1:8787/ws", server.url)
+                (folder / "quickstart.py").write_text(program, encoding="utf-8")
+                return await asyncio.to_thread(self.run_program, python, "quickstart.py", cwd=str(folder))
+
+        self.assertEqual(asyncio.run(run()), "Look it up.\n30 days.\n")
+        test = f"import asyncio\nimport smooth_operator\n{BLOCKS[-1]}\nasyncio.run(test())\n"
+        (folder / "own_test.py").write_text(test, encoding="utf-8")
+        self.assertEqual(self.run_program(python, "own_test.py", cwd=str(folder)), "")
 
     def run_program(self, *command: str, cwd: str | None = None) -> str:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

@@ -168,6 +168,7 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
           reject(new ServerError(event));
           return true;
         }
+        if (event.type === "interaction_invalid") reject(new ServerError(event));
         try {
           return take(event, resolve);
         } catch (cause) {

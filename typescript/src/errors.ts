@@ -1,6 +1,6 @@
 // Everything that a call or a turn can fail with. One class per cause; all share code, retryable and cause.
 import { errorInfo } from "./generated/index.js";
-import type { CancelledEvent, ErrorEvent } from "./generated/index.js";
+import type { CancelledEvent, ErrorEvent, InteractionInvalidEvent } from "./generated/index.js";
 
 /** What every error of this package has. */
 export interface ErrorDetails extends ErrorOptions {
@@ -33,7 +33,10 @@ export class SmoothError extends Error {
   }
 }
 
-/** The server refused an action or failed a turn. */
+/**
+ * The server refused an action or failed a turn. Values that a form does not take have the code
+ * `INTERACTION_INVALID`: the event in `cause` says what is wrong with each, and the form still waits.
+ */
 export class ServerError extends SmoothError {
   override readonly name = "ServerError";
   /** The HTTP status that says the same. */
@@ -43,9 +46,11 @@ export class ServerError extends SmoothError {
   /** What the caller should do. */
   readonly hint: string | undefined;
 
-  constructor(event: ErrorEvent) {
-    const { code, message } = event.error;
-    const { details } = event.data;
+  constructor(event: ErrorEvent | InteractionInvalidEvent) {
+    const invalid = event.type === "interaction_invalid";
+    const code = invalid ? "INTERACTION_INVALID" : event.error.code;
+    const message = invalid ? event.data.data.message : event.error.message;
+    const details = invalid ? undefined : event.data.details;
     const known = errorInfo(code);
     super(code, `${code}: ${message}`, {
       retryable: details?.retryable ?? known?.retryable ?? false,

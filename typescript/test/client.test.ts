@@ -37,7 +37,8 @@ function connectTo(options: Partial<ClientOptions> = {}): SmoothAgentClient {
 /** From now on time passes only by {@link pass}. */
 function mockTime(): void {
   mock.timers.enable({ apis: ["setTimeout"] });
-  now = performance.now();
+  // Whole, so that sums of it are exact.
+  now = Math.ceil(performance.now());
   mock.method(performance, "now", () => now);
 }
 
@@ -356,6 +357,36 @@ test("a code and a form are answered from the turn", async () => {
     }
     assert.equal(await turn.text(), declines ? "declined" : '{"email":"visitor@example.com"}');
   }
+});
+
+test("values that a form does not take are the call's error, and the form still waits", async () => {
+  const client = connectTo();
+  const interaction = { interactionId: "i", kind: "identity_intake", spec: {}, reason: "to send it" };
+  server.on("send_message", (_, reply) => {
+    const data = { requestId: reply.requestId ?? "", data: interaction };
+    reply.accepted().event({ type: "interaction_required", data });
+  });
+  server.on("submit_interaction", ({ requestId }, reply) => {
+    const errors = [{ field: "email", message: "must be a valid email address" }];
+    const data = {
+      interactionId: "i",
+      kind: "identity_intake",
+      errors,
+      message: "Some fields need attention.",
+    };
+    reply.event({ type: "interaction_invalid", data: { requestId, data } });
+  });
+  const turn = client.sendMessage(message);
+  const seen: string[] = [];
+  for await (const { type } of turn) {
+    seen.push(type);
+    if (type === "interaction_invalid") break;
+    if (type !== "interaction_required") continue;
+    const refused = { name: "ServerError", code: "INTERACTION_INVALID", retryable: false };
+    await assert.rejects(turn.submit({ email: "no" }), refused);
+  }
+  assert.deepEqual(seen, ["immediate_response", "interaction_required", "interaction_invalid"]);
+  assert.equal(turn.parked?.type, "interaction_required");
 });
 
 test("a call that is not answered fails when its limit has passed, a turn when it is silent or too long", async () => {

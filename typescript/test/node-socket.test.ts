@@ -93,6 +93,15 @@ test("the token is a header, and the code that closes the connection is told", a
   assert.deepEqual(await closed, { code: 4401, reason: "expired" });
 });
 
+test("the token travels as a subprotocol where the client says so", async () => {
+  const server = accepted();
+  client = new SmoothAgentClient({ url, token: "a.b-c", tokenBy: "subprotocol" });
+  await client.connect();
+  const [, { headers }] = await server;
+  assert.equal(headers["sec-websocket-protocol"], "smooth-operator, bearer.a.b-c");
+  assert.equal(headers.authorization, undefined);
+});
+
 test("a server that refuses is told by its status", async () => {
   http.removeAllListeners("upgrade");
   http.on("upgrade", (_, stream) => {

@@ -142,7 +142,7 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
             problem = f"a turn {request_id} is running"
             turn.fail(SmoothError("DUPLICATE_REQUEST_ID", problem, request_id=request_id))
         else:
-            work = self._drive(turn, dataclasses.replace(action, request_id=request_id))
+            work = self._begin(turn, dataclasses.replace(action, request_id=request_id))
             task = asyncio.create_task(work, name=f"smooth_operator turn {request_id}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -153,14 +153,14 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
         if self.connected:
             await self._send(action)
 
-    async def _drive(self, turn: Turn, action: Action) -> None:
-        """Sends a turn and stays until it has ended."""
+    async def _begin(self, turn: Turn, action: Action) -> None:
+        """Sends a turn, whose events come by the mux until it has ended."""
         try:
             await self._connection.open()
-            with self._mux.turn(turn.request_id, turn):
-                turn.sent = True
-                await self._send(action)
-                await turn.wait_ended()
+            turn.sent = True
+            self._mux.add_turn(turn.request_id, turn)
+            turn.when_ended(lambda: self._mux.remove_turn(turn.request_id))
+            await self._send(action)
         except SmoothError as error:
             turn.fail(error)
         except asyncio.CancelledError:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ._generated.errors import error_info
-from ._generated.events import ErrorEvent
+from ._generated.events import ErrorEvent, InteractionInvalidEvent
 
 Limit = Literal["connect", "request", "idle", "turn"]
 
@@ -42,14 +42,20 @@ class SmoothError(Exception):
 
 
 class ServerError(SmoothError):
-    """The server refused an action or failed a turn."""
+    """The server refused an action or failed a turn. Values that a form does not take have the code
+    `INTERACTION_INVALID`: `event` says what is wrong with each, and the form still waits.
+    """
 
-    def __init__(self, event: ErrorEvent) -> None:
-        error, details, known = event.error, event.data.details, error_info(event.error.code)
+    def __init__(self, event: ErrorEvent | InteractionInvalidEvent) -> None:
+        if isinstance(event, ErrorEvent):
+            code, message, details = event.error.code, event.error.message, event.data.details
+        else:
+            code, message, details = "INTERACTION_INVALID", event.data.data.message, None
+        known = error_info(code)
         wait = details.retry_after_ms if details else None
         super().__init__(
-            error.code,
-            f"{error.code}: {error.message}",
+            code,
+            f"{code}: {message}",
             retryable=details.retryable if details else bool(known and known.retryable),
             retry_after=None if wait is None else wait / 1000,
             request_id=event.request_id,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Protocol, TypeAlias
 
 from ._errors import ServerError, SmoothError
-from ._generated.events import ErrorEvent, Event, UnknownEvent
+from ._generated.events import ErrorEvent, Event, InteractionInvalidEvent, UnknownEvent
 
 Take: TypeAlias = Callable[[Event, "asyncio.Future[object]"], bool]
 """Settles the future when the event answers a call; whether nobody else shall see the event."""
@@ -56,14 +56,12 @@ class Mux:
             if not left:
                 del self._calls[request_id]
 
-    @contextlib.contextmanager
-    def turn(self, request_id: str, turn: Receiver) -> Generator[None, None, None]:
-        """Gives a turn its events."""
+    def add_turn(self, request_id: str, turn: Receiver) -> None:
+        """Gives a turn its events from now on."""
         self._turns[request_id] = turn
-        try:
-            yield
-        finally:
-            del self._turns[request_id]
+
+    def remove_turn(self, request_id: str) -> None:
+        self._turns.pop(request_id, None)
 
     def deliver(self, event: Event) -> bool:
         """Whether somebody waited for the event."""
@@ -71,13 +69,15 @@ class Mux:
         if request_id is None:
             return False
         taken = False
-        for take, answer in list(self._calls.get(request_id, ())):
+        for take, answer in tuple(self._calls.get(request_id, ())):
             if answer.done():
                 continue
             if isinstance(event, ErrorEvent):
                 answer.set_exception(ServerError(event))
                 return True
-            if take(event, answer):
+            if isinstance(event, InteractionInvalidEvent):
+                answer.set_exception(ServerError(event))
+            elif take(event, answer):
                 return True
             taken = taken or answer.done()
         turn = self._turns.get(request_id)

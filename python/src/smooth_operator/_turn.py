@@ -86,10 +86,15 @@ class Turn:
         self._result: asyncio.Future[TurnResult] = self._loop.create_future()
         # Nobody need await the end: its failure must not be reported as one that was never retrieved.
         self._result.add_done_callback(lambda result: result.cancelled() or result.exception())
+        self._silence: tuple[Limit, float] = ("request", limits.request)
+        """How long the silence may last, and which limit that is."""
+        self._heard = self._loop.time()
+        self._over = math.inf
+        """When the time of the turn is over; infinite while it stands still."""
         self._left = limits.turn
-        self._since = 0.0
-        self._idle: asyncio.TimerHandle | None = self._after("request", limits.request)
-        self._clock: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._running = False
+        self._arm()
 
     @property
     def ended(self) -> bool:
@@ -165,15 +170,12 @@ class Turn:
 
     def deliver(self, event: Event) -> None:
         """Takes an event of the server. For the client."""
-        if self.ended:
+        if self._result.done():
             return
-        if isinstance(event, _PARKS):
-            self.parked = event
-            self._stop_clocks()
-        elif not (self.parked and isinstance(event, _WHILE_PARKED)):
-            self.parked = None
-            self._run_clocks()
+        self._watch(event)
         self._keep(event)
+        if isinstance(event, StreamTokenEvent):
+            return
         if isinstance(event, EventualResponseEvent):
             self._result.set_result(event.data.data)
             self._end()
@@ -195,10 +197,6 @@ class Turn:
         """Calls a function when the turn has ended, in whatever way."""
         self._result.add_done_callback(lambda _: run())
 
-    async def wait_ended(self) -> None:
-        """Returns when the turn has ended, in whatever way."""
-        await asyncio.wait({self._result})
-
     def _keep(self, event: Event) -> None:
         last = self._events[-1] if self._events else None
         if len(self._events) < _MOST_WAITING:
@@ -214,28 +212,42 @@ class Turn:
         self._more.set()
 
     def _end(self) -> None:
-        self._stop_clocks()
+        self._stop()
         self.parked = None
         self._more.set()
 
-    def _after(self, limit: Limit, seconds: float) -> asyncio.TimerHandle | None:
-        if math.isinf(seconds):
-            return None
-        whole = self._limits.turn if limit == "turn" else seconds
-        return self._loop.call_later(max(seconds, 0), lambda: self.fail(SmoothTimeoutError(limit, whole)))
+    def _watch(self, event: Event) -> None:
+        """The clocks start with the first event, and stand still while the turn is parked."""
+        self._heard = self._loop.time()
+        if isinstance(event, _PARKS):
+            self.parked = event
+            self._left = min(self._left, self._over - self._heard)
+            self._over, self._running = math.inf, False
+            self._stop()
+        elif not self._running and not (self.parked and isinstance(event, _WHILE_PARKED)):
+            self.parked = None
+            self._over, self._running = self._heard + self._left, True
+            self._silence = ("idle", self._limits.idle)
+            self._arm()
 
-    def _run_clocks(self) -> None:
-        if self._idle:
-            self._idle.cancel()
-        self._idle = self._after("idle", self._limits.idle)
-        if not self._clock:
-            self._since = self._loop.time()
-            self._clock = self._after("turn", self._left)
+    def _look(self) -> None:
+        """A limit may have passed. The timer is not moved with each event: it looks, and goes on."""
+        limit, seconds = self._silence
+        now = self._loop.time()
+        if now >= self._heard + seconds:
+            self.fail(SmoothTimeoutError(limit, seconds))
+        elif now >= self._over:
+            self.fail(SmoothTimeoutError("turn", self._limits.turn))
+        else:
+            self._arm()
 
-    def _stop_clocks(self) -> None:
-        if self._idle:
-            self._idle.cancel()
-        if self._clock:
-            self._clock.cancel()
-            self._left -= self._loop.time() - self._since
-        self._idle = self._clock = None
+    def _arm(self) -> None:
+        self._stop()
+        when = min(self._heard + self._silence[1], self._over)
+        if not math.isinf(when):
+            self._timer = self._loop.call_at(when, self._look)
+
+    def _stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None
