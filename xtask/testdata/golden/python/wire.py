@@ -78,10 +78,14 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 def parse(text: str | bytes) -> object:
     """The value of a JSON text."""
     try:
-        value: object = json.loads(text, parse_constant=_refuse_constant)
+        whole = text if isinstance(text, str) else text.decode(json.detect_encoding(text), "surrogatepass")
+        value: object = _decoder.decode(whole)
     except ValueError as error:
         raise DecodeError("is not JSON") from error
     except RecursionError as error:
@@ -98,9 +102,12 @@ def decode_text(text: str | bytes, read: Reader[T]) -> T:
         raise DecodeError("is nested too deep") from error
 
 
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def stringify(value: Json) -> str:
     """The JSON text of a value, without white space."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = _encoder.encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -124,11 +131,18 @@ def _is_list(value: object) -> TypeGuard[list[object]]:
     return isinstance(value, list)
 
 
+def _deeper(key: str | int, error: DecodeError) -> DecodeError:
+    """The same error, seen from one level above."""
+    seen = DecodeError(error.problem, below(key, error.pointer))
+    seen.__cause__ = error.__cause__
+    return seen
+
+
 def _under(key: str | int, value: object, read: Reader[T]) -> T:
     try:
         return read(value)
     except DecodeError as error:
-        raise DecodeError(error.problem, below(key, error.pointer)) from error.__cause__
+        raise _deeper(key, error) from error.__cause__
 
 
 def read_object(value: object) -> dict[str, object]:
@@ -161,6 +175,8 @@ def number(value: object) -> float:
 
 
 def _whole(value: object, least: int, most: int, kind: str) -> int:
+    if type(value) is int and least <= value <= most:
+        return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
@@ -248,12 +264,21 @@ def required(source: Mapping[str, object], key: str, read: Reader[T]) -> T:
     """The property `key`, which must be there."""
     if key not in source:
         raise DecodeError("is required", below(key))
-    return _under(key, source[key], read)
+    # As in `_under`: of what is read of a message most goes this way.
+    try:
+        return read(source[key])
+    except DecodeError as error:
+        raise _deeper(key, error) from error.__cause__
 
 
 def optional(source: Mapping[str, object], key: str, read: Reader[T]) -> T | None:
     """The property `key`, or `None` where it is absent."""
-    return _under(key, source[key], read) if key in source else None
+    if key not in source:
+        return None
+    try:
+        return read(source[key])
+    except DecodeError as error:
+        raise _deeper(key, error) from error.__cause__
 
 
 def unless_absent(source: Mapping[str, object], key: str, read: Reader[T]) -> T | Unset:
