@@ -111,7 +111,7 @@ pub struct Load {
 }
 
 impl Load {
-    pub const FULL: Self = Self { turns: 4096, long: 256, open: 4096, decodes: 300 };
+    pub const FULL: Self = Self { turns: 2048, long: 128, open: 2048, decodes: 200 };
     pub const QUICK: Self = Self { turns: 512, long: 32, open: 1024, decodes: 50 };
 }
 

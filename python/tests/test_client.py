@@ -600,6 +600,10 @@ class Connections(Case):
         assert isinstance(error, so.SmoothTimeoutError)
         self.assertEqual(error.limit, "connect")
         await client.close()
+        client = SmoothAgentClient(f"ws://127.0.0.1:{port}/ws", timeouts=Timeouts(connect=0.05))
+        patient = Timeouts(connect=0.3)
+        self.assertIn("0.3 s", str(await self.raises("TIMEOUT", client.connect(timeouts=patient))))
+        await client.close()
         for writer in silent:
             writer.close()
         server.close()

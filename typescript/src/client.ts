@@ -91,8 +91,9 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
 
   /** Connects, or rejects with why that cannot be. Not needed: every call connects when there is no connection. */
   connect(options: CallOptions = {}): Promise<void> {
-    return wait({ kind: "connect", ...this.#limit("connect", options) }, (resolve, reject) => {
-      this.#connection.connect().then(resolve, reject);
+    const limit = this.#limit("connect", options);
+    return wait({ kind: "connect", ...limit }, (resolve, reject) => {
+      this.#connection.connect(limit.milliseconds).then(resolve, reject);
       return () => {};
     });
   }

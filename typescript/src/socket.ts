@@ -86,13 +86,13 @@ export class Connection {
   }
 
   /** Connects; one attempt, and one more with a fresh token when the first is refused. */
-  async connect(): Promise<void> {
+  async connect(limit: number): Promise<void> {
     if (this.#state === "closed") throw new ClosedError();
     if (this.#state !== "idle") return new Promise((run, fail) => this.whenOpen(run, fail));
     try {
-      await this.#attempt().catch((error: unknown) => {
+      await this.#attempt(limit).catch((error: unknown) => {
         if (!this.#mayRefresh(error)) throw error;
-        return this.#attempt();
+        return this.#attempt(limit);
       });
     } catch (error) {
       this.#giveUp();
@@ -142,18 +142,18 @@ export class Connection {
     this.#socket = undefined;
   }
 
-  async #attempt(): Promise<void> {
+  async #attempt(limit = this.#options.connectTimeout): Promise<void> {
     this.#void();
     const epoch = this.#epoch;
     this.#state = "connecting";
-    const { token, tokenBy, url, openSocket, connectTimeout } = this.#options;
+    const { token, tokenBy, url, openSocket } = this.#options;
     return new Promise((resolve, reject) => {
       const fail = (error: Error): void => {
         if (epoch !== this.#epoch) return reject(new ClosedError());
         this.#void();
         reject(error);
       };
-      this.#stopTimer = after(connectTimeout, () => fail(new TimeoutError("connect", connectTimeout)));
+      this.#stopTimer = after(limit, () => fail(new TimeoutError("connect", limit)));
       const open = async (): Promise<void> => {
         const value = typeof token === "function" ? await token({ refused: this.#refused }) : token;
         if (epoch !== this.#epoch) return fail(new ClosedError());

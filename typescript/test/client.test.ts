@@ -482,6 +482,14 @@ test("a connection that does not come about ends at its limit", async () => {
   await settle();
   pass(100);
   await connecting;
+  let ended = false;
+  const patient = client.connect({ timeouts: { connect: 500 } }).finally(() => (ended = true));
+  await settle();
+  pass(499);
+  await settle();
+  assert.equal(ended, false, "a call may wait longer than the client's own limit");
+  pass(1);
+  await assert.rejects(patient, { kind: "connect" });
 });
 
 test("a lost connection ends its turns with an error that says so, and is opened again with full jitter", async () => {

@@ -75,7 +75,8 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
 
     async def connect(self, *, timeouts: Timeouts | None = None) -> None:
         """Connects, or raises why that cannot be. Not needed: every call connects where it must."""
-        await within("connect", self._limit("connect", timeouts), self._connection.open(once=True))
+        limit = self._limit("connect", timeouts)
+        await within("connect", limit, self._connection.open(once=limit))
 
     async def close(self) -> None:
         """Ends the connection. What still waits fails with a `ClosedError`; nothing keeps running."""

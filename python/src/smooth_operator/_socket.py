@@ -89,20 +89,25 @@ class Connection:
         self._socket: ClientConnection | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._waiting: dict[asyncio.Future[None], bool] = {}
+        self._patience = target.connect
+        """The limit of the next attempt in seconds."""
         self._closed = False
 
     @property
     def is_open(self) -> bool:
         return self._socket is not None
 
-    async def open(self, *, once: bool = False) -> None:
-        """Returns when there is a connection. With `once` the first attempt that fails is an error."""
+    async def open(self, *, once: float | None = None) -> None:
+        """Returns when there is a connection. With `once`, a limit in seconds, the first attempt that fails
+        is an error.
+        """
         if self._closed:
             raise ClosedError
         if self._socket:
             return
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[opened] = once
+        self._waiting[opened] = once is not None
+        self._patience = self._patience if once is None else once
         if not self._keeper:
             self._keeper = asyncio.create_task(self._keep(), name="smooth_operator connection")
         try:
@@ -172,8 +177,8 @@ class Connection:
                 self._keeper = None
 
     async def _attempt(self) -> ClientConnection:
-        target = self._target
-        return await within("connect", target.connect, self._dial())
+        limit, self._patience = self._patience, self._target.connect
+        return await within("connect", limit, self._dial())
 
     async def _dial(self) -> ClientConnection:
         target = self._target
