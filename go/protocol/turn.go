@@ -221,7 +221,7 @@ func (t *Turn) resume() {
 func (t *Turn) expire() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if late := t.clock.ranOut(); late != nil && !t.isOver() {
+	if late := t.clock.ranOut(t.expire); late != nil && !t.isOver() {
 		t.finish(nil, failure(t.RequestID, "waiting for the turn", late))
 	}
 }
@@ -256,56 +256,59 @@ func (t *Turn) tell() {
 
 // clock measures a turn: all of it, and the silence since its last event. It stands still while the turn is parked.
 type clock struct {
-	left, quiet           time.Duration
-	running               bool
-	since, last           time.Time
-	leftTimer, quietTimer *time.Timer
+	left, quiet time.Duration
+	running     bool
+	since, last time.Time
+	timer       *time.Timer
 }
 
-// start lets the clock run and notes an event.
+// start lets the clock run and notes an event. Expire is called when the time may have run out.
 func (c *clock) start(expire func()) {
-	now := time.Now()
-	if !c.running {
-		c.running, c.since = true, now
-		if c.left >= 0 {
-			c.leftTimer = time.AfterFunc(c.left, expire)
-		}
-		if c.quiet >= 0 {
-			c.quietTimer = time.AfterFunc(c.quiet, expire)
-		}
-	}
 	c.heard()
+	if c.running {
+		return
+	}
+	c.running, c.since = true, c.last
+	if c.ranOut(expire) != nil {
+		c.timer = time.AfterFunc(0, expire)
+	}
 }
 
 // heard notes an event that does not change whether the clock runs.
-func (c *clock) heard() {
-	c.last = time.Now()
-	if c.running && c.quietTimer != nil {
-		c.quietTimer.Reset(c.quiet)
-	}
-}
+func (c *clock) heard() { c.last = time.Now() }
 
 func (c *clock) stop() {
 	if !c.running {
 		return
 	}
 	c.running = false
-	if c.leftTimer != nil {
-		c.leftTimer.Stop()
+	if c.left >= 0 {
 		c.left = max(0, c.left-time.Since(c.since))
 	}
-	if c.quietTimer != nil {
-		c.quietTimer.Stop()
+	if c.timer != nil {
+		c.timer.Stop()
 	}
 }
 
-// ranOut returns which time has run out; a timer that fired just before it was stopped or reset is not heeded.
-func (c *clock) ranOut() error {
-	switch {
-	case c.running && c.left >= 0 && time.Since(c.since) >= c.left:
-		return ErrTurnTimeout
-	case c.running && c.quiet >= 0 && time.Since(c.last) >= c.quiet:
-		return ErrIdleTimeout
+// ranOut returns which time has run out. While none has, it sets the timer anew: events only move the end away, so that
+// nothing need be set when one comes.
+func (c *clock) ranOut(expire func()) error {
+	if !c.running {
+		return nil
 	}
+	rest, late := c.left-time.Since(c.since), ErrTurnTimeout
+	if silence := c.quiet - time.Since(c.last); c.left < 0 || c.quiet >= 0 && silence < rest {
+		rest, late = silence, ErrIdleTimeout
+	}
+	switch {
+	case c.left < 0 && c.quiet < 0:
+		return nil
+	case rest <= 0:
+		return late
+	}
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.timer = time.AfterFunc(rest, expire)
 	return nil
 }
