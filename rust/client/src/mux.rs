@@ -109,15 +109,16 @@ impl Mux {
             // The late answer to something that was given up is no news to anybody.
             return (!id.starts_with(&self.prefix)).then_some(event);
         };
-        if let Role::Verdict(session) = &inbox.role
-            && lets_go_on(&event)
-        {
+        let freed = match &inbox.role {
+            Role::Verdict(session) if lets_go_on(&event) => Some(session.clone()),
+            _ => None,
+        };
+        let stray = inbox.offer(event, bytes, now);
+        if let Some(session) = freed {
             // Now, not when the caller reads the answer: the turn may be parked anew by then.
-            let session = session.clone();
             self.resume(&session, now);
         }
-        let id = event.request_id()?;
-        self.inboxes.get_mut(id)?.offer(event, bytes, now)
+        stray
     }
 
     /// The next event of a request, its failure, or `None` after its end.

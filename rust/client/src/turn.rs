@@ -60,18 +60,25 @@ impl Turn {
     /// [`Error::Parked`] when the turn begins to wait for a person: answer, then call this again. Otherwise
     /// why the turn has no result.
     pub async fn finish(&mut self) -> Result<TurnResult, Error> {
-        loop {
-            if let Some(outcome) = &self.outcome {
-                return outcome.clone();
-            }
+        self.end().await?;
+        self.outcome.clone().unwrap_or(Err(Error::Closed))
+    }
+
+    /// Waits until there is an outcome, and returns its error.
+    async fn end(&mut self) -> Result<(), Error> {
+        while self.outcome.is_none() {
             match self.next().await {
                 // A park that was answered elsewhere meanwhile is over.
                 Some(Ok(event)) if self.park().as_ref() == Some(&event) => {
                     return Err(Error::Parked(Box::new(event)));
                 }
                 Some(_) => {}
-                None => return self.outcome.clone().unwrap_or(Err(Error::Closed)),
+                None => return Err(Error::Closed),
             }
+        }
+        match &self.outcome {
+            Some(Err(error)) => Err(error.clone()),
+            _ => Ok(()),
         }
     }
 
@@ -80,8 +87,9 @@ impl Turn {
     /// # Errors
     /// As [`Turn::finish`].
     pub async fn text(&mut self) -> Result<String, Error> {
-        let result = self.finish().await?;
-        Ok(result.response.response_parts.into_iter().next().unwrap_or_default())
+        self.end().await?;
+        let parts = self.outcome.as_ref().and_then(|outcome| outcome.as_ref().ok());
+        Ok(parts.and_then(|result| result.response.response_parts.first().cloned()).unwrap_or_default())
     }
 
     /// Lets the tool call that waits for approval run, or denies it. The verdict is sent when the future is

@@ -1,8 +1,9 @@
 //! What the generated codecs share: reading a union's tag wherever it stands, the rules for absent and null, and errors
 //! that say where in the frame they are.
 //!
-//! A frame is read in two passes over the text: one that looks only for the tag and the `requestId`, and one straight
-//! into the struct that the tag names. Nothing is kept as a generic value on the way.
+//! A frame whose tag comes first, as ours do, is read straight into the struct that the tag names. Any other, and any
+//! that is wrong, is read in two passes over the text, the first of which looks only for the tag and the `requestId`.
+//! Nothing is kept as a generic value on the way.
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -92,6 +93,30 @@ pub trait Union: Sized {
 /// # Errors
 /// When the text is not a JSON object, has no tag, a tag unknown to a closed union, or is not what its tag names.
 pub fn from_json<T: Union>(text: &str) -> Result<T, DecodeError> {
+    match first_tag(text, T::TAG).and_then(|tag| told(tag, text)) {
+        Some(value) => Ok(value),
+        None => from_json_by_probe(text),
+    }
+}
+
+/// The tag of a text that begins with it, if it has no escapes.
+fn first_tag<'a>(text: &'a str, property: &str) -> Option<&'a str> {
+    let rest = text.strip_prefix("{\"")?.strip_prefix(property)?.strip_prefix("\":\"")?;
+    let (tag, _) = rest.split_once('"')?;
+    (!tag.contains('\\')).then_some(tag)
+}
+
+/// The member of a known tag, if the whole text is that. A second, different tag makes it another's.
+fn told<T: Union>(tag: &str, text: &str) -> Option<T> {
+    if !T::TAGS.contains(&tag) {
+        return None;
+    }
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = T::member(tag, &mut reader).ok()?;
+    reader.end().ok().map(|()| value)
+}
+
+fn from_json_by_probe<T: Union>(text: &str) -> Result<T, DecodeError> {
     let mut probe = Probe { property: T::TAG, tag: None, request_id: None };
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = reader.deserialize_map(&mut probe).and_then(|()| reader.end());

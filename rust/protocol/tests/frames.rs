@@ -187,3 +187,17 @@ fn error_codes_know_what_they_mean() {
         assert!(!matches!(ErrorCode::from(*name), ErrorCode::Unknown(_)), "{name}");
     }
 }
+
+#[test]
+fn a_tag_that_comes_first_excuses_nothing_behind_it() {
+    let pong = r#"{"type":"pong","timestamp":1,"data":{"timestamp":1}"#;
+    assert!(matches!(Event::from_json(&format!("{pong}}}")), Ok(Event::Pong(_))));
+    for rest in ["", "}}", "} {}", r#","type":"error"}"#, r#","data":7}"#, ",}"] {
+        let text = format!("{pong}{rest}");
+        assert!(Event::from_json(&text).is_err(), "{text}");
+    }
+    assert!(matches!(
+        Event::from_json(r#"{"type":"pon\u0067","timestamp":1,"data":{"timestamp":1}}"#),
+        Ok(Event::Pong(_))
+    ));
+}
