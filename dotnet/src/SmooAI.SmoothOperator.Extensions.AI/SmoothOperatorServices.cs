@@ -1,5 +1,7 @@
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using SmooAI.SmoothOperator;
 using SmooAI.SmoothOperator.Extensions.AI;
 
@@ -10,7 +12,7 @@ public static class SmoothOperatorServices
 {
     /// <summary>
     /// Adds one <see cref="SmoothAgentClient"/>, which connects at its first use through the chat client and is
-    /// disposed of with the container, and an <see cref="IChatClient"/> over it.
+    /// disposed of with the container, and an <see cref="IChatClient"/> over it. It logs to the container's loggers.
     /// </summary>
     /// <param name="services">The container.</param>
     /// <param name="options">How to connect; may take what it needs from the container.</param>
@@ -22,7 +24,12 @@ public static class SmoothOperatorServices
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentNullException.ThrowIfNull(options);
-        services.TryAddSingleton(provider => new SmoothAgentClient(options(provider)));
+        services.TryAddSingleton(static provider => new SmoothOperatorLogs(provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance));
+        services.TryAddSingleton(provider =>
+        {
+            _ = provider.GetRequiredService<SmoothOperatorLogs>();
+            return new SmoothAgentClient(options(provider));
+        });
         services.TryAddSingleton<IChatClient>(provider => new SmoothOperatorChatClient(provider.GetRequiredService<SmoothAgentClient>(), session));
         return services;
     }

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Tracing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using SmooAI.SmoothOperator.Testing;
 
 namespace SmooAI.SmoothOperator.Tests;
@@ -21,6 +23,49 @@ public sealed class LogTests
 
         protected override void OnEventWritten(EventWrittenEventArgs eventData) =>
             Lines.Enqueue($"{eventData.EventName} {string.Join(' ', eventData.Payload ?? new([]))}");
+    }
+
+    private sealed class Lines : ILoggerProvider, ILogger
+    {
+        public ConcurrentQueue<string> Written { get; } = new();
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Written.Enqueue($"{logLevel} {eventId.Name}: {formatter(state, exception)}");
+
+        public void Dispose()
+        {
+        }
+    }
+
+    [Fact]
+    public async Task AContainersLoggersAreTold()
+    {
+        using var lines = new Lines();
+        await using var server = FakeServer.Start(static connection => connection.UntilClosedAsync());
+        var services = new ServiceCollection();
+        services.AddSingleton<ILoggerFactory>(new LoggersOf(lines));
+        services.AddSmoothOperator(new SmoothAgentOptions { Url = server.Url });
+        await using var provider = services.BuildServiceProvider();
+        await provider.GetRequiredService<SmoothAgentClient>().ConnectAsync(TestContext.Current.CancellationToken);
+        Assert.Contains("Information Connected: connected after 1 attempts", lines.Written);
+    }
+
+    private sealed class LoggersOf(ILoggerProvider provider) : ILoggerFactory
+    {
+        public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
+
+        public ILogger CreateLogger(string categoryName) => provider.CreateLogger(categoryName);
+
+        public void Dispose()
+        {
+        }
     }
 
     [Theory]

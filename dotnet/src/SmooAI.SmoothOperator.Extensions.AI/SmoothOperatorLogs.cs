@@ -1,0 +1,48 @@
+using System.Diagnostics.Tracing;
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+
+namespace SmooAI.SmoothOperator.Extensions.AI;
+
+/// <summary>
+/// Brings what the clients of this process tell of themselves (connects, losses, strange frames; never tokens or
+/// contents) to the logger <c>SmooAI.SmoothOperator</c>, until it is disposed of.
+/// </summary>
+public sealed class SmoothOperatorLogs : EventListener
+{
+    private readonly ILogger? _logger;
+
+    /// <summary>Begins to listen.</summary>
+    /// <param name="loggers">Makes the logger.</param>
+    public SmoothOperatorLogs(ILoggerFactory loggers) => _logger = loggers.CreateLogger("SmooAI.SmoothOperator");
+
+    /// <inheritdoc/>
+    protected override void OnEventSourceCreated(EventSource eventSource)
+    {
+        if (eventSource.Name == "SmooAI-SmoothOperator")
+        {
+            EnableEvents(eventSource, EventLevel.Verbose);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void OnEventWritten(EventWrittenEventArgs eventData)
+    {
+        // The base class listens before the logger is there.
+        var level = Level(eventData.Level);
+        if (_logger?.IsEnabled(level) == true)
+        {
+            var text = string.Format(CultureInfo.InvariantCulture, eventData.Message ?? "", [.. eventData.Payload ?? new([])]);
+            _logger.Log(level, new EventId(eventData.EventId, eventData.EventName), text, null, static (text, _) => text);
+        }
+    }
+
+    private static LogLevel Level(EventLevel level) => level switch
+    {
+        EventLevel.Critical => LogLevel.Critical,
+        EventLevel.Error => LogLevel.Error,
+        EventLevel.Warning => LogLevel.Warning,
+        EventLevel.Informational => LogLevel.Information,
+        _ => LogLevel.Debug,
+    };
+}
