@@ -43,9 +43,16 @@ func TestTheREADMEInAnEmptyFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := "file://" + filepath.ToSlash(filepath.Join(strings.TrimSpace(string(cache)), "cache", "download"))
-	environment := append(os.Environ(),
-		"GOPROXY=file://"+filepath.ToSlash(pack(t))+","+known,
-		"GOSUMDB=off", "GOWORK=off", "GOFLAGS=-modcacherw", "GOMODCACHE="+t.TempDir())
+	environment := os.Environ()
+	for name, value := range map[string]string{
+		"GOPROXY":    "file://" + filepath.ToSlash(pack(t)) + "," + known,
+		"GOSUMDB":    "off",
+		"GOWORK":     "off",
+		"GOFLAGS":    "-modcacherw",
+		"GOMODCACHE": t.TempDir(),
+	} {
+		environment = append(environment, name+"="+value)
+	}
 	var out []byte
 	for _, command := range [][]string{{"go", "mod", "init", "example.com/question"}, strings.Fields(get), {"go", "run", "."}} {
 		run := exec.CommandContext(t.Context(), command[0], command[1:]...)
