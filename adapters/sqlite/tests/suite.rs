@@ -1,9 +1,11 @@
-//! The shared suite on SQLite.
+//! The shared suite on SQLite, and what it does when its connections are interrupted.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use async_trait::async_trait;
 use smooai_smooth_operator_adapter_sqlite::{Sqlite, open};
 use smooai_smooth_operator_retrieval::analyse::Language;
-use smooai_smooth_operator_store::suite;
+use smooai_smooth_operator_store::suite::{self, Faults};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A new database, and the folder that holds it.
@@ -16,4 +18,33 @@ async fn new() -> (Sqlite, TempDir) {
 async fn the_shared_suite() {
     let (sqlite, _folder) = new().await;
     suite::run(async || sqlite.adapter()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn long_random_sequences() {
+    let (sqlite, _folder) = new().await;
+    for seed in 1_000..1_020 {
+        suite::random_operations(sqlite.adapter(), seed, 500).await;
+    }
+}
+
+struct Interrupts(Sqlite);
+
+#[async_trait]
+impl Faults for Interrupts {
+    async fn break_connections(&self) {
+        self.0.interrupt();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn interrupted_connections_lose_and_halve_nothing() {
+    let (sqlite, folder) = new().await;
+    suite::survive_faults(sqlite.adapter(), Arc::new(Interrupts(sqlite))).await;
+    // What is on disk is what was told.
+    let again = open(folder.path(), Language::English).await.unwrap().adapter();
+    let access = smooai_smooth_operator_store::Access::public("suite fault documents");
+    let listed = again.knowledge.list(&access, None, 10).await.unwrap();
+    let found = again.knowledge.keyword(&access, "parcel", 10).await.unwrap();
+    assert_eq!(listed.first().map_or(0, |info| info.chunk_count), found.len());
 }

@@ -13,6 +13,8 @@ pub mod index;
 mod relevance;
 mod rerank;
 mod retriever;
+#[cfg(feature = "suite")]
+pub mod suite;
 
 pub use cite::{CITATION_LIMIT, Citation, cite};
 pub use embed::{DeterministicEmbedder, EmbedError, EmbedKind, Embedder, normalise};

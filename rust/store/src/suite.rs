@@ -6,8 +6,10 @@
 
 mod admin;
 mod conversations;
+mod faults;
 mod journal;
 mod knowledge;
+mod limits;
 mod messages;
 mod model;
 mod records;
@@ -19,6 +21,7 @@ mod turns;
 use crate::StorageAdapter;
 use std::pin::Pin;
 
+pub use faults::{Faults, survive_faults};
 pub use sequences::random_operations;
 pub use transfer::fill;
 
@@ -107,6 +110,11 @@ pub fn cases() -> Vec<Case> {
             records_are_taken_in_and_come_out_again,
             a_turn_that_moved_is_held_and_resumed,
             a_record_of_an_unknown_conversation_is_refused,
+        }
+        limits::{
+            a_message_of_one_mebibyte_comes_back,
+            records_of_more_than_400_kib_come_back,
+            ten_thousand_messages_keep_their_order,
         }
     }
 }

@@ -1,0 +1,17 @@
+//! A reader gets what a store of his own documents gives: 10,000 random cases.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use smooai_smooth_operator_adapter_sqlite::open;
+use smooai_smooth_operator_retrieval::analyse::Language;
+use smooai_smooth_operator_retrieval::suite::{READERS, non_interference};
+
+const CASES: u64 = 10_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_gets_what_a_store_of_his_own_documents_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = open(folder.path(), Language::English).await.unwrap();
+    let seeds = 0..CASES.div_ceil(READERS as u64);
+    println!("seeds {seeds:?}, {READERS} readers each");
+    non_interference(sqlite.adapter().knowledge, seeds).await;
+}

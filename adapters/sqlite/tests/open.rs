@@ -1,0 +1,153 @@
+//! What opening promises: everything is there again, and a file that is not ours is left alone.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use rusqlite::Connection;
+use smooai_smooth_operator_adapter_sqlite::{FILE, OpenError, Sqlite, open};
+use smooai_smooth_operator_retrieval::analyse::Language;
+use smooai_smooth_operator_retrieval::{DeterministicEmbedder, Embedder as _};
+use smooai_smooth_operator_store::{
+    Access, AccessList, Chunk, Document, Hit, LinesOut, Scope, StorageAdapter, suite,
+};
+use std::path::Path;
+
+async fn reopen(folder: &Path) -> Sqlite {
+    open(folder, Language::English).await.unwrap()
+}
+
+async fn lines(store: &StorageAdapter) -> String {
+    let mut out = LinesOut::new(store.transfer.clone());
+    let mut text = String::new();
+    while let Some(some) = out.next().await.unwrap() {
+        text.push_str(&some);
+    }
+    text
+}
+
+#[tokio::test]
+async fn everything_is_there_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = reopen(folder.path()).await;
+    suite::fill(&first.adapter(), &Scope::new("o", "ada")).await;
+    let before = lines(&first.adapter()).await;
+    drop(first);
+    for _ in 0..2 {
+        let again = reopen(folder.path()).await;
+        assert_eq!(lines(&again.adapter()).await, before);
+    }
+}
+
+fn documents(embedder: &DeterministicEmbedder) -> Vec<Document> {
+    let words = ["parcel", "return", "voucher", "invoice", "courier", "window", "stock", "refund"];
+    let text = |n: usize, k: usize| format!("{} {} {}", words[n % 8], words[(n / 8 + k) % 8], words[k % 8]);
+    let chunk = |text: String| Chunk {
+        embedding: embedder.vector(&text),
+        headings: vec!["Guide".to_owned()],
+        start: 0,
+        end: text.len(),
+        text,
+    };
+    let document = |n: usize| Document {
+        id: format!("d{n:03}").into(),
+        organization: format!("o{}", n % 2).into(),
+        source: format!("d{n}.md"),
+        title: format!("Title {n}"),
+        url: None,
+        acl: if n.is_multiple_of(7) { AccessList::Nobody } else { AccessList::Public },
+        content_hash: n.to_string(),
+        chunks: (0..n % 5).map(|k| chunk(text(n, k))).collect(),
+        updated_at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    (0..600).map(document).collect()
+}
+
+/// What a reader finds by words and by vector.
+async fn found(store: &StorageAdapter, embedder: &DeterministicEmbedder) -> Vec<Vec<Hit>> {
+    let mut all = Vec::new();
+    for organization in ["o0", "o1"] {
+        let access = Access::public(organization);
+        for question in ["refund window", "courier", "parcel return voucher"] {
+            all.push(store.knowledge.keyword(&access, question, 20).await.unwrap());
+            all.push(store.knowledge.dense(&access, &embedder.vector(question), 20).await.unwrap());
+        }
+    }
+    assert!(all.iter().all(|hits| hits.len() == 20));
+    all
+}
+
+#[tokio::test]
+async fn the_same_is_found_after_opening_again_and_in_memory() {
+    let embedder = DeterministicEmbedder::with(Language::English, 64);
+    assert_eq!(embedder.dimension(), 64);
+    let memory = smooai_smooth_operator_adapter_memory::adapter();
+    let folder = tempfile::tempdir().unwrap();
+    let first = reopen(folder.path()).await;
+    for document in documents(&embedder) {
+        memory.knowledge.put(document.clone()).await.unwrap();
+        first.adapter().knowledge.put(document).await.unwrap();
+    }
+    for n in [0, 3, 11, 19] {
+        let (organization, id) = (format!("o{}", n % 2).into(), format!("d{n:03}").into());
+        assert!(memory.knowledge.delete(&organization, &id).await.unwrap());
+        assert!(first.adapter().knowledge.delete(&organization, &id).await.unwrap());
+    }
+    let expected = found(&memory, &embedder).await;
+    assert_eq!(found(&first.adapter(), &embedder).await, expected);
+    drop(first);
+    assert_eq!(found(&reopen(folder.path()).await.adapter(), &embedder).await, expected);
+}
+
+async fn refused(folder: &Path) -> OpenError {
+    let Err(error) = open(folder, Language::English).await else { panic!("it was opened") };
+    error
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(reopen(folder.path()).await);
+    let file = folder.path().join(FILE);
+    let connection = Connection::open(&file).unwrap();
+    connection.execute("INSERT INTO schema_version VALUES (99)", ()).unwrap();
+    drop(connection);
+    let error = refused(folder.path()).await;
+    assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("99") && text.contains("newer program"), "{text}");
+    let connection = Connection::open(&file).unwrap();
+    connection.execute("DELETE FROM schema_version WHERE version = 99", ()).unwrap();
+    drop(connection);
+    reopen(folder.path()).await;
+}
+
+#[tokio::test]
+async fn the_file_of_another_program_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(FILE);
+    Connection::open(&file).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    let error = refused(folder.path()).await;
+    assert!(matches!(error, OpenError::Foreign { .. }), "{error:?}");
+
+    std::fs::write(&file, "this is no database, whatever its name is. ".repeat(100)).unwrap();
+    let error = refused(folder.path()).await;
+    assert!(matches!(error, OpenError::Database { .. }), "{error:?}");
+    assert!(error.to_string().contains("not a database"), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_told_as_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = reopen(folder.path()).await;
+    suite::fill(&first.adapter(), &Scope::new("o", "ada")).await;
+    drop(first);
+    drop(reopen(folder.path()).await);
+    let file = folder.path().join(FILE);
+    let connection = Connection::open(&file).unwrap();
+    connection.execute("UPDATE documents SET acl = 'no list'", ()).unwrap();
+    drop(connection);
+    let again = reopen(folder.path()).await.adapter();
+    let error = again.knowledge.list(&Access::public("o"), None, 10).await.unwrap_err();
+    assert!(error.to_string().contains("documents cannot be read"), "{error}");
+    // What does not need the documents goes on.
+    let listed = again.conversations.list(&Scope::new("o", "ada"), 10).await.unwrap();
+    assert_eq!(listed.len(), 4);
+}
