@@ -2,7 +2,8 @@
 //! process ends, however it ends.
 
 use crate::error::OpenError;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ const BETWEEN: Duration = Duration::from_millis(50);
 /// Takes the folder for this process; it is free again when the file is closed.
 pub(crate) async fn take(folder: &Path) -> Result<File, OpenError> {
     let failed = |source| OpenError::Folder { folder: folder.to_owned(), source };
-    std::fs::create_dir_all(folder).map_err(failed)?;
+    make(folder).map_err(failed)?;
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -31,4 +32,13 @@ pub(crate) async fn take(folder: &Path) -> Result<File, OpenError> {
         }
     }
     Err(OpenError::InUse { folder: folder.to_owned() })
+}
+
+/// Makes the folder, if it is not there, for its owner alone: it holds what people said.
+fn make(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }

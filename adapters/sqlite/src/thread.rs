@@ -98,16 +98,16 @@ pub(crate) fn writer(connection: Connection, lock: File) -> io::Result<(Queue, I
 /// Does one job, and those that have come in meanwhile, in one transaction.
 fn group(connection: &Connection, first: Box<dyn Job>, jobs: &mut mpsc::Receiver<Box<dyn Job>>) {
     let mut done: Vec<Box<dyn Job>> = Vec::new();
-    let mut next = Some(first);
     let mut outcome = connection.execute_batch("BEGIN IMMEDIATE");
-    while let (Ok(()), Some(mut job)) = (&outcome, next.take()) {
-        outcome = alone(connection, job.as_mut());
-        done.push(job);
-        if done.len() < GROUP {
-            next = jobs.try_recv().ok();
+    let mut next = Some(first);
+    while let Some(mut job) = next {
+        if outcome.is_ok() {
+            outcome = alone(connection, job.as_mut());
         }
+        done.push(job);
+        let more = outcome.is_ok() && done.len() < GROUP;
+        next = if more { jobs.try_recv().ok() } else { None };
     }
-    done.extend(next);
     let outcome = outcome.and_then(|()| connection.execute_batch("COMMIT"));
     if outcome.is_err() && !connection.is_autocommit() {
         // Nothing more can be done about an error here; the next BEGIN tells it.

@@ -96,6 +96,17 @@ async fn the_same_is_found_after_opening_again_and_in_memory() {
     assert_eq!(found(&reopen(folder.path()).await.adapter(), &embedder).await, expected);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_new_folder_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("some/where");
+    drop(reopen(&inner).await);
+    let mode = std::fs::metadata(&inner).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
 async fn refused(folder: &Path) -> OpenError {
     let Err(error) = open(folder, Language::English).await else { panic!("it was opened") };
     error
