@@ -81,10 +81,6 @@ export class Connection {
     return this.#state === "open";
   }
 
-  get #isClosed(): boolean {
-    return this.#state === "closed";
-  }
-
   /** Connects; one attempt, and one more with a fresh token when the first is refused. */
   async connect(limit: number): Promise<void> {
     if (this.#state === "closed") throw new ClosedError();
@@ -129,9 +125,13 @@ export class Connection {
     if (this.#state === "closed") return;
     this.#void();
     this.#state = "closed";
+    this.#settle(({ fail }) => fail(error));
+  }
+
+  #settle(each: (waiting: Waiting) => void): void {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
-    for (const each of waiting) each.fail(error);
+    waiting.forEach(each);
   }
 
   /** Forgets the socket and the timer; what they still say is not heard. */
@@ -184,21 +184,13 @@ export class Connection {
       if (epoch !== this.#epoch) return failed(new ClosedError());
       const status = statusOf(problem) ?? (code === 1006 || code === 1005 ? undefined : code);
       const said = `${status ?? "no code"}${reason === "" ? "" : ` ${reason}`}`;
-      const error = this.isOpen
-        ? new ConnectionError("CONNECTION_LOST", `the connection was lost: ${said}`, {
-            status,
-            cause: problem,
-          })
-        : new ConnectionError(
-            isRefusal(status) ? "UNAUTHENTICATED" : "CONNECTION_FAILED",
-            `cannot connect: ${said}`,
-            {
-              status,
-              cause: problem,
-            },
-          );
-      if (this.isOpen) this.#lose(error);
-      else failed(error);
+      const details = { status, cause: problem };
+      if (this.isOpen) {
+        this.#lose(new ConnectionError("CONNECTION_LOST", `the connection was lost: ${said}`, details));
+      } else {
+        const kind = isRefusal(status) ? "UNAUTHENTICATED" : "CONNECTION_FAILED";
+        failed(new ConnectionError(kind, `cannot connect: ${said}`, details));
+      }
     });
   }
 
@@ -209,9 +201,7 @@ export class Connection {
     this.#refused = false;
     this.#options.logger?.debug("connected", { url: this.#options.url.replace(/[?#].*/, "") });
     this.#beat();
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const each of waiting) each.run();
+    this.#settle(({ run }) => run());
   }
 
   #beat(): void {
@@ -231,10 +221,18 @@ export class Connection {
     this.#state = "idle";
     this.#options.logger?.warn(error.message, { code: error.code });
     this.#events.lost(error);
-    if (this.#isClosed) return;
-    if (!isRefusal(error.status)) this.#startAgain();
-    else if (this.#mayRefresh(error)) this.#startAgain(0);
-    else this.close(new ConnectionError("UNAUTHENTICATED", error.message, { status: error.status }));
+    this.#recover(error);
+  }
+
+  /** Another attempt, unless the token is not accepted and a fresh one cannot be had. */
+  #recover(error: unknown): void {
+    // Who heard of the loss may have closed.
+    if (this.#state === "closed") return;
+    if (!(error instanceof ConnectionError && isRefusal(error.status))) return this.#startAgain();
+    const { message, status, cause } = error;
+    // A server that accepts each token and ends at once is not asked at full speed.
+    if (this.#mayRefresh(error)) this.#startAgain(this.#failures < 2 ? 0 : undefined);
+    else this.close(new ConnectionError("UNAUTHENTICATED", message, { status, cause }));
   }
 
   /** Attempts, with a pause between them out of a span that doubles (full jitter), until one succeeds. */
@@ -245,11 +243,8 @@ export class Connection {
     this.#failures += 1;
     this.#stopTimer = after(pause ?? Math.random() * span, () => {
       this.#attempt().catch((error: unknown) => {
-        if (this.#state === "closed") return;
         this.#options.logger?.warn("an attempt to connect failed", { attempt: this.#failures });
-        if (!(error instanceof ConnectionError && isRefusal(error.status))) this.#startAgain();
-        else if (this.#mayRefresh(error)) this.#startAgain(0);
-        else this.close(error);
+        this.#recover(error);
       });
     });
   }

@@ -549,6 +549,25 @@ test("a token is fetched for each connection, and anew when it was refused", asy
   assert.doesNotMatch(JSON.stringify(logged), /t1|t2|t3/);
 });
 
+test("a server that accepts every token and refuses it at once is not asked at full speed", async () => {
+  mockTime();
+  mock.method(Math, "random", () => 0.999);
+  const client = connectTo({ heartbeat: Infinity, token: () => "t" });
+  await client.connect();
+  for (const [pause, attempts] of [
+    [1, 2],
+    [1, 3],
+    [1, 3],
+    [2000, 4],
+  ] as const) {
+    server.drop(4401);
+    await settle();
+    pass(pause);
+    await settle();
+    assert.equal(server.tokens.length, attempts);
+  }
+});
+
 test("a token that stays refused ends the attempts", async () => {
   const client = connectTo({ token: "fixed" });
   server.refuse(401, 401);
