@@ -183,6 +183,8 @@ impl Language {
         let mut command = Command::new(path);
         // What cargo set for this program is not meant for the other builds.
         command.env_remove("RUSTFLAGS").env("PYTHONPATH", "src");
+        // A build server of .NET would outlive the build.
+        command.env("MSBUILDDISABLENODEREUSE", "1").env("UseSharedCompilation", "false");
         command.args(arguments).current_dir(directory).kill_on_drop(true);
         let output = within_for(bound, &words.join(" "), command.output())
             .await?
