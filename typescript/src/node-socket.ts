@@ -62,6 +62,7 @@ export class NodeSocket implements WebSocketLike {
       ...(token === undefined ? {} : tokenHeader[tokenBy](token)),
     };
     const request = (secure ? requestHttps : requestHttp)(href.replace(/^ws/, "http"), { headers });
+    request.setNoDelay(true);
     this.#abort = () => request.destroy();
     request.on("error", (error) => this.#fail(error));
     request.on("response", (response) => {
