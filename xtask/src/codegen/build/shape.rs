@@ -363,9 +363,13 @@ impl Builder<'_> {
         if !closed
             || constraints.min_items.unwrap_or(0) < length
             || constraints.max_items.is_some_and(|n| n < length)
+            || places.len() > LONGEST_TUPLE
         {
-            let problem =
-                "an array with places of their own whose length is not fixed is kept as a list of JSON";
+            let problem = if places.len() > LONGEST_TUPLE {
+                "an array with more than 12 places of their own is kept as a list of JSON"
+            } else {
+                "an array with places of their own whose length is not fixed is kept as a list of JSON"
+            };
             self.warn("open-tuple", &spot.place, problem);
             let item = Box::new(Ty::plain(Kind::Json));
             return Ty { kind: Kind::List(item), nullable: false, constraints };
@@ -379,6 +383,9 @@ impl Builder<'_> {
         Ty { kind, nullable: false, constraints }
     }
 }
+
+/// The most places of a tuple: Rust has comparisons and printing for tuples of at most twelve.
+const LONGEST_TUPLE: usize = 12;
 
 /// Words for the places of a tuple.
 const ORDINALS: [&str; 10] =

@@ -13,6 +13,7 @@ use super::finding::Finding;
 use super::model::{Kind, Model, Role, Section, Shape, Ty, TypeDef, TypeId};
 use super::names::{Case, Rules, Scope};
 use super::printer::{DriverHome, Input, Output, Page, Printer};
+use super::reach::Circles;
 use text::{doc, module_doc};
 
 /// The Rust printer.
@@ -114,7 +115,8 @@ impl Printer for Rust {
     }
 
     fn print(&self, input: &Input<'_>) -> Result<Vec<Output>, Vec<Finding>> {
-        let rust = Ctx { model: input.model, names: input, used: RefCell::default() };
+        let circles = Circles::new(input.model, |id, out| input.model.held_by_value(id, out));
+        let rust = Ctx { model: input.model, names: input, circles, used: RefCell::default() };
         let mut outputs = Vec::new();
         let mut modules = Vec::new();
         for (section, name, about) in [
@@ -155,6 +157,7 @@ impl Printer for Rust {
 const SUPPORT: &[(&str, &str)] = &[
     ("decode.rs", include_str!("../../../../rust/protocol/src/decode.rs")),
     ("locate.rs", include_str!("../../../../rust/protocol/src/locate.rs")),
+    ("others.rs", include_str!("../../../../rust/protocol/src/others.rs")),
     ("tri.rs", include_str!("../../../../rust/protocol/src/tri.rs")),
     ("violation.rs", include_str!("../../../../rust/protocol/src/violation.rs")),
 ];
@@ -182,6 +185,7 @@ fn root(modules: &[&str], standalone: bool) -> String {
 struct Ctx<'a> {
     model: &'a Model,
     names: &'a Input<'a>,
+    circles: Circles,
     used: RefCell<Used>,
 }
 
@@ -196,6 +200,7 @@ struct Used {
 /// The names that a file may need: the module, and what of it. The module's own name stands for the module itself.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("decode", &["decode", "DecodeError", "JsonObject"]),
+    ("others", &["others"]),
     ("tri", &["Tri"]),
     ("violation", &["violation", "At", "Pattern", "Violation"]),
 ];
@@ -313,7 +318,7 @@ impl Ctx<'_> {
             }
             Kind::Named(id) => {
                 self.needs_type(*id);
-                let boxed = owner.is_some_and(|owner| self.model.needs_box(owner, *id));
+                let boxed = owner.is_some_and(|owner| self.circles.join(owner, *id));
                 if boxed { format!("Box<{}>", self.name(*id)) } else { self.name(*id).to_owned() }
             }
         };
