@@ -115,8 +115,7 @@ impl Printer for Rust {
     }
 
     fn print(&self, input: &Input<'_>) -> Result<Vec<Output>, Vec<Finding>> {
-        let circles = Circles::new(input.model, |id, out| input.model.held_by_value(id, out));
-        let rust = Ctx { model: input.model, names: input, circles, used: RefCell::default() };
+        let rust = Ctx::new(input);
         let mut outputs = Vec::new();
         let mut modules = Vec::new();
         for (section, name, about) in [
@@ -204,6 +203,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("tri", &["Tri"]),
     ("violation", &["violation", "At", "Pattern", "Violation"]),
 ];
+
+impl<'a> Ctx<'a> {
+    fn new(input: &'a Input<'a>) -> Self {
+        let model = input.model;
+        let circles = Circles::new(model, |id, out| model.held_by_value(id, out));
+        Self { model, names: input, circles, used: RefCell::default() }
+    }
+}
 
 impl Ctx<'_> {
     fn name(&self, id: TypeId) -> &str {
