@@ -24,8 +24,9 @@ const COMPARED: usize = 150;
 const AIM: Duration = Duration::from_secs(1);
 /// The sizes over which growth is measured.
 const SIZES: [usize; 4] = [150, 500, 1500, 5000];
-/// How often each is run; the median counts.
+/// How often each size is run, and how often each generator; the median counts.
 const ROUNDS: usize = 5;
+const COMPARED_ROUNDS: usize = 3;
 
 /// Builds our generator for release, installs the others, and prints the tables in Markdown.
 pub fn codegen(root: &Path, _arguments: &[String]) -> Result<ExitCode> {
@@ -164,7 +165,7 @@ fn compare(
     let out = folder.join("compared");
     empty(&out)?;
     std::fs::create_dir_all(&out)?;
-    for _ in 0..ROUNDS {
+    for _ in 0..COMPARED_ROUNDS {
         for (index, row) in rows.iter_mut().enumerate().filter(|(_, row)| row.trouble.is_none()) {
             let time = match index.checked_sub(LANGUAGES.len()) {
                 None => ours.run(schema, &out.join(format!("ours-{}", row.language)), &[row.language]),

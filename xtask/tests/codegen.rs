@@ -244,3 +244,24 @@ fn one_language_alone_leaves_the_others_as_they_are() {
     assert!(!unknown.status.success());
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("`cobol` is not a language; there are"));
 }
+
+#[test]
+fn names_that_double_at_each_step_are_not_spelled_out() {
+    let place = tempfile::tempdir().unwrap();
+    let steps: Vec<String> = ('A'..'Z')
+        .zip('B'..='Z')
+        .map(|(one, next)| {
+            let place = format!(r##"{{"$ref":"#/$defs/{next}"}}"##);
+            format!(
+                r#""{one}":{{"type":"array","prefixItems":[{place},{place}],"items":false,"minItems":2}}"#
+            )
+        })
+        .collect();
+    let schema = format!(r#"{{"$defs":{{{},"Z":{{"type":"string","maxLength":3}}}}}}"#, steps.join(","));
+    fs::write(place.path().join("double.json"), schema).unwrap();
+    let out = place.path().join("out");
+    run(&arguments(&place.path().join("double.json"), &out, &[]));
+    for (path, text) in files(&out) {
+        assert!(text.len() < 100_000, "{path} has {} bytes", text.len());
+    }
+}

@@ -37,7 +37,7 @@ pub fn traits(language: &str, text: &str) -> Traits {
         "typescript" => r#"type: ["']pong["']"#,
         "go" => r#"case "pong":"#,
         "csharp" => r#"case "pong":|"pong" =>|JsonDerivedType\([^)]*"pong""#,
-        _ => r#"discriminator=|"pong": PongEvent|case "pong":|== "pong":"#,
+        _ => r#"discriminator=|Literal\[["']pong["']\]|case "pong":"#,
     };
     Traits {
         untyped: count(untyped),
