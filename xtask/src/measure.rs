@@ -41,6 +41,10 @@ pub const BENCHES: &[Program] = &[
         name: "turn",
         how: How::Binary { package: "smooai-smooth-operator-conformance", binary: "bench-turn" },
     },
+    Program {
+        name: "clients",
+        how: How::Binary { package: "smooai-smooth-operator-conformance", binary: "bench-clients" },
+    },
     Program { name: "codegen", how: How::Here(crate::bench::codegen) },
 ];
 
