@@ -15,7 +15,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
-use suites::{SUITES, Step, Suite};
+use suites::{SUITES, Step, Suite, Tool};
 
 /// How long one step of a suite may take on a cold machine with two cores.
 const STEP_LIMIT: Duration = Duration::from_secs(40 * 60);
@@ -121,7 +121,7 @@ fn tail(log: &Path, lines: usize) -> String {
 fn run_suite(suite: &Suite, setting: &Setting, log: &Path) -> Result<Outcome> {
     let start = Instant::now();
     let mut file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-    let missing: Vec<_> = suite.tools.iter().filter(|tool| !process::succeeds(tool.probe)).collect();
+    let missing: Vec<_> = suite.tools.iter().filter(|tool| !is_there(tool, setting)).collect();
     if !missing.is_empty() {
         let missing: Vec<_> =
             missing.iter().map(|tool| format!("{} is missing: {}", tool.name, tool.get)).collect();
@@ -146,6 +146,14 @@ fn run_suite(suite: &Suite, setting: &Setting, log: &Path) -> Result<Outcome> {
     let interrupted = matches!(trouble, Some(Trouble::Interrupted));
     let (tally, note) = judge(suite, &log, trouble);
     Ok(Outcome { tally, seconds: start.elapsed().as_secs_f64(), note, interrupted })
+}
+
+/// Whether a tool's probe succeeds.
+fn is_there(tool: &Tool, setting: &Setting) -> bool {
+    match (tool.probe, setting.xtask.to_str()) {
+        (["xtask", arguments @ ..], Some(own)) => process::succeeds(&[&[own], arguments].concat()),
+        (probe, _) => process::succeeds(probe),
+    }
 }
 
 /// Why a step did not end well.

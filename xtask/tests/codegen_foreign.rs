@@ -105,15 +105,15 @@ const CASES: &[(&str, &[&str])] = &[
     (r#"{"oneOf":[{"const":"a","description":"first"},{"const":"b"}]}"#, &["enum Schema"]),
     (
         r#"{"anyOf":[{"type":"string"},{"type":"object","properties":{"a":{"type":"string"}}}]}"#,
-        &["struct Schema(pub serde_json::Value)", "warning[untagged-union] schema.json#"],
+        &["struct Schema(pub serde_json::Value)", "note[untagged-union] schema.json#"],
     ),
     (
         r#"{"type":["string","integer"]}"#,
-        &["struct Schema(pub serde_json::Value)", "warning[several-types] schema.json#"],
+        &["struct Schema(pub serde_json::Value)", "note[several-types] schema.json#"],
     ),
     (
         r#"{"properties":{"a":{"type":"string"}}}"#,
-        &["type Schema = serde_json::Value", "warning[untyped] schema.json#"],
+        &["struct Schema(pub serde_json::Value)", "note[untyped] schema.json#"],
     ),
     (
         r#"{"type":"array","prefixItems":[{"type":"string"},{"type":"boolean"}],"items":false,"minItems":2}"#,
@@ -121,7 +121,7 @@ const CASES: &[(&str, &[&str])] = &[
     ),
     (
         r#"{"type":"array","prefixItems":[{"type":"string"}]}"#,
-        &["type Schema = Vec<serde_json::Value>", "warning[open-tuple] schema.json#"],
+        &["struct Schema(pub serde_json::Value)", "note[open-tuple] schema.json#"],
     ),
     (
         r#"{"type":"object","patternProperties":{"^x":{"type":"string"}},"additionalProperties":false}"#,
@@ -190,6 +190,13 @@ fn what_can_be_said_becomes_a_type_and_the_rest_json_with_a_warning() {
         let said = found.iter().map(String::as_str).filter(|line| !line.contains("warning[unchecked]"));
         assert_eq!(said.collect::<Vec<&str>>(), *expected, "{schema}");
     }
+}
+
+#[test]
+fn what_no_type_says_is_checked_by_rules() {
+    let outcome = generate(r#"{"not":{"type":"string","pattern":"^a\\d$"}}"#);
+    assert_eq!(outcome.status, Some(0), "{:?}", outcome.warnings);
+    assert!(outcome.code.contains("rules::rule(&self.0, 0)?;"), "{}", outcome.code);
 }
 
 #[test]
@@ -263,16 +270,12 @@ fn long_chains_of_references_end() {
 }
 
 #[test]
-fn circles_through_all_of_end_with_a_warning() {
+fn circles_through_all_of_end_with_a_note() {
     let outcome = generate(
         r##"{"$defs":{"A":{"type":"object","allOf":[{"$ref":"#/$defs/B"}]},"B":{"type":"object","allOf":[{"$ref":"#/$defs/A"}]}}}"##,
     );
     assert_eq!(outcome.status, Some(0));
-    assert!(
-        outcome.warnings.iter().any(|line| line.starts_with("warning[all-of]")),
-        "{:?}",
-        outcome.warnings
-    );
+    assert!(outcome.warnings.iter().any(|line| line.starts_with("note[all-of]")), "{:?}", outcome.warnings);
 }
 
 #[test]

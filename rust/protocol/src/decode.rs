@@ -490,9 +490,7 @@ impl<T: Free> Free for BTreeMap<String, T> {
     }
 }
 
-/// A free value, read as such.
-#[derive(Debug)]
-pub struct FreeValue<T>(pub T);
+struct FreeValue<T>(T);
 
 impl<'de, T: Free> Deserialize<'de> for FreeValue<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

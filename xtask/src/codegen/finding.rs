@@ -4,6 +4,8 @@ use std::fmt;
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
+    /// The output is right and says all that the schema does, though not in its types.
+    Note,
     /// The output is still right, but says less than the schema does.
     Warning,
     /// Nothing is generated.
@@ -48,6 +50,16 @@ impl Finding {
         Self::new(Severity::Warning, rule, place, problem.into(), remedy.into())
     }
 
+    /// A note at a place.
+    pub fn note(
+        rule: &'static str,
+        place: &Place,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::new(Severity::Note, rule, place, problem.into(), remedy.into())
+    }
+
     fn new(severity: Severity, rule: &'static str, place: &Place, problem: String, remedy: String) -> Self {
         let (file, pointer) = (place.file.clone(), place.pointer.clone());
         Self { severity, rule, file, pointer, problem, remedy }
@@ -58,6 +70,7 @@ impl fmt::Display for Finding {
     /// One line: `error[rule] file#pointer: problem; remedy`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match self.severity {
+            Severity::Note => "note",
             Severity::Warning => "warning",
             Severity::Error => "error",
         };

@@ -11,6 +11,8 @@ pub struct Model {
     /// Every named type: files in path order (actions, errors, events, types), within a file the root first, then
     /// its `$defs` in declared order, then the two implied unions. A [`TypeId`] is an index into this list.
     pub types: Vec<TypeDef>,
+    /// What [`Constraints::rule`] points to, in the form that `build/rules.rs` tells of.
+    pub rules: Vec<Json>,
     /// What a client may say, by file name. Empty for a schema that is not a protocol.
     pub actions: Vec<Action>,
     /// What a server may say, by file name.
@@ -21,8 +23,6 @@ pub struct Model {
     pub event_union: Option<TypeId>,
     /// The error codes with what is known about each.
     pub errors: Option<ErrorCodes>,
-    /// By type: whether `validate()` is called for a value of it; see [`Model::is_checked`].
-    pub checked: Vec<bool>,
 }
 
 /// The index of a type in [`Model::types`].
@@ -273,6 +273,8 @@ pub struct Constraints {
     pub allowed: Option<Vec<Json>>,
     /// On [`Kind::Json`] only: the JSON types the value may have. Empty means any.
     pub json_types: Vec<JsonType>,
+    /// On [`Kind::Json`] only: the place in [`Model::rules`] of all that the schema asks of the value.
+    pub rule: Option<usize>,
 }
 
 impl Constraints {
@@ -439,14 +441,33 @@ impl Model {
             || match &ty.kind {
                 Kind::List(item) | Kind::Map(item) => self.is_checked(item),
                 Kind::Tuple(items) => items.iter().any(|item| self.is_checked(item)),
-                Kind::Named(id) => self.checked[id.0],
+                Kind::Named(id) => match &self.ty(*id).shape {
+                    Shape::Struct(_) | Shape::TaggedUnion(_) | Shape::Newtype(_) => true,
+                    Shape::Alias(inner) => self.is_checked(inner),
+                    Shape::ClosedEnum(_) | Shape::OpenEnum(_) => false,
+                },
                 _ => false,
             }
     }
 
-    /// What a value of a type holds in place, not through a list or map: where that leads in a circle, a language
-    /// whose structs hold values in place needs a pointer.
-    pub fn held_by_value(&self, id: TypeId, out: &mut Vec<TypeId>) {
+    /// Whether a value of `owner` holds, directly and not through a list or map, a `target`, which in turn holds an
+    /// `owner`: a language with values in place (Rust, Go, C# structs) needs a pointer there.
+    pub fn needs_box(&self, owner: TypeId, target: TypeId) -> bool {
+        let mut seen = vec![false; self.types.len()];
+        let mut open = vec![target];
+        while let Some(id) = open.pop() {
+            if id == owner {
+                return true;
+            }
+            if std::mem::replace(&mut seen[id.0], true) {
+                continue;
+            }
+            self.held_by_value(id, &mut open);
+        }
+        false
+    }
+
+    fn held_by_value(&self, id: TypeId, out: &mut Vec<TypeId>) {
         fn walk(ty: &Ty, out: &mut Vec<TypeId>) {
             match &ty.kind {
                 Kind::Named(id) => out.push(*id),

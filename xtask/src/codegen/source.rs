@@ -341,8 +341,7 @@ impl Loader {
     fn finish(mut self) -> Result<Source, Vec<Finding>> {
         let mut resolved = Vec::new();
         while let Some(reference) = self.references.pop_front() {
-            let target = self.resolve(&reference);
-            self.note_dynamic(&reference);
+            let target = self.resolve(&reference).filter(|_| !self.is_dynamic(&reference));
             resolved.push((reference, target));
         }
         for (reference, target) in resolved {
@@ -353,6 +352,7 @@ impl Loader {
                 rewrite(entries, reference.keyword, target.as_ref());
             }
         }
+        self.open_other_dialects();
         self.files.sort_by(|a, b| a.path.cmp(&b.path));
         let by_path = self.files.iter().enumerate().map(|(index, file)| (file.path.clone(), index)).collect();
         let mut source = Source { files: self.files, by_path, paths: self.paths, findings: Vec::new() };
@@ -364,15 +364,35 @@ impl Loader {
         Ok(source)
     }
 
-    /// A dynamic reference means another schema wherever its own is used from a schema with the same anchor.
-    fn note_dynamic(&mut self, reference: &Reference) {
+    /// A schema whose own dialect leaves out the vocabulary of validation asks nothing that its keywords seem to ask.
+    fn open_other_dialects(&mut self) {
+        for index in 0..self.files.len() {
+            let dialect = self.files[index].root.get("$schema").and_then(Json::as_str);
+            let Some(place) = dialect.and_then(|uri| self.resources.get(uri)) else { continue };
+            let meta = self.files.iter().find(|file| file.path == place.file);
+            let words = meta.and_then(|file| file.root.get("$vocabulary")).map(Json::entries);
+            if words.is_none_or(|words| words.iter().any(|(uri, _)| uri.ends_with("/vocab/validation"))) {
+                continue;
+            }
+            let place = Place::root(&self.files[index].path);
+            let problem = "its dialect has no vocabulary for validation";
+            let remedy = "name another dialect in `$schema`; until then any JSON is accepted";
+            self.findings.push(Finding::warning("dialect", &place, problem, remedy));
+            self.files[index].root = Json::Object(vec![(UNRESOLVED.to_owned(), Json::Bool(true))]);
+        }
+    }
+
+    /// Whether a dynamic reference may mean one of several schemas, by who uses the one that it stands in.
+    fn is_dynamic(&mut self, reference: &Reference) -> bool {
         let anchor = reference.text.rsplit('#').next().unwrap_or_default();
         let several = self.dynamic.get(anchor).is_some_and(|count| *count > 1);
-        if reference.keyword != "$ref" && (several || reference.keyword == "$recursiveRef") {
-            let problem = format!("`{}` is read by where it stands, not by who uses it", reference.keyword);
-            let remedy = "the generated type may accept other values than the schema does";
+        let is_dynamic = reference.keyword == "$dynamicRef" && several;
+        if is_dynamic {
+            let problem = format!("`{}` means several schemas, by who uses this one", reference.text);
+            let remedy = "give the anchor to one schema only; until then any JSON is accepted";
             self.findings.push(Finding::warning("dynamic-ref", &reference.place, problem, remedy));
         }
+        is_dynamic
     }
 
     /// The place a reference means, or a finding when there is none.
@@ -455,7 +475,7 @@ fn file_uri(name: &str) -> String {
 }
 
 /// What stands in place of a reference that leads nowhere.
-const UNRESOLVED: &str = "x-unresolved";
+pub const UNRESOLVED: &str = "x-unresolved";
 
 /// Puts the resolved target in place of a reference; one that leads nowhere is taken out.
 fn rewrite(entries: &mut [(String, Json)], keyword: &str, target: Option<&Place>) {

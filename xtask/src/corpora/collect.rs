@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::codegen;
-use crate::codegen::finding::{Finding, Place};
+use crate::codegen::build::rules::rewritten;
+use crate::codegen::finding::{Finding, Place, Severity};
 use crate::codegen::json::quote;
 use crate::codegen::model::{
     Additional, Kind, Member, Model, Role, Section, Shape, Struct, Tag, TaggedUnion, Ty, TypeDef, TypeId,
@@ -53,7 +54,7 @@ impl Made {
     /// Whether a value may be taken for what it is not, because a finding says so.
     pub fn is_diagnosed(&self) -> bool {
         match self {
-            Self::Model(_, findings) => !findings.is_empty(),
+            Self::Model(_, findings) => findings.iter().any(|finding| finding.severity != Severity::Note),
             Self::Refused(_) => true,
             Self::Panicked => false,
         }
@@ -109,11 +110,12 @@ pub fn join(cases: &[(&Case, &Model)]) -> Result<Model> {
     let mut all = Model::default();
     let mut members = Vec::new();
     for (case, model) in cases {
-        let offset = all.types.len();
+        let (offset, rules) = (all.types.len(), all.rules.len());
+        all.rules.extend(model.rules.iter().map(|rule| rewritten(rule, rules, &str::to_owned)));
         for def in &model.types {
             let mut def = def.clone();
             def.name = format!("{}{}", case.prefix, def.name);
-            shift(&mut def.shape, offset);
+            shift(&mut def.shape, offset, rules);
             all.types.push(def);
         }
         let Some(message) = all.types[offset..].iter_mut().find(|def| def.place == Place::root(CASE_FILE))
@@ -143,26 +145,29 @@ pub fn join(cases: &[(&Case, &Model)]) -> Result<Model> {
     Ok(all)
 }
 
-/// Moves every reference to a type by that many places.
-fn shift(shape: &mut Shape, offset: usize) {
+/// Moves every reference to a type and to a rule by that many places.
+fn shift(shape: &mut Shape, offset: usize, rules: usize) {
     match shape {
         Shape::Struct(Struct { fields, additional, .. }) => {
-            fields.iter_mut().for_each(|field| shift_ty(&mut field.ty, offset));
+            fields.iter_mut().for_each(|field| shift_ty(&mut field.ty, offset, rules));
             if let Additional::Kept(ty) = additional {
-                shift_ty(ty, offset);
+                shift_ty(ty, offset, rules);
             }
         }
         Shape::TaggedUnion(union) => union.members.iter_mut().for_each(|member| member.ty.0 += offset),
-        Shape::Newtype(ty) | Shape::Alias(ty) => shift_ty(ty, offset),
+        Shape::Newtype(ty) | Shape::Alias(ty) => shift_ty(ty, offset, rules),
         Shape::ClosedEnum(_) | Shape::OpenEnum(_) => {}
     }
 }
 
-fn shift_ty(ty: &mut Ty, offset: usize) {
+fn shift_ty(ty: &mut Ty, offset: usize, rules: usize) {
+    if let Some(rule) = &mut ty.constraints.rule {
+        *rule += rules;
+    }
     match &mut ty.kind {
         Kind::Named(id) => id.0 += offset,
-        Kind::List(item) | Kind::Map(item) => shift_ty(item, offset),
-        Kind::Tuple(items) => items.iter_mut().for_each(|item| shift_ty(item, offset)),
+        Kind::List(item) | Kind::Map(item) => shift_ty(item, offset, rules),
+        Kind::Tuple(items) => items.iter_mut().for_each(|item| shift_ty(item, offset, rules)),
         _ => {}
     }
 }
@@ -177,4 +182,51 @@ pub fn rules(findings: &[Finding]) -> String {
         }
     }
     counted.iter().map(|(rule, count)| format!("{rule} × {count}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codegen::json::Json;
+
+    fn made(folder: &Path, name: &str, schema: &str) -> (Case, Model) {
+        let case = Case {
+            name: name.to_owned(),
+            prefix: name.to_uppercase(),
+            files: vec![("schema.json".to_owned(), schema.to_owned())],
+            roots: vec![Root { property: VALUE.to_owned(), file: "schema.json".to_owned() }],
+        };
+        match case.read(folder).unwrap() {
+            Made::Model(model, _) => (case, *model),
+            _ => panic!("{name} gives no model"),
+        }
+    }
+
+    #[test]
+    fn cases_become_one_union_and_keep_their_types_and_rules_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, first) = made(folder.path(), "a", r#"{"not": {"type": "string"}}"#);
+        let (b, second) = made(
+            folder.path(),
+            "b",
+            r##"{"anyOf": [{"$ref": "#/$defs/N"}, {"type": "array"}], "$defs": {"N": {"type": "null"}}}"##,
+        );
+        let all = join(&[(&a, &first), (&b, &second)]).unwrap();
+        let names: Vec<&str> = all.types.iter().map(|def| def.name.as_str()).collect();
+        assert_eq!(names, ["ACase", "ASchema", "BCase", "BSchema", "BN", "Case"]);
+        let Shape::TaggedUnion(union) = &all.types[5].shape else { panic!("no union") };
+        assert_eq!(union.members.iter().map(|member| member.ty.0).collect::<Vec<_>>(), [0, 2]);
+        let Shape::Newtype(ty) = &all.types[3].shape else { panic!("no rules") };
+        let rule = all.rules[ty.constraints.rule.unwrap()].compact();
+        assert!(rule.starts_with(r#"[["anyOf", [["ref", "#) && all.rules.len() == 3, "{rule}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_turned_around() {
+        let folder = tempfile::tempdir().unwrap();
+        let schema =
+            r#"{"minLength": 1, "not": {"anyOf": [{"$ref": "https://elsewhere.test/"}, {"type": "null"}]}}"#;
+        let (_, model) = made(folder.path(), "c", schema);
+        assert_eq!(model.rules.iter().map(Json::compact).collect::<Vec<_>>(), [r#"[["minLength", 1]]"#]);
+    }
 }

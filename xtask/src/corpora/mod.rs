@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long)]
     fetch: bool,
     /// Write what was counted into the committed table
-    #[arg(long, conflicts_with = "languages")]
+    #[arg(long)]
     update: bool,
     /// Only this language; may be given several times
     #[arg(long = "lang", value_name = "LANGUAGE")]

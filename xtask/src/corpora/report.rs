@@ -157,11 +157,21 @@ impl Report {
         }
     }
 
+    /// Takes over from the table what was not counted this time: the other languages.
+    fn keep_others(&mut self) {
+        for (keyword, row) in &mut self.counted {
+            for (language, known) in self.known.get(keyword).iter().flat_map(|row| &row.verdicts) {
+                row.verdicts.entry(language.clone()).or_insert(*known);
+            }
+        }
+    }
+
     /// Prints the counts and what is wrong, and writes the table if asked to.
-    pub fn finish(self, root: &Path, update: bool) -> Result<ExitCode> {
+    pub fn finish(mut self, root: &Path, update: bool) -> Result<ExitCode> {
         println!("\n{}", table::markdown(&self.counted, &self.languages));
         println!("(a cell: right / lax / strict)\n");
         if update {
+            self.keep_others();
             table::write(root, &self.counted)?;
             println!("{} is written", table::PATH);
         }

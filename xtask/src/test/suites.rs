@@ -97,6 +97,12 @@ const CHROMIUM: Tool = Tool {
     get: "install the system's package `chromium`",
 };
 
+const CORPORA: Tool = Tool {
+    name: "a package with schemas",
+    probe: &["xtask", "corpora", "--fetch"],
+    get: "connect to a network; `cargo xtask corpora --fetch` says which it is",
+};
+
 pub const SUITES: &[Suite] = &[
     Suite {
         name: "fmt",
@@ -287,6 +293,13 @@ pub const SUITES: &[Suite] = &[
         what: "the generated codecs of all languages agree on every type of spec/: one test per type and language",
         tools: &[],
         steps: &[Step::plain(&["xtask", "codec"])],
+        count: Some(count::cargo_test),
+    },
+    Suite {
+        name: "corpora",
+        what: "JSON-Schema-Test-Suite and public schemas generate, compile in every language, and judge as they should",
+        tools: &[PIP, NODE, NPM, GO, DOTNET, CORPORA],
+        steps: &[Step::plain(&["xtask", "corpora"])],
         count: Some(count::cargo_test),
     },
 ];

@@ -1,6 +1,5 @@
 //! Runs of suites that are shell scripts, and what is printed of them.
 
-use super::suites::Tool;
 use super::*;
 
 const fn shell(argv: &'static [&'static str]) -> Step {

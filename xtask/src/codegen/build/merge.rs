@@ -1,9 +1,10 @@
 //! `allOf`, and keywords beside a `$ref`: several schemas for one value merged into one.
 use std::collections::HashSet;
 
-use super::super::finding::Place;
+use super::super::finding::{Finding, Place};
 use super::super::json::{Json, Number};
 use super::super::source::Source;
+use super::rules::WHOLE;
 use super::{Builder, Spot};
 
 /// How many schemas one `allOf` may unfold into.
@@ -22,20 +23,23 @@ impl Builder<'_> {
         }
         let mut unfolded = Unfolded::default();
         if let Err(problem) = self.unfold(schema, &mut unfolded) {
-            self.warn("all-of", &spot.place, problem);
-            return annotations(schema);
+            return self.unmerged(schema, spot, &problem);
         }
         let mut merged = Json::Object(Vec::new());
         for part in &unfolded.parts {
             merged = match merge(&merged, part) {
                 Ok(merged) => merged,
-                Err(problem) => {
-                    self.warn("all-of", &spot.place, problem);
-                    return annotations(schema);
-                }
+                Err(problem) => return self.unmerged(schema, spot, &problem),
             };
         }
-        overlay(&merged, schema)
+        with_whole(overlay(&merged, schema), schema)
+    }
+
+    /// What cannot be merged is JSON that is checked by the schema as it stands.
+    fn unmerged(&mut self, schema: &Json, spot: &Spot, problem: &str) -> Json {
+        let remedy = "it is kept as JSON, which `validate` checks by all of the schema";
+        self.findings.push(Finding::note("all-of", &spot.place, problem, remedy));
+        with_whole(annotations(schema), schema)
     }
 
     /// Whether a `$ref` has keywords beside it that narrow the value. Older drafts ignore them.
@@ -124,6 +128,15 @@ fn narrows(keyword: &str) -> bool {
                 | "$vocabulary"
                 | "$recursiveAnchor"
         )
+}
+
+/// A schema beside which the one that it was made of stands.
+fn with_whole(made: Json, whole: &Json) -> Json {
+    let Json::Object(mut entries) = made else { return made };
+    if !entries.iter().any(|(key, _)| key == WHOLE) {
+        entries.push((WHOLE.to_owned(), whole.clone()));
+    }
+    Json::Object(entries)
 }
 
 /// What a schema tells about its value, without what narrows it.

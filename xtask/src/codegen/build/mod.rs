@@ -3,6 +3,7 @@
 //! warning that names the place: never a wrong type.
 mod merge;
 mod protocol;
+pub mod rules;
 mod scalar;
 mod shape;
 mod union;
@@ -17,7 +18,6 @@ use super::finding::{Finding, Place, Severity};
 use super::json::{Json, quote};
 use super::model::{Additional, Kind, Model, Role, Section, Shape, Struct, Ty, TypeDef, TypeId};
 use super::names::pascal;
-use super::reach;
 use super::source::Source;
 
 /// Builds the model, with the warnings found on the way.
@@ -27,11 +27,8 @@ pub fn build(source: &Source) -> Result<(Model, Vec<Finding>), Vec<Finding>> {
     builder.drain();
     builder.protocol();
     builder.settle();
-    builder.model.checked = reach::spread(&builder.model, |def| match &def.shape {
-        Shape::Struct(_) | Shape::TaggedUnion(_) | Shape::Newtype(_) => true,
-        Shape::Alias(inner) => reach::any_part(inner, &|part| !part.constraints.is_empty()),
-        Shape::ClosedEnum(_) | Shape::OpenEnum(_) => false,
-    });
+    builder.open_endless_rules();
+    builder.open_unsure_rules();
     if builder.findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(builder.findings);
     }
@@ -49,6 +46,8 @@ struct Builder<'a> {
     by_place: HashMap<Place, TypeId>,
     by_name: HashMap<String, Place>,
     queue: VecDeque<(TypeId, Json)>,
+    rule_by_place: HashMap<Place, usize>,
+    rule_queue: Vec<(usize, Place)>,
 }
 
 /// Where a schema stands, for naming what has no name of its own.
@@ -77,6 +76,8 @@ impl<'a> Builder<'a> {
             by_place: HashMap::new(),
             by_name: HashMap::new(),
             queue: VecDeque::new(),
+            rule_by_place: HashMap::new(),
+            rule_queue: Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Objects, arrays, and which of all shapes a schema has.
 use super::super::finding::{Finding, Place};
 use super::super::json::{Json, quote};
-use super::super::model::{Additional, Constraints, Field, JsonType, Kind, Shape, Struct, Ty};
+use super::super::model::{Additional, Constraints, Field, Kind, Shape, Struct, Ty};
 use super::super::source::Source;
 use super::scalar::{count, json_type};
 use super::{Builder, Spot};
@@ -115,7 +115,14 @@ impl Builder<'_> {
         if let Some(target) = Source::target(schema) {
             return self.reference(&target, spot);
         }
-        self.note_unchecked(schema, &spot.place);
+        let ty = self.value_by_keywords(schema, spot);
+        if ty.constraints.rule.is_none() {
+            self.note_unchecked(schema, &spot.place);
+        }
+        ty
+    }
+
+    fn value_by_keywords(&mut self, schema: &Json, spot: &Spot) -> Ty {
         if let Some(value) = schema.get("const") {
             return self.fixed(std::slice::from_ref(value), schema, &spot.place);
         }
@@ -156,12 +163,8 @@ impl Builder<'_> {
                 self.give_up(&spot.place.child("type"), problem)
             }
             _ => {
-                let json_types: Vec<JsonType> = words.iter().filter_map(|word| json_type(word)).collect();
-                self.warn("several-types", &spot.place, "a value of several types is kept as JSON");
-                return Ty {
-                    constraints: Constraints { json_types, ..Constraints::default() },
-                    ..Ty::plain(Kind::Json)
-                };
+                let problem = "a value of several types is kept as JSON";
+                return self.checked(schema, &spot.place, "several-types", problem);
             }
         };
         ty.nullable |= nullable && ty.kind != Kind::Json;
@@ -171,30 +174,8 @@ impl Builder<'_> {
     /// A schema without `type` accepts values of every type, whatever its other keywords say about one of them: it is
     /// JSON, and that is said, since it is seldom what its author means.
     fn untyped(&mut self, schema: &Json, place: &Place) -> Ty {
-        const TYPES: &[(&str, &[&str])] = &[
-            (
-                "object",
-                &[
-                    "properties",
-                    "required",
-                    "patternProperties",
-                    "additionalProperties",
-                    "minProperties",
-                    "maxProperties",
-                ],
-            ),
-            ("array", &["items", "prefixItems", "minItems", "maxItems", "uniqueItems"]),
-            ("string", &["pattern", "minLength", "maxLength"]),
-            ("number", &["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]),
-        ];
-        let meant =
-            TYPES.iter().find(|(_, keywords)| keywords.iter().any(|keyword| schema.get(keyword).is_some()));
-        if let Some((word, _)) = meant {
-            let problem = "there is no `type`, so values of every type are valid, and it is kept as JSON";
-            let remedy = format!("write \"type\": \"{word}\" if that is meant");
-            self.findings.push(Finding::warning("untyped", place, problem, remedy));
-        }
-        Ty::plain(Kind::Json)
+        let problem = "there is no `type`, so values of every type are valid, and it is kept as JSON";
+        self.checked(schema, place, "untyped", problem)
     }
 
     fn note_unchecked(&mut self, schema: &Json, place: &Place) {
@@ -255,8 +236,8 @@ impl Builder<'_> {
             ..Constraints::default()
         };
         if self.is_mixed(schema) {
-            self.warn("mixed-object", &spot.place, "properties that depend on alternatives are kept as JSON");
-            return Ty { constraints, ..Ty::plain(Kind::JsonObject) };
+            let problem = "properties that depend on alternatives are kept as JSON";
+            return self.checked(schema, &spot.place, "mixed-object", problem);
         }
         let further = schema.get("additionalProperties").filter(|value| value.as_bool().is_none());
         let patterns = schema.get("patternProperties").map(Json::entries).unwrap_or_default();
@@ -272,10 +253,14 @@ impl Builder<'_> {
                 self.warn("key-pattern", &place, "the pattern of the keys is not checked");
                 Kind::Map(Box::new(self.ty(values, &spot.child(place, "Value"))))
             }
+            (_, []) if is_unchecked(schema) => {
+                let problem = "an object of which no property has a name is kept as JSON";
+                return self.checked(schema, &spot.place, "nameless-properties", problem);
+            }
             (_, []) => Kind::JsonObject,
             _ => {
-                self.warn("key-pattern", &spot.place, "properties by pattern are kept as JSON");
-                Kind::JsonObject
+                let problem = "properties by pattern are kept as JSON";
+                return self.checked(schema, &spot.place, "key-pattern", problem);
             }
         };
         Ty { kind, nullable: false, constraints }
@@ -352,6 +337,10 @@ impl Builder<'_> {
             (None, None) => (&[][..], "items", schema.get("items")),
         };
         if places.is_empty() {
+            if is_unchecked(schema) && rest.is_none_or(|items| *items == Json::Bool(true)) {
+                let problem = "an array of any items is kept as JSON";
+                return self.checked(schema, &spot.place, "any-items", problem);
+            }
             let item = match rest {
                 Some(items) => self.ty(items, &spot.child(spot.place.child(keyword), "Item")),
                 None => Ty::plain(Kind::Json),
@@ -363,16 +352,9 @@ impl Builder<'_> {
         if !closed
             || constraints.min_items.unwrap_or(0) < length
             || constraints.max_items.is_some_and(|n| n < length)
-            || places.len() > LONGEST_TUPLE
         {
-            let problem = if places.len() > LONGEST_TUPLE {
-                "an array with more than 12 places of their own is kept as a list of JSON"
-            } else {
-                "an array with places of their own whose length is not fixed is kept as a list of JSON"
-            };
-            self.warn("open-tuple", &spot.place, problem);
-            let item = Box::new(Ty::plain(Kind::Json));
-            return Ty { kind: Kind::List(item), nullable: false, constraints };
+            let problem = "an array with places of their own whose length is not fixed is kept as JSON";
+            return self.checked(schema, &spot.place, "open-tuple", problem);
         }
         let place = spot.place.child(keyword);
         let items = places.iter().enumerate();
@@ -384,8 +366,10 @@ impl Builder<'_> {
     }
 }
 
-/// The most places of a tuple: Rust has comparisons and printing for tuples of at most twelve.
-const LONGEST_TUPLE: usize = 12;
+/// Whether a keyword narrows the value that no generated type or check expresses.
+fn is_unchecked(schema: &Json) -> bool {
+    UNCHECKED.iter().any(|keyword| schema.get(keyword).is_some())
+}
 
 /// Words for the places of a tuple.
 const ORDINALS: [&str; 10] =

@@ -1,10 +1,9 @@
 //! Enums and unions: `enum`, `oneOf`, `anyOf`.
 use super::super::finding::Place;
 use super::super::json::Json;
-use super::super::model::{Constraints, Enum, EnumValue, JsonType, Kind, Member, Shape, TaggedUnion, Ty};
+use super::super::model::{Enum, EnumValue, Kind, Member, Shape, TaggedUnion, Ty};
 use super::super::names::pascal;
 use super::super::source::Source;
-use super::scalar::json_type;
 use super::{Builder, Spot};
 
 impl Builder<'_> {
@@ -128,7 +127,8 @@ impl Builder<'_> {
                 return self.named(schema, spot, nullable);
             }
         }
-        self.untagged(schema, branches, spot)
+        let problem = "alternatives that no tag tells apart are kept as JSON";
+        self.checked(schema, &spot.place, "untagged-union", problem)
     }
 
     /// Whether the spot is the very type that is being defined, so that naming it again would lead back here.
@@ -136,32 +136,6 @@ impl Builder<'_> {
         self.by_place
             .get(&spot.place)
             .is_some_and(|id| self.model.ty(*id).name == spot.owner && spot.words.is_empty())
-    }
-
-    /// Alternatives that nothing tells apart: JSON, checked for its type where all branches name theirs.
-    fn untagged(&mut self, schema: &Json, branches: &[Json], spot: &Spot) -> Ty {
-        let mut json_types: Vec<JsonType> = Vec::new();
-        let mut complete = schema.get("oneOf").is_none() || schema.get("anyOf").is_none();
-        for branch in branches {
-            let target = self.pointed(branch);
-            let words: Vec<&str> = match target.get("type") {
-                Some(Json::String(word)) => vec![word],
-                Some(list) => list.items().iter().filter_map(Json::as_str).collect(),
-                None if target.get("properties").is_some() => vec!["object"],
-                None => Vec::new(),
-            };
-            complete &= !words.is_empty();
-            for kind in words.into_iter().filter_map(json_type) {
-                if !json_types.contains(&kind) {
-                    json_types.push(kind);
-                }
-            }
-        }
-        if !complete {
-            json_types.clear();
-        }
-        self.warn("untagged-union", &spot.place, "alternatives that no tag tells apart are kept as JSON");
-        Ty { constraints: Constraints { json_types, ..Constraints::default() }, ..Ty::plain(Kind::Json) }
     }
 }
 

@@ -5,8 +5,7 @@ use super::super::model::{
 };
 use super::super::pattern::with_end_anchor;
 use super::super::printer::Page;
-use super::super::width::{bounding, range};
-use super::plan::{Plan, has_tuple};
+use super::plan::{Plan, bounding, has_tuple, range};
 use super::text::quote;
 
 /// The static method with its chain, one operand per line.
@@ -156,6 +155,7 @@ impl Plan<'_> {
                 rules.json_types.iter().map(|kind| format!(", {}", quote(json_type(*kind)))).collect();
             out.push(format!("Check.JsonType(it{names})"));
         }
+        out.extend(rules.rule.map(|rule| format!("Rules.Rule(it, {rule})")));
         out
     }
 

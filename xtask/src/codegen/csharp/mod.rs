@@ -22,9 +22,11 @@ mod plan;
 mod registry;
 mod text;
 
+use super::build::rules;
 use super::finding::Finding;
 use super::model::{Section, Shape, TypeId};
 use super::names::{Case, Rules, Scope};
+use super::pattern::with_end_anchor;
 use super::printer::{DriverHome, Input, NOTICE, Output, Page, Printer};
 use plan::Plan;
 
@@ -74,6 +76,7 @@ static RULES: Rules = Rules {
         "Options",
         "Regex",
         "RegexOptions",
+        "Rules",
         "SmooAI",
         "SmoothAgentClient",
         "SmoothAgentOptions",
@@ -174,6 +177,11 @@ impl Printer for CSharp {
         }
         outputs.push(Output::new("Context.cs", file_of(&plan, &context(&plan))));
         outputs.extend(RUNTIME.iter().map(|(name, text)| Output::new(*name, support(&plan, text))));
+        if !input.model.rules.is_empty() {
+            let table = rules::table(input.model, &|pattern| with_end_anchor(pattern, "\\z"));
+            let text = RULES_RUNTIME.replacen("\"[]\"", &text::quote(&table), 1);
+            outputs.push(Output::new("Rules.cs", support(&plan, &text)));
+        }
         if let Some(package) = input.package {
             let namespace = format!("\nnamespace {package};\n");
             outputs
@@ -199,6 +207,9 @@ const RUNTIME: &[(&str, &str)] = &[
     ("Values.cs", include_str!("runtime/Values.cs")),
     ("Wire.cs", include_str!("runtime/Wire.cs")),
 ];
+
+/// What checks JSON by rules, for schemas that need them.
+const RULES_RUNTIME: &str = include_str!("runtime/Rules.cs");
 
 /// A file of support code. A project that is not ours may not have nullable types switched on.
 fn support(plan: &Plan<'_>, text: &str) -> String {

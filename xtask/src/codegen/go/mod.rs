@@ -20,8 +20,8 @@ mod declare;
 mod plan;
 mod registry;
 mod text;
-mod tuples;
 
+use super::build::rules;
 use super::finding::Finding;
 use super::model::{Kind, Section, TypeId};
 use super::names::{Case, Rules, Scope};
@@ -53,18 +53,9 @@ static RULES: Rules = Rules {
         "Ptr",
         "Some",
         "Token",
-        "Tuple1",
         "Tuple2",
         "Tuple3",
         "Tuple4",
-        "Tuple5",
-        "Tuple6",
-        "Tuple7",
-        "Tuple8",
-        "Tuple9",
-        "Tuple10",
-        "Tuple11",
-        "Tuple12",
         "Turn",
         "Violation",
     ],
@@ -114,11 +105,12 @@ impl Printer for Go {
         if !plan.model.actions.is_empty() {
             outputs.push(Output::new("calls_gen.go", calls::print(&plan)));
         }
-        if let Some(text) = tuples::print(plan.model) {
-            outputs.push(Output::new("tuples_gen.go", text));
-        }
         outputs.push(Output::new("round_trip_gen_test.go", round_trip(&plan)));
         outputs.extend(RUNTIME.iter().map(|(name, text)| Output::new(format!("{name}_gen.go"), *text)));
+        if !input.model.rules.is_empty() {
+            let table = format!("[]byte({})", quote(&rules::table(input.model, &str::to_owned)));
+            outputs.push(Output::new("rules_gen.go", RULES_RUNTIME.replacen("[]byte(\"[]\")", &table, 1)));
+        }
         if let Some(package) = input.package {
             let clause = format!("\npackage {package}\n");
             outputs
@@ -186,6 +178,9 @@ const RUNTIME: &[(&str, &str)] = &[
     ("values", include_str!("runtime/values.go")),
     ("writes", include_str!("runtime/writes.go")),
 ];
+
+/// What checks JSON by rules, for schemas that need them.
+const RULES_RUNTIME: &str = include_str!("runtime/rules.go");
 
 /// The package clause as the support code has it.
 const PACKAGE: &str = "\npackage protocol\n";

@@ -155,6 +155,9 @@ fn own_checks(rules: &Constraints) -> Vec<Doc> {
         let names = rules.json_types.iter().map(|kind| text(text::string(json_type(*kind)))).collect();
         out.push(call("wire.json_type", names));
     }
+    if let Some(rule) = rules.rule {
+        out.push(call("rules.rule", vec![text(rule.to_string())]));
+    }
     out
 }
 

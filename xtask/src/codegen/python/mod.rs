@@ -11,12 +11,13 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::build::rules;
 use super::finding::Finding;
 use super::json::Json;
-use super::model::{Kind, Model, Section, Shape, Ty, TypeDef, TypeId};
+use super::model::{Additional, Kind, Model, Section, Shape, Ty, TypeDef, TypeId};
 use super::names::{Case, Names, Rules, Scope, join, words};
+use super::pattern::with_end_anchor;
 use super::printer::{DriverHome, Input, NOTICE, Output, Page, Printer};
-use super::reach::held;
 use text::{Doc, bracket};
 
 /// The widest line that ruff leaves whole; `python/pyproject.toml` says the same.
@@ -24,6 +25,8 @@ const WIDTH: usize = 110;
 
 /// The support code that every output brings along.
 const WIRE: &str = include_str!("wire.py");
+/// What checks JSON by rules, for schemas that need them.
+const RULES_RUNTIME: &str = include_str!("rules.py");
 
 /// The printer.
 #[derive(Debug)]
@@ -58,6 +61,11 @@ impl Printer for Python {
                 outputs.push(Output::new(format!("{module}.py"), sheet.print(here)));
                 modules.push(module);
             }
+        }
+        if !input.model.rules.is_empty() {
+            let table = rules::table(input.model, &|pattern| with_end_anchor(pattern, "\\Z"));
+            let text = RULES_RUNTIME.replacen("\"[]\"", &text::string(&table), 1);
+            outputs.push(Output::new("rules.py", format!("# {NOTICE}\n{text}")));
         }
         outputs.push(Output::new("__init__.py", package(modules)));
         Ok(outputs)
@@ -220,7 +228,8 @@ impl<'a> Sheet<'a> {
         let own: Vec<_> = self.imports.iter().filter(|(module, _)| module.starts_with('.')).collect();
         for (index, group) in [std, own].iter().enumerate() {
             if index == 1 {
-                head.gap().line("from . import wire");
+                let has_rules = !self.model.rules.is_empty();
+                head.gap().line(if has_rules { "from . import rules, wire" } else { "from . import wire" });
             }
             for (module, names) in group {
                 let names: Vec<Doc> = names.iter().map(|(_, name)| text::text(name.as_str())).collect();
@@ -368,5 +377,29 @@ fn package(mut modules: Vec<&str>) -> String {
 /// Whether a section refers to one that comes after it.
 fn has_circle(model: &Model) -> bool {
     let rank = |section: Section| FILES.iter().position(|(own, _)| *own == section);
-    model.types.iter().any(|def| held(def).iter().any(|id| rank(model.ty(*id).section) > rank(def.section)))
+    model.types.iter().any(|def| {
+        let mut held = Vec::new();
+        match &def.shape {
+            Shape::Struct(shape) => {
+                shape.fields.iter().for_each(|field| named(&field.ty, &mut held));
+                if let Additional::Kept(ty) = &shape.additional {
+                    named(ty, &mut held);
+                }
+            }
+            Shape::TaggedUnion(union) => held.extend(union.members.iter().map(|member| member.ty)),
+            Shape::Newtype(ty) | Shape::Alias(ty) => named(ty, &mut held),
+            Shape::ClosedEnum(_) | Shape::OpenEnum(_) => {}
+        }
+        held.iter().any(|id| rank(model.ty(*id).section) > rank(def.section))
+    })
+}
+
+/// The named types of a use.
+fn named(ty: &Ty, out: &mut Vec<TypeId>) {
+    match &ty.kind {
+        Kind::Named(id) => out.push(*id),
+        Kind::List(item) | Kind::Map(item) => named(item, out),
+        Kind::Tuple(items) => items.iter().for_each(|item| named(item, out)),
+        _ => {}
+    }
 }

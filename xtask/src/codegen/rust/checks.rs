@@ -31,7 +31,7 @@ impl Ctx<'_> {
             return;
         }
         for call in own_checks(ty, value, scope) {
-            self.needs(&["violation"]);
+            self.needs(&[if call.name.starts_with("rules") { "rules" } else { "violation" }]);
             self.chain(page, &call, at);
         }
         match &ty.kind {
@@ -230,6 +230,10 @@ fn own_checks(ty: &Ty, value: &Value, scope: &[&str]) -> Vec<Call> {
     if !rules.json_types.is_empty() {
         let names = rules.json_types.iter().map(|kind| quote(json_type(*kind))).collect();
         out.push(Call::check("json_type", &by_ref).list(names));
+    }
+    if let Some(rule) = rules.rule {
+        let call = Call { name: "rules::rule".to_owned(), arguments: vec![Argument::Text(by_ref)] };
+        out.push(call.with(rule.to_string()));
     }
     out
 }

@@ -9,12 +9,12 @@ mod unions;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use super::build::rules;
 use super::finding::Finding;
 use super::model::{Kind, Model, Role, Section, Shape, Ty, TypeDef, TypeId};
 use super::names::{Case, Rules, Scope};
 use super::printer::{DriverHome, Input, Output, Page, Printer};
-use super::reach::Circles;
-use text::{doc, module_doc};
+use text::{doc, module_doc, quote};
 
 /// The Rust printer.
 #[derive(Debug)]
@@ -115,9 +115,10 @@ impl Printer for Rust {
     }
 
     fn print(&self, input: &Input<'_>) -> Result<Vec<Output>, Vec<Finding>> {
-        let rust = Ctx::new(input);
+        let rust = Ctx { model: input.model, names: input, used: RefCell::default() };
         let mut outputs = Vec::new();
         let mut modules = Vec::new();
+        let has_rules = !input.model.rules.is_empty();
         for (section, name, about) in [
             (
                 Section::Actions,
@@ -137,11 +138,16 @@ impl Printer for Rust {
                 outputs.push(Output::new(format!("src/generated/{name}.rs"), rust.module(section, about)));
             }
         }
-        outputs.push(Output::new("src/generated/mod.rs", root(&modules, input.standalone)));
+        outputs.push(Output::new("src/generated/mod.rs", root(&modules, input.standalone, has_rules)));
         outputs.push(Output::new("tests/generated/round_trip.rs", rust.round_trip()));
         if input.standalone {
             for (name, contents) in SUPPORT {
                 outputs.push(Output::new(format!("src/generated/{name}"), *contents));
+            }
+            if has_rules {
+                let table = format!("from_str({})", quote(&rules::table(input.model, &str::to_owned)));
+                let text = RULES_RUNTIME.replacen("from_str(\"[]\")", &table, 1);
+                outputs.push(Output::new("src/generated/rules.rs", text));
             }
         }
         Ok(outputs)
@@ -156,18 +162,23 @@ impl Printer for Rust {
 const SUPPORT: &[(&str, &str)] = &[
     ("decode.rs", include_str!("../../../../rust/protocol/src/decode.rs")),
     ("locate.rs", include_str!("../../../../rust/protocol/src/locate.rs")),
-    ("others.rs", include_str!("../../../../rust/protocol/src/others.rs")),
     ("tri.rs", include_str!("../../../../rust/protocol/src/tri.rs")),
     ("violation.rs", include_str!("../../../../rust/protocol/src/violation.rs")),
 ];
 
+/// What checks JSON by rules, for schemas that need them.
+const RULES_RUNTIME: &str = include_str!("runtime/rules.rs");
+
 /// The module that holds all others.
-fn root(modules: &[&str], standalone: bool) -> String {
+fn root(modules: &[&str], standalone: bool, has_rules: bool) -> String {
     let mut page = Page::new("    ");
     module_doc(&mut page, "All generated types.");
     let mut all: Vec<(&str, &str)> = modules.iter().map(|module| (*module, "mod")).collect();
     if standalone {
         all.extend(SUPPORT.iter().map(|(name, _)| (name.trim_end_matches(".rs"), "pub mod")));
+    }
+    if standalone && has_rules {
+        all.push(("rules", "pub mod"));
     }
     all.sort_unstable();
     for (module, keyword) in all {
@@ -184,7 +195,6 @@ fn root(modules: &[&str], standalone: bool) -> String {
 struct Ctx<'a> {
     model: &'a Model,
     names: &'a Input<'a>,
-    circles: Circles,
     used: RefCell<Used>,
 }
 
@@ -199,18 +209,10 @@ struct Used {
 /// The names that a file may need: the module, and what of it. The module's own name stands for the module itself.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("decode", &["decode", "DecodeError", "JsonObject"]),
-    ("others", &["others"]),
+    ("rules", &["rules"]),
     ("tri", &["Tri"]),
     ("violation", &["violation", "At", "Pattern", "Violation"]),
 ];
-
-impl<'a> Ctx<'a> {
-    fn new(input: &'a Input<'a>) -> Self {
-        let model = input.model;
-        let circles = Circles::new(model, |id, out| model.held_by_value(id, out));
-        Self { model, names: input, circles, used: RefCell::default() }
-    }
-}
 
 impl Ctx<'_> {
     fn name(&self, id: TypeId) -> &str {
@@ -325,7 +327,7 @@ impl Ctx<'_> {
             }
             Kind::Named(id) => {
                 self.needs_type(*id);
-                let boxed = owner.is_some_and(|owner| self.circles.join(owner, *id));
+                let boxed = owner.is_some_and(|owner| self.model.needs_box(owner, *id));
                 if boxed { format!("Box<{}>", self.name(*id)) } else { self.name(*id).to_owned() }
             }
         };
@@ -349,7 +351,7 @@ impl Ctx<'_> {
             .model
             .each()
             .map(|(id, def)| {
-                let (wire, name) = (text::quote(&def.name), self.name(id));
+                let (wire, name) = (quote(&def.name), self.name(id));
                 match &def.shape {
                     Shape::Struct(_) | Shape::Newtype(_) | Shape::TaggedUnion(_) => {
                         format!("({wire}, |text| data(text, {name}::validate))")

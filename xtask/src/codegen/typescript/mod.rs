@@ -15,12 +15,12 @@ mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::build::rules;
 use super::finding::Finding;
 use super::json::Json;
-use super::model::{Additional, Model, Role, Section, Shape, Ty, TypeDef, TypeId};
+use super::model::{Additional, Kind, Model, Role, Section, Shape, Ty, TypeDef, TypeId};
 use super::names::{Case, Names, Rules, Scope};
 use super::printer::{DriverHome, Input, NOTICE, Output, Page, Printer};
-use super::reach::{any_part, spread, uses};
 use layout::Doc;
 
 /// The widest line that prettier leaves whole; `typescript/.prettierrc` says the same.
@@ -28,6 +28,9 @@ const WIDTH: usize = 110;
 
 /// The support code that every output brings along.
 const RUNTIME: &str = include_str!("runtime.ts");
+
+/// What checks JSON by rules, for schemas that need them.
+const RULES_RUNTIME: &str = include_str!("rules.ts");
 
 /// What a user of the output needs of the support code.
 const PUBLIC_SUPPORT: &str = "export { DecodeError, parseJson, stringifyJson } from \"./runtime.js\";\n\
@@ -56,6 +59,11 @@ impl Printer for TypeScript {
 
     fn print(&self, input: &Input<'_>) -> Result<Vec<Output>, Vec<Finding>> {
         let mut outputs = vec![Output::new("runtime.ts", format!("// {NOTICE}\n\n{RUNTIME}"))];
+        if !input.model.rules.is_empty() {
+            let table = quoting::string(&rules::table(input.model, &str::to_owned));
+            let text = RULES_RUNTIME.replacen(" \"[]\"", &format!("\n  {table}"), 1);
+            outputs.push(Output::new("rules.ts", format!("// {NOTICE}\n\n{text}")));
+        }
         let mut index = vec![];
         for (section, file) in FILES {
             if input.model.types.iter().any(|def| def.section == section) {
@@ -86,6 +94,9 @@ const FILES: [(Section, &str); 4] = [
     (Section::Events, "events"),
     (Section::Actions, "actions"),
 ];
+
+/// The support code's files.
+const SUPPORT_FILES: &[(Section, &str)] = &[(Section::Types, "rules"), (Section::Types, "runtime")];
 
 static RULES: Rules = Rules {
     types: Case::Keep,
@@ -148,7 +159,14 @@ impl<'a> Sheet<'a> {
             section,
             page: Page::new("  "),
             imports: BTreeMap::new(),
-            checked: spread(model, |def| uses(def).into_iter().any(own_checks)),
+            checked: spread(model, |def| match &def.shape {
+                Shape::Struct(shape) => {
+                    shape.fields.iter().any(|field| own_checks(&field.ty))
+                        || matches!(&shape.additional, Additional::Kept(ty) if own_checks(ty))
+                }
+                Shape::Newtype(ty) | Shape::Alias(ty) => own_checks(ty),
+                _ => false,
+            }),
             rewritten: spread(model, |def| match &def.shape {
                 Shape::Struct(shape) => matches!(shape.additional, Additional::Kept(_)),
                 Shape::TaggedUnion(union) => union.open,
@@ -172,7 +190,7 @@ impl<'a> Sheet<'a> {
         }
         let mut head = Page::new("  ");
         head.line(format!("// {NOTICE}"));
-        for (_, file) in FILES.iter().chain([&(Section::Types, "runtime")]) {
+        for (_, file) in FILES.iter().chain(SUPPORT_FILES) {
             let Some(imports) = self.imports.get(file) else { continue };
             for (word, names) in [("import type", &imports.types), ("import", &imports.values)] {
                 if !names.is_empty() {
@@ -303,5 +321,53 @@ fn put(page: &mut Page, doc: &Doc) {
 
 /// Whether a use has constraints of its own, its items included.
 fn own_checks(ty: &Ty) -> bool {
-    any_part(ty, &|part| !part.constraints.is_empty())
+    !ty.constraints.is_empty()
+        || match &ty.kind {
+            Kind::List(item) | Kind::Map(item) => own_checks(item),
+            Kind::Tuple(items) => items.iter().any(own_checks),
+            _ => false,
+        }
+}
+
+/// By type: whether it has a property itself or holds, however deep, a type that has it.
+fn spread(model: &Model, has: impl Fn(&TypeDef) -> bool) -> Vec<bool> {
+    let mut holders: Vec<Vec<usize>> = vec![Vec::new(); model.types.len()];
+    let mut open = Vec::new();
+    for (id, def) in model.each() {
+        let mut held = Vec::new();
+        match &def.shape {
+            Shape::Struct(shape) => {
+                shape.fields.iter().for_each(|field| named(&field.ty, &mut held));
+                if let Additional::Kept(ty) = &shape.additional {
+                    named(ty, &mut held);
+                }
+            }
+            Shape::TaggedUnion(union) => held.extend(union.members.iter().map(|member| member.ty)),
+            Shape::Newtype(ty) | Shape::Alias(ty) => named(ty, &mut held),
+            Shape::ClosedEnum(_) | Shape::OpenEnum(_) => {}
+        }
+        for inner in held {
+            holders[inner.0].push(id.0);
+        }
+        if has(def) {
+            open.push(id.0);
+        }
+    }
+    let mut found = vec![false; model.types.len()];
+    while let Some(index) = open.pop() {
+        if !std::mem::replace(&mut found[index], true) {
+            open.extend(&holders[index]);
+        }
+    }
+    found
+}
+
+/// The named types of a use.
+fn named(ty: &Ty, out: &mut Vec<TypeId>) {
+    match &ty.kind {
+        Kind::Named(id) => out.push(*id),
+        Kind::List(item) | Kind::Map(item) => named(item, out),
+        Kind::Tuple(items) => items.iter().for_each(|item| named(item, out)),
+        _ => {}
+    }
 }

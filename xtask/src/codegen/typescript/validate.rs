@@ -12,7 +12,11 @@ impl Sheet<'_> {
         for field in &shape.fields {
             let Some(test) = self.test(&field.ty) else { continue };
             let key = text(quoting::string(&field.wire));
-            let value = self.value_of(field);
+            let value = quoting::member("value", &field.wire);
+            let value = match value.strip_prefix("value[").and_then(|rest| rest.strip_suffix(']')) {
+                Some(key) => layout::indexed("value", key.to_owned()),
+                None => text(value),
+            };
             operands.push(call(&self.support("at"), vec![key, value, test]));
         }
         if let Additional::Kept(ty) = &shape.additional
@@ -117,7 +121,7 @@ impl Sheet<'_> {
 
     fn has_test(&self, ty: &Ty) -> bool {
         let mut held = Vec::new();
-        crate::codegen::reach::named(ty, &mut held);
+        super::named(ty, &mut held);
         own_checks(ty) || held.iter().any(|id| self.checked[id.0])
     }
 
@@ -155,6 +159,10 @@ impl Sheet<'_> {
         if !rules.json_types.is_empty() {
             let names = rules.json_types.iter().map(|kind| text(quoting::string(json_type(*kind)))).collect();
             out.push(call(&self.support("jsonType"), names));
+        }
+        if let Some(rule) = rules.rule {
+            self.imports.entry("rules").or_default().values.insert("rule".to_owned());
+            out.push(call("rule", vec![text(rule.to_string())]));
         }
         out
     }

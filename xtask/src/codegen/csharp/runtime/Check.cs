@@ -170,7 +170,7 @@ internal static class Check
     }
 
     /// <summary>Whether two JSON values are equal, whatever the order of their keys and the writing of their numbers.</summary>
-    private static bool Equal(JsonElement one, JsonElement other) => (one.ValueKind, other.ValueKind) switch
+    public static bool Equal(JsonElement one, JsonElement other) => (one.ValueKind, other.ValueKind) switch
     {
         (JsonValueKind.Object, JsonValueKind.Object) => EqualObjects(one, other),
         (JsonValueKind.Array, JsonValueKind.Array) => one.GetArrayLength() == other.GetArrayLength()
