@@ -7,6 +7,7 @@ mod dynamodb;
 pub mod package;
 mod postgres;
 mod redis;
+mod s3vectors;
 mod server;
 
 use crate::process::{self, Ended};
@@ -24,7 +25,7 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// Arguments of the verb.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Which servers: postgres, dynamodb, redis
+    /// Which servers: postgres, dynamodb, s3vectors, redis
     #[arg(required = true, value_name = "SERVER")]
     names: Vec<String>,
     /// Run this command with the addresses in its environment, and end the servers with it
@@ -43,9 +44,16 @@ struct Service {
     /// Whether it answers a real request. An error says why it does not yet.
     answers: fn(port: u16) -> Result<()>,
     address: fn(port: u16) -> String,
+    /// What else a program that uses it must find in its environment.
+    settings: fn(address: &str) -> Vec<(&'static str, String)>,
 }
 
-const SERVICES: &[Service] = &[postgres::SERVICE, dynamodb::SERVICE, redis::SERVICE];
+/// For a server whose address says all.
+fn nothing_else(_: &str) -> Vec<(&'static str, String)> {
+    Vec::new()
+}
+
+const SERVICES: &[Service] = &[postgres::SERVICE, dynamodb::SERVICE, s3vectors::SERVICE, redis::SERVICE];
 
 /// Servers and their addresses. Dropping them ends them.
 struct Running {
@@ -74,15 +82,18 @@ fn start(names: &[String], packages: &Packages) -> Result<Running> {
             bail!("there is no server `{name}`: choose from {}", known.join(", "));
         };
         if let Some(given) = environment::variable(service.variable) {
+            running.addresses.extend((service.settings)(&given));
             running.addresses.push((service.variable, given));
             continue;
         }
-        let mut server = match docker::is_running() {
+        let mut server = match !service.image.name.is_empty() && docker::is_running() {
             true => docker::start("docker", &service.image)?,
             false => (service.start)(packages)?,
         };
         server.until_it_answers(service.answers).with_context(|| format!("{name} did not come up"))?;
-        running.addresses.push((service.variable, (service.address)(server.port)));
+        let address = (service.address)(server.port);
+        running.addresses.extend((service.settings)(&address));
+        running.addresses.push((service.variable, address));
         running.servers.push(server);
     }
     Ok(running)
@@ -126,6 +137,6 @@ mod tests {
     fn an_unknown_server_is_named_with_those_there_are() {
         let packages = Packages::of(&repository::root().unwrap()).unwrap();
         let error = start(&["mysql".to_owned()], &packages).err().unwrap().to_string();
-        assert_eq!(error, "there is no server `mysql`: choose from postgres, dynamodb, redis");
+        assert_eq!(error, "there is no server `mysql`: choose from postgres, dynamodb, s3vectors, redis");
     }
 }

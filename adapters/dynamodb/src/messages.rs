@@ -47,7 +47,10 @@ impl Conversations {
         limit: usize,
         after: Option<&Key>,
     ) -> Result<ItemPage> {
-        let (pk, to) = (partition(conversation), keys::number("M#", end.saturating_sub(1)));
+        if end <= 1 {
+            return Ok(ItemPage { items: Vec::new(), next: None });
+        }
+        let (pk, to) = (partition(conversation), keys::number("M#", end - 1));
         let reading = Reading { newest_first: true, limit, consistent: true };
         self.table.query(Range { pk: &pk, from: "M#000000000001", to: &to }, reading, after).await
     }
@@ -130,7 +133,7 @@ impl MessageStore for Conversations {
         let limit = page.limit.clamp(1, 100);
         let mut messages = Vec::with_capacity(limit);
         let (mut after, mut start) = (None, end);
-        while end > 1 && messages.len() < limit {
+        while messages.len() < limit {
             let found = self.below(conversation, end, limit - messages.len(), after.as_ref()).await?;
             for item in &found.items {
                 start = item.get_number("number")?;

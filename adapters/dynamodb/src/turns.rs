@@ -14,9 +14,10 @@ use smooai_smooth_operator_store::{
     ParkedTurn, Result, Scope, StoreError, TurnHold, TurnId, TurnState, TurnStore,
 };
 use std::sync::Arc;
+use std::time::SystemTime;
 
-/// How long a line of the journal is kept, in seconds: 90 days.
-const JOURNAL_KEPT: i64 = 90 * 24 * 60 * 60;
+/// How long a line of the journal is kept after it was written, in seconds: 90 days.
+const JOURNAL_KEPT: u64 = 90 * 24 * 60 * 60;
 
 pub(crate) struct Turns {
     pub(crate) table: Arc<Table>,
@@ -29,6 +30,13 @@ pub(crate) fn turn_key(id: &ConversationId) -> Key {
 
 fn line(turn: &TurnId, number: u64) -> Key {
     Key::new(keys::of('J', turn.as_str()), keys::number("", number))
+}
+
+/// When the service may remove a line, in Unix seconds.
+#[expect(clippy::disallowed_methods, reason = "the service compares it with its own wall clock")]
+fn expiry() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.as_secs() + JOURNAL_KEPT
 }
 
 impl Turns {
@@ -116,12 +124,11 @@ impl Turns {
         number: u64,
         entry: &JournalEntry,
     ) -> Result<Item> {
-        let end = u64::try_from(entry.at.as_second() + JOURNAL_KEPT).unwrap_or_default();
         let item = Item::new("J", &line(turn, number))
             .text("conversation", conversation.as_str())
             .text("turn", turn.as_str())
             .number("number", number)
-            .number("ttl", end);
+            .number("ttl", expiry());
         body::seal(&self.table, item, "a line of the journal", entry).await
     }
 }

@@ -33,7 +33,18 @@ pub const SERVICE: Service = Service {
     start,
     answers,
     address: |port| format!("http://127.0.0.1:{port}"),
+    settings: |address| settings("AWS_ENDPOINT_URL_DYNAMODB", address),
 };
+
+/// The SDK's own variables: where the service is, and credentials that it does not look at.
+pub fn settings(endpoint: &'static str, address: &str) -> Vec<(&'static str, String)> {
+    vec![
+        (endpoint, address.to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+    ]
+}
 
 fn start(packages: &Packages) -> Result<Server> {
     if !process::succeeds(&["java", "-version"]) {

@@ -29,6 +29,7 @@ pub const SERVICE: Service = Service {
     start,
     answers,
     address: |port| format!("postgres://postgres@127.0.0.1:{port}/postgres"),
+    settings: super::nothing_else,
 };
 
 fn start(packages: &Packages) -> Result<Server> {

@@ -16,6 +16,7 @@ pub const SERVICE: Service = Service {
     start,
     answers,
     address: |port| format!("redis://127.0.0.1:{port}/"),
+    settings: super::nothing_else,
 };
 
 fn start(_: &Packages) -> Result<Server> {

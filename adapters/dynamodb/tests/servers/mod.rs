@@ -7,18 +7,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 static TABLES: AtomicU32 = AtomicU32::new(0);
 
-/// The addresses of the servers.
-pub struct Servers {
-    dynamodb: String,
-    vectors: String,
-}
+/// The servers, which the SDK finds by its own variables.
+pub struct Servers;
 
 /// The servers; `None`, said aloud, where the environment names none.
 #[expect(clippy::disallowed_methods, reason = "a test is told by the environment where its servers are")]
 pub fn given() -> Option<Servers> {
     let address = |name| std::env::var(name).ok();
     match (address("TEST_DYNAMODB_URL"), address("TEST_S3VECTORS_URL")) {
-        (Some(dynamodb), Some(vectors)) => Some(Servers { dynamodb, vectors }),
+        (Some(_), Some(_)) => Some(Servers),
         _ => {
             println!("not run: TEST_DYNAMODB_URL and TEST_S3VECTORS_URL name no servers");
             None
@@ -36,7 +33,6 @@ impl Servers {
             vector_bucket: name,
             index_prefix: "documents".to_owned(),
             language: Language::English,
-            endpoints: Some((self.dynamodb.clone(), self.vectors.clone())),
         })
         .await
     }
