@@ -15,4 +15,4 @@ mod transfer;
 mod turns;
 mod vectors;
 
-pub use open::{Settings, adapter};
+pub use open::{Opened, Settings, open};

@@ -37,30 +37,56 @@ pub struct Settings {
     pub language: Language,
 }
 
+/// An open store.
+pub struct Opened {
+    table: Arc<Table>,
+    adapter: StorageAdapter,
+}
+
+impl Opened {
+    /// The store, cheap to clone.
+    #[must_use]
+    pub fn adapter(&self) -> StorageAdapter {
+        self.adapter.clone()
+    }
+
+    /// The read and write units of the table that have been consumed since it was opened, by this
+    /// process. A refused condition and a vector request are not among them.
+    #[must_use]
+    pub fn units(&self) -> (f64, f64) {
+        self.table.units.spent()
+    }
+}
+
 /// Connects, and makes what is missing.
 ///
 /// # Errors
 /// `Unavailable`, with what to do, when the table or the bucket can be neither found nor made.
-pub async fn adapter(settings: Settings) -> Result<StorageAdapter> {
+pub async fn open(settings: Settings) -> Result<Opened> {
     let config = sdk_config().await;
     let table = Arc::new(Table::new(&config, settings.table));
     table.ensure().await?;
     let vectors = Vectors::new(&config, settings.vector_bucket, settings.index_prefix);
     vectors.ensure().await?;
-    let conversations = Arc::new(Conversations::new(Arc::clone(&table)));
-    let turns = Arc::new(Turns::new(Arc::clone(&table)));
-    let sessions = Arc::new(Sessions::new(Arc::clone(&table)));
-    let admin = Arc::new(Admin::new(Arc::clone(&table)));
-    let knowledge = Arc::new(Knowledge::new(Arc::clone(&table), vectors, Analyser::new(settings.language)));
+    let adapter = compose(&table, vectors, Analyser::new(settings.language));
+    Ok(Opened { table, adapter })
+}
+
+fn compose(table: &Arc<Table>, vectors: Vectors, analyser: Analyser) -> StorageAdapter {
+    let conversations = Arc::new(Conversations::new(Arc::clone(table)));
+    let turns = Arc::new(Turns::new(Arc::clone(table)));
+    let sessions = Arc::new(Sessions::new(Arc::clone(table)));
+    let admin = Arc::new(Admin::new(Arc::clone(table)));
+    let knowledge = Arc::new(Knowledge::new(Arc::clone(table), vectors, analyser));
     let transfer = Transfer {
-        table,
+        table: Arc::clone(table),
         conversations: Arc::clone(&conversations),
         turns: Arc::clone(&turns),
         sessions: Arc::clone(&sessions),
         admin: Arc::clone(&admin),
         knowledge: Arc::clone(&knowledge),
     };
-    Ok(StorageAdapter {
+    StorageAdapter {
         messages: Arc::clone(&conversations) as _,
         conversations,
         sessions,
@@ -69,7 +95,7 @@ pub async fn adapter(settings: Settings) -> Result<StorageAdapter> {
         knowledge,
         admin,
         transfer: Arc::new(transfer),
-    })
+    }
 }
 
 async fn sdk_config() -> SdkConfig {

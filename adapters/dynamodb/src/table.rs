@@ -4,15 +4,16 @@ use crate::item::{Attributes, Item, attributes};
 use crate::keys::Key;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, ConditionCheck, Delete, DeleteRequest,
-    KeySchemaElement, KeyType, KeysAndAttributes, Put, PutRequest, ScalarAttributeType, TableStatus,
-    TimeToLiveSpecification, TransactWriteItem, Update, WriteRequest,
+    AttributeDefinition, AttributeValue, BillingMode, ConditionCheck, ConsumedCapacity, Delete,
+    DeleteRequest, KeySchemaElement, KeyType, KeysAndAttributes, Put, PutRequest, ReturnConsumedCapacity,
+    ScalarAttributeType, TableStatus, TimeToLiveSpecification, TransactWriteItem, Update, WriteRequest,
 };
 use smooai_smooth_operator_store::{Result, StoreError};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The most keys of a batch read, and the most requests of a batch write.
@@ -30,6 +31,41 @@ const TABLE_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Table {
     client: Client,
     name: String,
+    pub(crate) units: Units,
+}
+
+/// What requests have cost since the start, in hundredths of capacity units.
+#[derive(Default)]
+pub(crate) struct Units {
+    read: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Units {
+    fn add<'a>(counter: &AtomicU64, costs: impl IntoIterator<Item = &'a ConsumedCapacity>) {
+        let units: f64 = costs.into_iter().filter_map(|cost| cost.capacity_units).sum();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a cost is small and positive"
+        )]
+        counter.fetch_add((units * 100.0).round() as u64, Ordering::Relaxed);
+    }
+
+    fn add_read<'a>(&self, costs: impl IntoIterator<Item = &'a ConsumedCapacity>) {
+        Self::add(&self.read, costs);
+    }
+
+    fn add_written<'a>(&self, costs: impl IntoIterator<Item = &'a ConsumedCapacity>) {
+        Self::add(&self.written, costs);
+    }
+
+    /// Read and write units.
+    pub(crate) fn spent(&self) -> (f64, f64) {
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 hundredths")]
+        let units = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64 / 100.0;
+        (units(&self.read), units(&self.written))
+    }
 }
 
 /// How a transaction ended.
@@ -82,7 +118,7 @@ pub(crate) async fn back_off(attempt: u32, salt: &str) {
 
 impl Table {
     pub(crate) fn new(config: &SdkConfig, name: String) -> Self {
-        Self { client: Client::new(config), name }
+        Self { client: Client::new(config), name, units: Units::default() }
     }
 
     /// Makes the table if it is missing, and waits until it can be used.
@@ -93,11 +129,7 @@ impl Table {
                     Some(TableStatus::Active | TableStatus::Updating) => return Ok(()),
                     _ => tokio::time::sleep(TABLE_WAIT).await,
                 },
-                Err(error)
-                    if error
-                        .as_service_error()
-                        .is_some_and(|error| error.is_resource_not_found_exception()) =>
-                {
+                Err(error) if error.code() == Some("ResourceNotFoundException") => {
                     self.create().await?;
                 }
                 Err(error) => {
@@ -142,8 +174,7 @@ impl Table {
         match request.send().await {
             Ok(_) => {}
             // Another process made it meanwhile.
-            Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {}
+            Err(error) if error.code() == Some("ResourceInUseException") => {}
             Err(error) => return Err(missing(Some(Box::new(error)))),
         }
         let expiry = TimeToLiveSpecification::builder().attribute_name("ttl").enabled(true).build();
@@ -162,12 +193,18 @@ impl Table {
 
     /// The item, as of all acknowledged writes.
     pub(crate) async fn get(&self, key: &Key) -> Result<Option<Item>> {
-        let request = self.client.get_item().table_name(&self.name).set_key(Some(attributes(key)));
+        let request = self
+            .client
+            .get_item()
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .table_name(&self.name)
+            .set_key(Some(attributes(key)));
         let found = request
             .consistent_read(true)
             .send()
             .await
             .map_err(|error| unavailable("reading an item", error))?;
+        self.units.add_read(&found.consumed_capacity);
         Ok(found.item.map(Item))
     }
 
@@ -179,8 +216,13 @@ impl Table {
             for attempt in 0.. {
                 let asked = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
                 let asked = asked.map_err(|error| invalid(Box::new(error)))?;
-                let request = self.client.batch_get_item().request_items(&self.name, asked);
+                let request = self
+                    .client
+                    .batch_get_item()
+                    .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                    .request_items(&self.name, asked);
                 let answer = request.send().await.map_err(|error| unavailable("reading items", error))?;
+                self.units.add_read(answer.consumed_capacity.iter().flatten());
                 let items = answer.responses.unwrap_or_default().remove(&self.name).unwrap_or_default();
                 found.extend(items.into_iter().map(Item));
                 let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.name);
@@ -208,50 +250,67 @@ impl Table {
 
     async fn put_if(&self, item: Item, condition: &str, values: Attributes) -> Result<bool> {
         let values = (!values.is_empty()).then_some(values);
-        let request = self.client.put_item().table_name(&self.name).set_item(Some(item.0));
+        let request = self
+            .client
+            .put_item()
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .table_name(&self.name)
+            .set_item(Some(item.0));
         match request.condition_expression(condition).set_expression_attribute_values(values).send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
+            Ok(put) => {
+                self.units.add_written(&put.consumed_capacity);
+                Ok(true)
             }
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
             Err(error) => Err(unavailable("writing an item", error)),
         }
     }
 
     /// Puts the item, whatever is there.
     pub(crate) async fn put(&self, item: Item) -> Result<()> {
-        let request = self.client.put_item().table_name(&self.name).set_item(Some(item.0));
-        request.send().await.map(|_| ()).map_err(|error| unavailable("writing an item", error))
+        let request = self
+            .client
+            .put_item()
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .table_name(&self.name)
+            .set_item(Some(item.0));
+        let put = request.send().await.map_err(|error| unavailable("writing an item", error))?;
+        self.units.add_written(&put.consumed_capacity);
+        Ok(())
     }
 
     /// Removes the item; `false` if there was none.
     pub(crate) async fn delete(&self, key: &Key) -> Result<bool> {
-        let request = self.client.delete_item().table_name(&self.name).set_key(Some(attributes(key)));
+        let request = self
+            .client
+            .delete_item()
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .table_name(&self.name)
+            .set_key(Some(attributes(key)));
         let request = request.return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld);
         let gone = request.send().await.map_err(|error| unavailable("removing an item", error))?;
+        self.units.add_written(&gone.consumed_capacity);
         Ok(gone.attributes.is_some())
     }
 
     /// Changes attributes of an item; `false` if the condition does not hold.
     pub(crate) async fn update(&self, key: &Key, change: Change<'_>) -> Result<bool> {
-        let request = self.client.update_item().table_name(&self.name).set_key(Some(attributes(key)));
+        let request = self
+            .client
+            .update_item()
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .table_name(&self.name)
+            .set_key(Some(attributes(key)));
         let request = request
             .update_expression(change.expression)
             .condition_expression(change.condition)
             .set_expression_attribute_values(Some(change.values));
         match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
+            Ok(updated) => {
+                self.units.add_written(&updated.consumed_capacity);
+                Ok(true)
             }
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
             Err(error) => Err(unavailable("changing an item", error)),
         }
     }
@@ -267,6 +326,7 @@ impl Table {
         let request = self
             .client
             .query()
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .table_name(&self.name)
             .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
             .expression_attribute_values(":pk", text(range.pk))
@@ -277,6 +337,7 @@ impl Table {
             .limit(i32::try_from(reading.limit.max(1)).unwrap_or(i32::MAX))
             .set_exclusive_start_key(after.map(attributes));
         let found = request.send().await.map_err(|error| unavailable("reading a range", error))?;
+        self.units.add_read(&found.consumed_capacity);
         page(found.items, found.last_evaluated_key)
     }
 
@@ -302,6 +363,7 @@ impl Table {
         let request = self
             .client
             .scan()
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .table_name(&self.name)
             .filter_expression("k = :k")
             .expression_attribute_values(":k", AttributeValue::S(kind.to_owned()))
@@ -309,6 +371,7 @@ impl Table {
             .limit(i32::try_from(limit.max(SCANNED)).unwrap_or(i32::MAX))
             .set_exclusive_start_key(after.map(attributes));
         let found = request.send().await.map_err(|error| unavailable("reading the table", error))?;
+        self.units.add_read(&found.consumed_capacity);
         let mut page = page(found.items, found.last_evaluated_key)?;
         if page.items.len() > limit {
             page.items.truncate(limit);
@@ -321,8 +384,18 @@ impl Table {
     pub(crate) async fn transact(&self, writes: Vec<Write>) -> Result<Outcome> {
         let items: Vec<TransactWriteItem> =
             writes.into_iter().map(|write| write.item(&self.name)).collect::<Result<_>>()?;
-        match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
-            Ok(_) => Ok(Outcome::Done),
+        match self
+            .client
+            .transact_write_items()
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        {
+            Ok(written) => {
+                self.units.add_written(written.consumed_capacity.iter().flatten());
+                Ok(Outcome::Done)
+            }
             Err(error) => match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                     let reasons = cancelled.cancellation_reasons();
@@ -359,8 +432,13 @@ impl Table {
         for batch in requests.chunks(BATCH_WRITE) {
             let mut left: HashMap<String, Vec<WriteRequest>> = [(self.name.clone(), batch.to_vec())].into();
             for attempt in 0.. {
-                let request = self.client.batch_write_item().set_request_items(Some(left));
+                let request = self
+                    .client
+                    .batch_write_item()
+                    .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                    .set_request_items(Some(left));
                 let answer = request.send().await.map_err(|error| unavailable("writing items", error))?;
+                self.units.add_written(answer.consumed_capacity.iter().flatten());
                 left = answer.unprocessed_items.unwrap_or_default();
                 if left.is_empty() {
                     break;

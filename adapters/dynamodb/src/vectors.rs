@@ -4,7 +4,7 @@
 use crate::keys::digest;
 use aws_config::SdkConfig;
 use aws_sdk_s3vectors::Client;
-use aws_sdk_s3vectors::error::SdkError;
+use aws_sdk_s3vectors::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3vectors::types::{
     DataType, DistanceMetric, MetadataConfiguration, PutInputVector, QueryOutputVector, VectorData,
 };
@@ -84,7 +84,7 @@ impl Vectors {
     pub(crate) async fn ensure(&self) -> Result<()> {
         let found = self.client.get_vector_bucket().vector_bucket_name(&self.bucket).send().await;
         let Err(error) = found else { return Ok(()) };
-        if !error.as_service_error().is_some_and(|error| error.is_not_found_exception()) {
+        if error.code() != Some("NotFoundException") {
             let doing = format!(
                 "looking for the vector bucket {}: check that S3 Vectors is there in AWS_REGION and that the \
                  role may s3vectors:GetVectorBucket",
@@ -94,9 +94,7 @@ impl Vectors {
         }
         match self.client.create_vector_bucket().vector_bucket_name(&self.bucket).send().await {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_conflict_exception()) => {
-                Ok(())
-            }
+            Err(error) if error.code() == Some("ConflictException") => Ok(()),
             Err(error) => {
                 let doing = format!(
                     "making the vector bucket {}: create it, or let the role s3vectors:CreateVectorBucket",
@@ -125,9 +123,7 @@ impl Vectors {
             .metadata_configuration(kept.map_err(invalid)?);
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_conflict_exception()) => {
-                Ok(())
-            }
+            Err(error) if error.code() == Some("ConflictException") => Ok(()),
             Err(error) => Err(unavailable("making a vector index", error)),
         }
     }
@@ -162,10 +158,7 @@ impl Vectors {
             let request = self.client.put_vectors().vector_bucket_name(&self.bucket).index_name(index);
             match request.set_vectors(Some(vectors.to_vec())).send().await {
                 Ok(_) => break,
-                Err(error)
-                    if attempt < TRIES
-                        && error.as_service_error().is_some_and(|error| error.is_not_found_exception()) =>
-                {
+                Err(error) if attempt < TRIES && error.code() == Some("NotFoundException") => {
                     self.create_index(index, dimension).await?;
                 }
                 Err(error) => return Err(unavailable("writing vectors", error)),
@@ -190,8 +183,7 @@ impl Vectors {
                     self.client.delete_vectors().vector_bucket_name(&self.bucket).index_name(&index);
                 match request.set_keys(Some(together.to_vec())).send().await {
                     Ok(_) => {}
-                    Err(error)
-                        if error.as_service_error().is_some_and(|error| error.is_not_found_exception()) => {}
+                    Err(error) if error.code() == Some("NotFoundException") => {}
                     Err(error) => return Err(unavailable("removing vectors", error)),
                 }
             }
@@ -228,9 +220,7 @@ impl Vectors {
                 .return_metadata(true);
             match request.send().await {
                 Ok(answer) => found.extend(answer.vectors.iter().filter_map(near)),
-                Err(error)
-                    if error.as_service_error().is_some_and(|error| error.is_not_found_exception()) =>
-                {
+                Err(error) if error.code() == Some("NotFoundException") => {
                     return Ok(Vec::new());
                 }
                 Err(error) => return Err(unavailable("searching vectors", error)),

@@ -18,12 +18,20 @@ mod sessions;
 mod transfer;
 mod turns;
 
-use crate::StorageAdapter;
+use crate::{Conversation, Scope, Session, StorageAdapter};
 use std::pin::Pin;
 
 pub use faults::{Faults, survive_faults};
 pub use sequences::random_operations;
 pub use transfer::fill;
+
+/// A conversation and a session on it, of valid ids that depend on the scope alone.
+#[must_use]
+pub fn conversation_with_session(scope: &Scope) -> (Conversation, Session) {
+    let conversation = records::conversation(scope, "measured");
+    let session = records::session(&conversation, "measured");
+    (conversation, session)
+}
 
 /// A case, begun.
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;

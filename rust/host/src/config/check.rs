@@ -5,7 +5,7 @@ use super::entries::{AgentConfig, KnowledgeConfig, ToolConfig};
 use super::error::ConfigError;
 use super::load::Origins;
 use super::secret::HeaderText;
-use super::sections::{AuthConfig, AuthMode, Backend};
+use super::sections::{AuthConfig, AuthMode, Backend, DEFAULT_INDEX_PREFIX, StorageConfig};
 use crate::auth::check_public_key;
 use smooai_smooth_operator_adapter_postgres as postgres;
 use smooai_smooth_operator_core::{Effect, ToolSpec};
@@ -138,15 +138,38 @@ fn origins_of_browsers(config: &Config) -> Result<(), Fault> {
 
 fn storage(config: &Config) -> Result<(), Fault> {
     let backend = config.storage.backend;
-    if backend == Backend::Postgres {
-        return database(config);
+    if !Backend::BUILT_IN.contains(&backend) {
+        let held: Vec<&str> = Backend::BUILT_IN.iter().map(|backend| backend.as_str()).collect();
+        let name = backend.as_str();
+        let held = held.join(", ");
+        let problem = format!(
+            "{name} is not in this build, which holds: {held}; take a released program or image, or build \
+             with `cargo build --release -p smooai-smooth-operator-server --features {name}`"
+        );
+        return fault("storage.backend", problem);
     }
-    if Backend::BUILT_IN.contains(&backend) {
+    match backend {
+        Backend::Dynamodb => vectors(&config.storage),
+        Backend::Postgres => database(config),
+        _ => Ok(()),
+    }
+}
+
+fn vectors(storage: &StorageConfig) -> Result<(), Fault> {
+    if storage.vector_bucket.is_none() {
+        let problem = "dynamodb keeps the vectors of documents in an S3 Vectors bucket; name it (SMOOTH_AGENT_VECTOR_BUCKET)";
+        return fault("storage.vector_bucket", problem);
+    }
+    let prefix = storage.vector_index_prefix.as_deref().unwrap_or(DEFAULT_INDEX_PREFIX);
+    let allowed = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let begins = prefix.starts_with(|letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit());
+    if begins && prefix.len() <= 20 && prefix.chars().all(allowed) {
         return Ok(());
     }
-    let held: Vec<&str> = Backend::BUILT_IN.iter().map(|backend| backend.as_str()).collect();
-    let problem = format!("{} is not in this build, which holds: {}", backend.as_str(), held.join(", "));
-    fault("storage.backend", problem)
+    let problem = format!(
+        "{prefix:?} cannot begin an index's name: lower-case letters, digits and hyphens, at most 20"
+    );
+    fault("storage.vector_index_prefix", problem)
 }
 
 fn database(config: &Config) -> Result<(), Fault> {

@@ -191,11 +191,11 @@ pub struct StorageConfig {
     pub data_dir: PathBuf,
     /// The address of the PostgreSQL database; a secret, because it holds a password.
     pub database_url: Option<Secret>,
-    /// The DynamoDB table. The endpoint is the AWS SDK's own setting (`AWS_ENDPOINT_URL_DYNAMODB`).
+    /// The DynamoDB table; unset: `smooth-operator`. The endpoint is the AWS SDK's own setting (`AWS_ENDPOINT_URL_DYNAMODB`).
     pub dynamodb_table: Option<String>,
     /// The S3 Vectors bucket beside the DynamoDB table.
     pub vector_bucket: Option<String>,
-    /// What the names of the bucket's vector indexes begin with.
+    /// What the names of the bucket's vector indexes begin with; unset: `documents`. Lower-case letters, digits and hyphens, at most 20.
     pub vector_index_prefix: Option<String>,
 }
 
@@ -211,6 +211,9 @@ impl Default for StorageConfig {
         }
     }
 }
+
+/// How the names of vector indexes begin when nothing is said.
+pub(crate) const DEFAULT_INDEX_PREFIX: &str = "documents";
 
 /// A kind of storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -230,7 +233,13 @@ pub enum Backend {
 
 impl Backend {
     /// The kinds that this build holds.
-    pub const BUILT_IN: &'static [Self] = &[Self::Memory, Self::Sqlite, Self::Postgres];
+    pub const BUILT_IN: &'static [Self] = &[
+        Self::Memory,
+        Self::Sqlite,
+        Self::Postgres,
+        #[cfg(feature = "dynamodb")]
+        Self::Dynamodb,
+    ];
 
     /// Its name in settings.
     #[must_use]
