@@ -144,6 +144,34 @@ func TestTextAndNumbersKeepTheirDigits(t *testing.T) {
 	}
 }
 
+func TestAWholeNumberIsOneHoweverItIsWritten(t *testing.T) {
+	frame := func(number string) []byte {
+		data := `{"requestId":"r","data":{"message":"m","attemptsRemaining":` + number + `}}`
+		return []byte(`{"type":"otp_invalid","timestamp":` + number + `,"data":` + data + `}`)
+	}
+	for written, whole := range map[string]uint32{"2": 2, "2.0": 2, "1e2": 100, "0.0": 0, "20e-1": 2} {
+		event, err := UnmarshalEvent(frame(written))
+		if err != nil {
+			t.Errorf("%s is refused: %v", written, err)
+			continue
+		}
+		found := event.(*OTPInvalidEvent)
+		if found.Data.Data.AttemptsRemaining != whole || found.Timestamp != int64(whole) {
+			t.Errorf("%s is read as %d", written, found.Data.Data.AttemptsRemaining)
+		}
+	}
+	for _, written := range []string{"1.5", "1e-1", "1e300", `"1"`} {
+		var wrong *DecodeError
+		if _, err := UnmarshalEvent(frame(written)); !errors.As(err, &wrong) || wrong.Pointer != "/timestamp" {
+			t.Errorf("%s gives %v", written, err)
+		}
+	}
+	event, err := UnmarshalEvent([]byte(`{"type":"pong","timestamp":1e17,"data":{"timestamp":0}}`))
+	if err != nil || event.GetTimestamp() != 1e17 {
+		t.Errorf("a number beyond 2^53: %v, %v", event, err)
+	}
+}
+
 func TestStringsComeBackAsTheyWere(t *testing.T) {
 	for _, message := range []string{"", "a\"b\\c/\b\f\n\r\t\x00\x1f\x7f", "é 日 😀 \u2028 \u202e <&>", strings.Repeat("x", 1<<16)} {
 		frame := text(t, map[string]any{"action": "send_message", "sessionId": "s", "message": message})

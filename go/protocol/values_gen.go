@@ -122,24 +122,3 @@ func (o Opt[T]) IsNull() bool { return o.state == optNull }
 
 // IsZero tells whether the property is absent.
 func (o Opt[T]) IsZero() bool { return o.state == optAbsent }
-
-// Tuple2 is an array of exactly two items.
-type Tuple2[A, B any] struct {
-	V0 A
-	V1 B
-}
-
-// Tuple3 is an array of exactly three items.
-type Tuple3[A, B, C any] struct {
-	V0 A
-	V1 B
-	V2 C
-}
-
-// Tuple4 is an array of exactly four items.
-type Tuple4[A, B, C, D any] struct {
-	V0 A
-	V1 B
-	V2 C
-	V3 D
-}

@@ -107,6 +107,15 @@ class Texts(unittest.TestCase):
                 wire.int64(value)
         self.assertEqual(wire.uint64(2**64 - 1), 2**64 - 1)
 
+    def test_a_whole_number_is_one_however_it_is_written(self) -> None:
+        for text, whole in (("2", 2), ("2.0", 2), ("1e2", 100), ("-0.0", 0), ("20e-1", 2)):
+            for read in (wire.int32, wire.int64):
+                found = wire.decode_text(text, read)
+                self.assertEqual((found, type(found)), (whole, int))
+        for text in ("1.5", "1e-1", "1e300", "2147483648.0", '"1"', "true"):
+            with self.assertRaises(so.DecodeError):
+                wire.decode_text(text, wire.int32)
+
     def test_a_number_that_is_not_finite_is_refused(self) -> None:
         for text in ("1e999", "-1e999", "1" + "0" * 400):
             with self.assertRaises(so.DecodeError):

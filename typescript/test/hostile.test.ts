@@ -7,17 +7,20 @@ import {
   decodeBag,
   decodeForest,
   decodeForestMap,
+  decodeInherited,
   decodeOpenShape,
   decodeShape,
   decodeStrict,
   decodeTree,
   encodeBag,
+  encodeInherited,
   encodeOpenShape,
   encodeTree,
   Openness,
   parseJson,
   stringifyJson,
   validateBag,
+  validateInherited,
   validateSku,
   validateTree,
 } from "./hostile/generated/index.js";
@@ -160,4 +163,39 @@ test("text of the schema comes through as it is, and only as text", () => {
     nasty !== undefined &&
       schema.includes(JSON.stringify(nasty).replace("\u2028", "\\u2028").replace("\u202e", "\\u202e")),
   );
+});
+
+const again = (text: string): string => stringifyJson(encodeInherited(decodeInherited(parseJson(text))));
+
+test("a property is an object's own, though every object inherits one of that name", () => {
+  const least = decodeInherited(parseJson('{"valueOf":1}'));
+  assert.equal(validateInherited(least), undefined);
+  assert.equal(again('{"valueOf":1}'), '{"valueOf":1}');
+  const full = '{"valueOf":1,"constructor":"Ada","__proto__":"old","toString":{"valueOf":2,"more":3}}';
+  assert.deepEqual(JSON.parse(again(full)), JSON.parse(full));
+  for (const name of ["constructor", "__proto__"]) {
+    const broken = validateInherited(decodeInherited(parseJson(`{"valueOf":1,"${name}":"far too long"}`)));
+    assert.deepEqual([broken?.pointer, broken?.keyword], [`/${name}`, "maxLength"]);
+    const wrong = parseJson(`{"valueOf":1,"toString":{"valueOf":1,"${name}":1}}`);
+    assert.equal(
+      pointer(() => decodeInherited(wrong)),
+      `/toString/${name}`,
+    );
+  }
+});
+
+test("a whole number is one however it is written", () => {
+  for (const [text, whole] of [
+    ["2.0", "2"],
+    ["1e2", "100"],
+    ["20e-1", "2"],
+  ] as const) {
+    assert.equal(again(`{"valueOf":${text}}`), `{"valueOf":${whole}}`);
+  }
+  for (const text of ["1.5", "1e-1", "1e300", "2147483648.0", '"1"']) {
+    assert.equal(
+      pointer(() => again(`{"valueOf":${text}}`)),
+      "/valueOf",
+    );
+  }
 });

@@ -1,6 +1,7 @@
 //! All automation of the repository: `cargo xtask <verb>`. One verb, one module.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks on its streams")]
 
+mod bench;
 mod codec;
 mod codegen;
 mod corpora;
@@ -31,7 +32,7 @@ enum Verb {
     Codec(codec::Args),
     /// Put public schemas and the JSON Schema test suite through the generator and the codecs it makes
     Corpora(corpora::Args),
-    /// Measure what has an aim: turn, clients
+    /// Measure what has an aim: turn, clients, codegen
     Bench(measure::Args),
     /// Measure how good the answers are: retrieval
     Eval(measure::Args),
@@ -44,7 +45,10 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let outcome = interrupt::listen().and_then(|()| match Arguments::parse().verb {
+    let verb = Arguments::parse().verb;
+    // What the generator has written is whole at any moment, so a signal may end it as it ends any program.
+    let listening = if matches!(verb, Verb::Codegen(_)) { Ok(()) } else { interrupt::listen() };
+    let outcome = listening.and_then(|()| match verb {
         Verb::Codegen(args) => codegen::run(&args),
         Verb::Codec(args) => codec::run(&args),
         Verb::Corpora(args) => corpora::run(&args),

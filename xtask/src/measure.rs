@@ -22,32 +22,57 @@ pub struct Args {
     arguments: Vec<String>,
 }
 
-/// A program that measures.
+/// Something that measures.
 pub struct Program {
     name: &'static str,
-    package: &'static str,
-    binary: &'static str,
+    how: How,
+}
+
+enum How {
+    /// A program of the workspace.
+    Binary { package: &'static str, binary: &'static str },
+    /// This program; it is given the root and the arguments.
+    Here(fn(&Path, &[String]) -> Result<ExitCode>),
 }
 
 /// Speed and size, each with an aim.
 pub const BENCHES: &[Program] = &[
-    Program { name: "turn", package: "smooai-smooth-operator-conformance", binary: "bench-turn" },
-    Program { name: "clients", package: "smooai-smooth-operator-conformance", binary: "bench-clients" },
+    Program {
+        name: "turn",
+        how: How::Binary { package: "smooai-smooth-operator-conformance", binary: "bench-turn" },
+    },
+    Program {
+        name: "clients",
+        how: How::Binary { package: "smooai-smooth-operator-conformance", binary: "bench-clients" },
+    },
+    Program { name: "codegen", how: How::Here(crate::bench::codegen) },
 ];
 
 /// How good the answers are.
-pub const EVALS: &[Program] =
-    &[Program { name: "retrieval", package: "smooai-smooth-operator-evals", binary: "eval-retrieval" }];
+pub const EVALS: &[Program] = &[Program {
+    name: "retrieval",
+    how: How::Binary { package: "smooai-smooth-operator-evals", binary: "eval-retrieval" },
+}];
 
 /// Runs the chosen programs one after another, up to the first that fails.
 pub fn run(programs: &[Program], args: &Args) -> Result<ExitCode> {
     let root = repository::root()?;
     for program in choose(programs, &args.names)? {
-        let mut command = program.command(&root, &args.arguments);
+        let (package, binary) = match program.how {
+            How::Binary { package, binary } => (package, binary),
+            How::Here(measure) => {
+                let code = measure(&root, &args.arguments)?;
+                if code != ExitCode::SUCCESS {
+                    return Ok(code);
+                }
+                continue;
+            }
+        };
+        let mut command = release_run(&root, package, binary, &args.arguments);
         match Group::start(&mut command)?.wait(LIMIT)? {
             Ended::Exit(status) if status.success() => {}
-            Ended::Exit(status) => bail!("{} ended with {status}", program.binary),
-            Ended::TimedOut => bail!("{} took longer than {LIMIT:?}", program.binary),
+            Ended::Exit(status) => bail!("{binary} ended with {status}"),
+            Ended::TimedOut => bail!("{binary} took longer than {LIMIT:?}"),
             Ended::Interrupted => return Ok(ExitCode::from(interrupt::EXIT_CODE)),
         }
     }
@@ -65,14 +90,12 @@ fn choose<'a>(programs: &'a [Program], names: &[String]) -> Result<Vec<&'a Progr
         .collect())
 }
 
-impl Program {
-    fn command(&self, root: &Path, arguments: &[String]) -> Command {
-        let mut command = Command::new("cargo");
-        environment::forget_own_package(&mut command);
-        command.current_dir(root).args(["run", "--release", "--package", self.package, "--bin", self.binary]);
-        command.arg("--").args(arguments);
-        command
-    }
+fn release_run(root: &Path, package: &str, binary: &str, arguments: &[String]) -> Command {
+    let mut command = Command::new("cargo");
+    environment::forget_own_package(&mut command);
+    command.current_dir(root).args(["run", "--release", "--package", package, "--bin", binary]);
+    command.arg("--").args(arguments);
+    command
 }
 
 #[cfg(test)]
@@ -84,18 +107,19 @@ mod tests {
         let mut command = cargo_metadata::MetadataCommand::new();
         let metadata = command.current_dir(repository::root().unwrap()).no_deps().exec().unwrap();
         for program in BENCHES.iter().chain(EVALS) {
-            let package = metadata.packages.iter().find(|package| package.name == program.package);
-            let targets = &package.unwrap_or_else(|| panic!("no package {}", program.package)).targets;
-            let is_there = targets.iter().any(|target| target.is_bin() && target.name == program.binary);
-            assert!(is_there, "{} has no program {}", program.package, program.binary);
+            let How::Binary { package: name, binary } = program.how else { continue };
+            let package = metadata.packages.iter().find(|package| package.name == name);
+            let targets = &package.unwrap_or_else(|| panic!("no package {name}")).targets;
+            let is_there = targets.iter().any(|target| target.is_bin() && target.name == binary);
+            assert!(is_there, "{name} has no program {binary}");
         }
     }
 
     #[test]
     fn an_unknown_name_is_answered_with_those_there_are() {
         let error = choose(BENCHES, &["nothing".to_owned()]).err().unwrap().to_string();
-        assert_eq!(error, "`nothing` cannot be measured: choose from turn, clients");
+        assert_eq!(error, "`nothing` cannot be measured: choose from turn, clients, codegen");
         assert_eq!(choose(BENCHES, &[]).unwrap().len(), BENCHES.len());
-        assert_eq!(choose(EVALS, &["retrieval".to_owned()]).unwrap()[0].binary, "eval-retrieval");
+        assert_eq!(choose(EVALS, &["retrieval".to_owned()]).unwrap()[0].name, "retrieval");
     }
 }

@@ -261,3 +261,77 @@ fn a_finding_is_one_line_whatever_the_schema_holds() {
     assert_eq!((status, lines.len()), (Some(1), 1), "{lines:?}");
     assert!(lines[0].contains("#/a\\u{a}\\u{1b}[31m\\u{202e}b"), "{lines:?}");
 }
+
+/// Every file of the output with its text and the time of its last change.
+fn state(folder: &Path) -> Vec<(std::path::PathBuf, String, std::time::SystemTime)> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            out.extend(state(&path));
+        } else {
+            let changed = entry.metadata().unwrap().modified().unwrap();
+            out.push((path.clone(), fs::read_to_string(path).unwrap(), changed));
+        }
+    }
+    out.sort();
+    out
+}
+
+#[test]
+fn a_bad_input_gives_one_line_and_touches_no_file() {
+    let run = |spec: &Spec| {
+        Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(["codegen", "--spec", spec.folder.path().join("spec").to_str().unwrap()])
+            .args(["--out", spec.folder.path().join("out").to_str().unwrap()])
+            .output()
+            .unwrap()
+    };
+    let cyclic = r##"{"$id":"https://example.com/library/types/loop.json","description":"x","examples":[1],"$ref":"#/$defs/There","$defs":{"There":{"description":"x","$ref":"loop.json"}}}"##;
+    let isbn = "\"Isbn\": {\"description\": \"x\", \"type\": \"string\"}, \"BookKind\": {";
+    type Break = fn(Spec, &str) -> Spec;
+    let bad: [(&str, Break, &str, &str); 5] = [
+        (
+            "a breach of the profile",
+            |spec, _| spec.replace("types/book.json", "\"minLength\": 1", "\"not\": {}"),
+            "",
+            "error[banned-keyword] types/book.json#/properties/title/not: ",
+        ),
+        (
+            "a missing file",
+            |spec, _| spec.replace("types/book.json", "\"isbn.json\"", "\"issn.json\""),
+            "",
+            "error[missing-file] types/book.json#/properties/isbn: ",
+        ),
+        (
+            "a cyclic reference",
+            |spec, text| spec.write("types/loop.json", text),
+            cyclic,
+            "error[cyclic-ref] types/loop.json#: ",
+        ),
+        (
+            "a collision",
+            |spec, text| spec.replace("types/book.json", "\"BookKind\": {", text),
+            isbn,
+            "error[name-collision] types/isbn.json#: ",
+        ),
+        (
+            "invalid JSON",
+            |spec, _| spec.write("types/isbn.json", "{\"type\": \"string\",}"),
+            "",
+            "error[invalid-json] types/isbn.json#: ",
+        ),
+    ];
+    for (what, spoil, text, expected) in bad {
+        let spec = Spec::new();
+        assert!(run(&spec).status.success());
+        let before = state(&spec.folder.path().join("out"));
+        let spec = spoil(spec, text);
+        let output = run(&spec);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{what}");
+        assert!(said.lines().count() == 1 && said.starts_with(expected), "{what}: {said}");
+        assert!(output.stdout.is_empty(), "{what}");
+        assert!(state(&spec.folder.path().join("out")) == before, "{what} has touched a file");
+    }
+}

@@ -146,7 +146,8 @@ impl Database {
     pub(crate) async fn begin(&self, who: Who<'_>, work: Work) -> Result<Unit, Failure> {
         let conn = self.pool.acquire().await.map_err(|error| Failure::Database(error).into_error())?;
         let mut unit = Unit { conn, state: State::Busy, prepared: self.prepared };
-        PgTransactionManager::begin(&mut unit.conn, Some(self.opening(who, work).into())).await?;
+        let begun = PgTransactionManager::begin(&mut unit.conn, Some(self.opening(who, work).into())).await;
+        begun.map_err(|error| begin_failure(who, error))?;
         unit.state = State::Open;
         Ok(unit)
     }
@@ -188,6 +189,23 @@ impl Database {
             );
         }
         sql
+    }
+}
+
+/// Why a transaction could not begin. That the login may not become the role of `export` is no fault of
+/// the database.
+fn begin_failure(who: Who<'_>, error: sqlx::Error) -> Failure {
+    let refused = error.as_database_error().and_then(|told| told.code().map(std::borrow::Cow::into_owned));
+    match (who, refused.as_deref()) {
+        // Not a member of the role; no such role.
+        (Who::Everyone, Some("42501" | "22023")) => {
+            let context = format!(
+                "the login of PostgreSQL may not read all organisations. Run as an administrator: \
+                 GRANT {TRANSFER_ROLE} TO that login"
+            );
+            StoreError::Unavailable { context, source: Some(error.into()) }.into()
+        }
+        _ => error.into(),
     }
 }
 

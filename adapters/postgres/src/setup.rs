@@ -137,6 +137,8 @@ pub(crate) async fn set_up(settings: &Settings) -> Result<Database, SetupError> 
     }
 }
 
+/// Outside of a transaction it asks by simple statements, each of which is one message: behind a
+/// transaction pooler the next message may reach another connection.
 struct Setup {
     place: String,
 }
@@ -184,12 +186,12 @@ impl Setup {
     }
 
     async fn number(&self, conn: &mut PgConnection, sql: &'static str) -> Result<i32, SetupError> {
-        let row = sqlx::query(sql).persistent(false).fetch_one(conn).await;
+        let row = conn.fetch_one(sql).await;
         row.and_then(|row| row.try_get(0)).map_err(|error| self.other(error))
     }
 
     async fn rows(&self, conn: &mut PgConnection, sql: &'static str) -> Result<Vec<PgRow>, SetupError> {
-        sqlx::query(sql).persistent(false).fetch_all(conn).await.map_err(|error| self.other(error))
+        conn.fetch_all(sql).await.map_err(|error| self.other(error))
     }
 
     async fn login(&self, conn: &mut PgConnection) -> Result<Login, SetupError> {
@@ -208,7 +210,7 @@ impl Setup {
             return Ok(Vec::new());
         }
         let sql = "SELECT version, checksum FROM smooth_operator.migrations ORDER BY version";
-        let rows = sqlx::query(sql).persistent(false).fetch_all(conn).await;
+        let rows = conn.fetch_all(sql).await;
         let rows = rows.map_err(|error| {
             let remedy = |login: &str, _: &str| format!("GRANT {APP_ROLE} TO {login}");
             self.denied(error, login, "use the tables of the schema smooth_operator", remedy)

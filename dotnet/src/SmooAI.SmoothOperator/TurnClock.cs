@@ -9,71 +9,72 @@ internal sealed class TurnClock(TimeProvider time, TimeSpan limit, TimeSpan sile
     private TimeSpan _left = limit;
     private long _since;
     private long _heard;
-    private ITimer? _limitTimer;
-    private ITimer? _silenceTimer;
+    private ITimer? _timer;
     private bool _isRunning;
 
     /// <summary>Lets the clock run and notes an event.</summary>
     public void Start()
     {
-        if (!_isRunning)
-        {
-            _isRunning = true;
-            _since = time.GetTimestamp();
-            _limitTimer = Timer(_left);
-            _silenceTimer = Timer(silence);
-        }
-
         Heard();
-    }
-
-    /// <summary>Notes an event that does not change whether the clock runs.</summary>
-    public void Heard()
-    {
-        _heard = time.GetTimestamp();
-        _silenceTimer?.Change(silence, Timeout.InfiniteTimeSpan);
-    }
-
-    public void Stop()
-    {
         if (!_isRunning)
         {
-            return;
+            (_isRunning, _since) = (true, _heard);
+            _timer = time.CreateTimer(static state => ((Action)state!)(), expire, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            Set(Rest().Left);
         }
-
-        _isRunning = false;
-        if (_limitTimer is not null)
-        {
-            _left = TimeSpan.FromTicks(Math.Max(0, (_left - time.GetElapsedTime(_since)).Ticks));
-        }
-
-        _limitTimer?.Dispose();
-        _silenceTimer?.Dispose();
-        (_limitTimer, _silenceTimer) = (null, null);
     }
 
     /// <summary>
-    /// Which time has run out. A timer that fired just before it was stopped or set anew is not heeded; one that
-    /// fired early, as timers may, is set again.
+    /// Notes an event that does not change whether the clock runs. It only moves the end away, so the timer stays.
+    /// </summary>
+    public void Heard() => _heard = time.GetTimestamp();
+
+    public void Stop()
+    {
+        if (_isRunning)
+        {
+            _isRunning = false;
+            _left = _left == Timeout.InfiniteTimeSpan ? _left : TimeSpan.FromTicks(Math.Max(0, Rest(_left, _since).Ticks));
+            _timer?.Dispose();
+        }
+    }
+
+    /// <summary>
+    /// Which time has run out. A timer that fired just before it was stopped is not heeded; one that fired before the
+    /// end, as timers may, is set again.
     /// </summary>
     public TimeLimit? RanOut()
     {
-        var (isLong, isSilent) = (IsDue(_limitTimer, _left - time.GetElapsedTime(_since)), IsDue(_silenceTimer, silence - time.GetElapsedTime(_heard)));
-        return isLong ? TimeLimit.Turn : isSilent ? TimeLimit.Idle : null;
-    }
-
-    private static bool IsDue(ITimer? timer, TimeSpan rest)
-    {
-        if (timer is not null && rest > TimeSpan.Zero)
+        if (!_isRunning)
         {
-            timer.Change(rest + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
+            return null;
         }
 
-        return timer is not null && rest <= TimeSpan.Zero;
+        var (left, which) = Rest();
+        if (left <= TimeSpan.Zero)
+        {
+            return which;
+        }
+
+        Set(left);
+        return null;
     }
 
-    private ITimer? Timer(TimeSpan due) =>
-        due == Timeout.InfiniteTimeSpan
-            ? null
-            : time.CreateTimer(static state => ((Action)state!)(), expire, due, Timeout.InfiniteTimeSpan);
+    private (TimeSpan Left, TimeLimit Which) Rest()
+    {
+        var (turn, idle) = (Rest(_left, _since), Rest(silence, _heard));
+        return idle < turn ? (idle, TimeLimit.Idle) : (turn, TimeLimit.Turn);
+    }
+
+    private TimeSpan Rest(TimeSpan all, long from) =>
+        all == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : all - time.GetElapsedTime(from);
+
+    private void Set(TimeSpan left)
+    {
+        if (left < TimeSpan.MaxValue)
+        {
+            // Rounded up, so that it does not fire just before the end.
+            _timer?.Change(TimeSpan.FromMilliseconds(Math.Ceiling(Math.Max(0, left.TotalMilliseconds))), Timeout.InfiniteTimeSpan);
+        }
+    }
 }

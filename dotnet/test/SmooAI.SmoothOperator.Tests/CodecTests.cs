@@ -182,6 +182,30 @@ public sealed class CodecTests
     }
 
     [Theory]
+    [InlineData("2", 2)]
+    [InlineData("2.0", 2)]
+    [InlineData("1e2", 100)]
+    [InlineData("0.0", 0)]
+    [InlineData("20e-1", 2)]
+    public void AWholeNumberIsOneHoweverItIsWritten(string written, int whole)
+    {
+        var json = $$$"""{"type":"otp_invalid","timestamp":{{{written}}},"data":{"requestId":"r","data":{"message":"m","attemptsRemaining":{{{written}}}}}}""";
+        var found = Assert.IsType<OtpInvalidEvent>(ServerEvent.FromJson(json));
+        Assert.Equal(((long)whole, (uint)whole), (found.Timestamp, found.Data.Data.AttemptsRemaining));
+    }
+
+    [Theory]
+    [InlineData("1.5")]
+    [InlineData("1e-1")]
+    [InlineData("1e300")]
+    [InlineData("\"1\"")]
+    public void AFractionOrATextIsNoWholeNumber(string written)
+    {
+        var json = $$"""{"type":"pong","timestamp":{{written}},"data":{"timestamp":0}}""";
+        Assert.Equal("/timestamp", Assert.Throws<DecodeException>(() => ServerEvent.FromJson(json)).Pointer);
+    }
+
+    [Theory]
     [InlineData("")]
     [InlineData("a\"b\\c/\b\f\n\r\t\0\u001f\u007f")]
     [InlineData("é 日 😀 \u2028 \u202e <&>")]

@@ -90,7 +90,7 @@ public sealed class TurnClockTests
         }
 
         Assert.Equal(0, fired);
-        time.Move(TimeSpan.FromSeconds(10));
+        time.Move(TimeSpan.FromSeconds(10.1));
         Assert.Equal(1, fired);
     }
 }

@@ -490,7 +490,9 @@ impl<T: Free> Free for BTreeMap<String, T> {
     }
 }
 
-struct FreeValue<T>(T);
+/// A free value, read as such.
+#[derive(Debug)]
+pub struct FreeValue<T>(pub T);
 
 impl<'de, T: Free> Deserialize<'de> for FreeValue<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -6,6 +6,7 @@
 pub mod decode;
 mod generated;
 pub mod locate;
+pub mod others;
 pub mod tri;
 pub mod violation;
 

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use smooai_smooth_operator_protocol::{Tri, decode, tri, violation};
+use smooai_smooth_operator_protocol::{Tri, decode, others, tri, violation};
 
 #[path = "../../../xtask/testdata/golden/rust/src/generated/mod.rs"]
 #[expect(dead_code, reason = "the code of another protocol, used here in part")]
@@ -145,4 +145,41 @@ fn null_absent_and_a_value_differ() {
         panic!()
     };
     assert_eq!((params.note, params.rating), (Tri::Null, Tri::Absent));
+}
+
+#[test]
+fn properties_that_are_not_declared_are_kept_and_know_their_place() {
+    let full =
+        r#"{"title":"Atlas","place":["B",-1,7,true,"top"],"constructor":"Ada","__proto__":"old","loans":3}"#;
+    assert_eq!(through("Card", full).as_deref(), Ok(full));
+    assert_eq!(through("Card", r#"{"title":"a","loans":2.0}"#).as_deref(), Ok(r#"{"title":"a","loans":2}"#));
+    for (text, problem) in [
+        (r#"{"title":"a","loans":"3"}"#, "`loans` must be a whole number from -2147483648 to 2147483647"),
+        (r#"{"title":"a","a/b":null}"#, "`a/b` must be a whole number from -2147483648 to 2147483647"),
+        (r#"{"title":"a","place":["B",-1,7,true]}"#, "`place` must be an array of 5 items"),
+        (
+            r#"{"title":"a","place":["B",-1,-7,true,""]}"#,
+            "`place.2` must be a whole number from 0 to 4294967295",
+        ),
+        (r#"{"loans":3}"#, "`title` is required"),
+    ] {
+        assert_eq!(through("Card", text).unwrap_err(), problem, "{text}");
+    }
+    assert!(through("Card", r#"{"title":"a","loans":-3}"#).unwrap_err().contains("loans"));
+}
+
+#[test]
+fn a_whole_number_is_one_however_it_is_written() {
+    for (text, again) in [("2.0", "2"), ("1e2", "100"), ("-0.0", "0"), ("20e-1", "2")] {
+        let card = format!(r#"{{"title":"a","place":["B",{text},0,true,""]}}"#);
+        let expected = format!(r#"{{"title":"a","place":["B",{again},0,true,""]}}"#);
+        assert_eq!(through("Card", &card), Ok(expected));
+    }
+    for text in ["1.5", "1e-1", "1e300", "2147483648.0", "\"1\""] {
+        let card = format!(r#"{{"title":"a","place":["B",{text},0,true,""]}}"#);
+        assert!(
+            through("Card", &card).unwrap_err().starts_with("`place.1` must be a whole number"),
+            "{text}"
+        );
+    }
 }

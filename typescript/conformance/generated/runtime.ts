@@ -171,6 +171,17 @@ export function optional<Key extends string, T>(
   else to[key] = value;
 }
 
+/** An object of the property `key` when it is there, and an empty one when not. */
+export function present<Key extends string, T>(from: Fields, key: Key, read: Reader<T>): { [K in Key]?: T } {
+  const to: { [K in Key]?: T } = {};
+  optional(from, key, read, to);
+  return to;
+}
+
+/** The object's own property `key`, without what every object inherits. */
+export const ownOf = <T extends object, Key extends keyof T>(value: T, key: Key): T[Key] | undefined =>
+  Object.hasOwn(value, key) ? value[key] : undefined;
+
 /** The properties that are not among `known`. */
 export const others = <T>(from: Fields, known: readonly string[], read: Reader<T>): { [key: string]: T } =>
   map(read)(Object.fromEntries(Object.entries(from).filter(([key]) => !known.includes(key))));

@@ -1,5 +1,6 @@
 //! Which files the generator owns: their paths with the SHA-256 of what it wrote. It writes only files it owns or that
-//! are not there yet, each by a temporary file and a rename, and deletes those it owns and no longer makes.
+//! are not there yet, each by a staged file and a rename, and deletes those it owns and no longer makes.
+//! A run that is killed leaves every file whole, old or new; the manifest comes last, and the next run ends the work.
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
@@ -101,11 +102,19 @@ impl Manifest {
         orphans.map(|(path, _)| path.as_str()).collect()
     }
 
-    /// Brings the files below `root` to what is wanted. Everything is checked and every temporary file written before
-    /// the first one is put in place, so that a failure or a kill leaves whole files.
-    pub fn apply(&self, root: &Path, wanted: &[Wanted], languages: &[&str]) -> anyhow::Result<Outcome> {
+    /// Brings the files below `root` to what is wanted, and last of all the manifest at `path` to what is then there.
+    /// Everything is checked and every text written into a [`Stage`] before the first file is put in place.
+    pub fn apply(
+        &self,
+        root: &Path,
+        path: &Path,
+        wanted: &[Wanted],
+        languages: &[&str],
+    ) -> anyhow::Result<Outcome> {
+        let stage = Stage::open(path)?;
+        let base = self.joined(&stage.left_by_a_killed_run()?, root);
         let mut outcome = Outcome::default();
-        let mut staged = Vec::new();
+        let mut changed = Vec::new();
         for file in wanted {
             if !is_inside(&file.path) {
                 bail!("a printer wants to write {}, which is outside its folder", file.path);
@@ -113,39 +122,37 @@ impl Manifest {
             let target = root.join(&file.path);
             match fs::read(&target) {
                 Ok(bytes) if bytes == file.contents.as_bytes() => outcome.unchanged += 1,
-                Ok(_) if !self.entries.contains_key(&file.path) => {
+                Ok(_) if !base.entries.contains_key(&file.path) => {
                     bail!("{} was not made by codegen; move it away and run again", target.display());
                 }
-                _ => staged.push((file, target)),
+                _ => changed.push((file, target)),
             }
         }
-        let orphans = self.orphans(wanted, languages);
+        let orphans = base.orphans(wanted, languages);
         for path in &orphans {
             let target = root.join(path);
-            let changed =
-                fs::read_to_string(&target).is_ok_and(|text| sha256(&text) != self.entries[*path].sha256);
-            if changed {
+            let edited =
+                fs::read_to_string(&target).is_ok_and(|text| sha256(&text) != base.entries[*path].sha256);
+            if edited {
                 bail!(
                     "{} is no longer generated but was edited by hand; delete it and run again",
                     target.display()
                 );
             }
         }
-        let mut ready = Vec::new();
-        for (file, target) in staged {
-            match stage(&target, &file.contents) {
-                Ok(temporary) => ready.push((temporary, target, &file.path)),
-                Err(error) => {
-                    for (temporary, _, _) in &ready {
-                        let _ = fs::remove_file(temporary);
-                    }
-                    return Err(error);
-                }
-            }
+        let after = base.after(wanted, languages);
+        if changed.is_empty() && orphans.is_empty() && after == *self {
+            return stage.close().map(|()| outcome);
         }
-        for (temporary, target, path) in ready {
-            fs::rename(&temporary, &target).with_context(|| format!("cannot write {}", target.display()))?;
-            outcome.written.push(path.clone());
+        for (file, target) in &changed {
+            let folder = target.parent().unwrap_or(root);
+            fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+            stage.write(&file.path, &file.contents)?;
+        }
+        stage.write(STAGED_MANIFEST, &after.text())?;
+        for (file, target) in changed {
+            stage.put(&file.path, &target)?;
+            outcome.written.push(file.path.clone());
         }
         for path in orphans {
             let target = root.join(path);
@@ -156,28 +163,101 @@ impl Manifest {
                 _ => outcome.deleted.push(path.to_owned()),
             }
         }
+        stage.put(STAGED_MANIFEST, path)?;
+        stage.close()?;
         Ok(outcome)
+    }
+
+    /// This manifest with what a killed run has put in place of its own.
+    fn joined(&self, left: &Self, root: &Path) -> Self {
+        let mut entries = self.entries.clone();
+        for (path, entry) in &left.entries {
+            if fs::read_to_string(root.join(path)).is_ok_and(|text| sha256(&text) == entry.sha256) {
+                entries.insert(path.clone(), entry.clone());
+            }
+        }
+        Self { entries }
     }
 }
 
-/// Writes one file by way of a temporary one beside it.
-pub fn write_whole(target: &Path, contents: &str) -> anyhow::Result<()> {
-    let temporary = stage(target, contents)?;
-    fs::rename(&temporary, target).with_context(|| format!("cannot write {}", target.display()))
+/// What the manifest to be is called in the stage. Once it is there, files are being put in place.
+const STAGED_MANIFEST: &str = "manifest";
+
+/// A folder beside the manifest in which a run gathers what it will put in place, so that a run that is killed leaves
+/// no half-written file, and what it leaves is in one place, which the next run clears away.
+struct Stage {
+    folder: PathBuf,
+    /// Held for as long as the stage is open.
+    _lock: fs::File,
 }
 
-fn stage(target: &Path, contents: &str) -> anyhow::Result<PathBuf> {
-    let folder = target.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    let write = || -> std::io::Result<()> {
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(contents.as_bytes())?;
-        file.sync_all()
-    };
-    write().with_context(|| format!("cannot write {}", temporary.display()))?;
-    Ok(temporary)
+impl Stage {
+    /// Opens the stage for this run alone; the lock ends with the process, however that ends.
+    fn open(manifest: &Path) -> anyhow::Result<Self> {
+        let folder = manifest.parent().unwrap_or(Path::new(".")).join(".codegen-stage");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let path = folder.join("lock");
+        let lock = fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { folder, _lock: lock }),
+            Err(fs::TryLockError::WouldBlock) => {
+                bail!("another run of codegen writes beside {}; wait for its end", manifest.display())
+            }
+            Err(fs::TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
+    }
+
+    /// What a run that was killed was putting in place; its files are ours too. The stage is empty after that.
+    fn left_by_a_killed_run(&self) -> anyhow::Result<Manifest> {
+        // A manifest that is cut short was still being written: nothing had been put in place.
+        let left = Manifest::read(&self.folder.join(STAGED_MANIFEST)).unwrap_or_default();
+        let files = self.folder.join("files");
+        match fs::remove_dir_all(&files) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot delete {}", files.display()))
+            }
+            _ => Ok(left),
+        }
+    }
+
+    fn place(&self, path: &str) -> PathBuf {
+        if path == STAGED_MANIFEST { self.folder.join(path) } else { self.folder.join("files").join(path) }
+    }
+
+    fn write(&self, path: &str, contents: &str) -> anyhow::Result<()> {
+        let place = self.place(path);
+        let write = || -> std::io::Result<()> {
+            fs::create_dir_all(place.parent().unwrap_or(&self.folder))?;
+            let mut file = fs::File::create(&place)?;
+            file.write_all(contents.as_bytes())?;
+            file.sync_all()
+        };
+        write().with_context(|| format!("cannot write {}", place.display()))
+    }
+
+    /// Puts a staged file in place, whole.
+    fn put(&self, path: &str, target: &Path) -> anyhow::Result<()> {
+        fs::rename(self.place(path), target).with_context(|| format!("cannot write {}", target.display()))
+    }
+
+    /// Takes the stage away, at the end of a run that has put everything in place.
+    fn close(self) -> anyhow::Result<()> {
+        fs::remove_dir_all(&self.folder)
+            .with_context(|| format!("cannot delete {}", self.folder.display()))?;
+        Ok(())
+    }
+}
+
+impl Drop for Stage {
+    /// A run that fails before it has put anything in place leaves nothing.
+    fn drop(&mut self) {
+        if !self.folder.join(STAGED_MANIFEST).exists() {
+            // What cannot be deleted here is deleted by the next run.
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
 }
 
 /// Whether a path stays below the folder it is relative to.

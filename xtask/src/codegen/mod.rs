@@ -15,11 +15,13 @@ pub mod names;
 pub mod pattern;
 pub mod printer;
 mod python;
+mod reach;
 pub mod registry;
 mod rust;
-mod source;
+pub mod source;
 mod typescript;
 mod uri;
+mod width;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -146,20 +148,13 @@ fn generate(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let failed = report(&mut findings);
     let Some(wanted) = wanted.filter(|_| !failed) else { return Ok(ExitCode::FAILURE) };
-    if crate::interrupt::requested() {
-        return Ok(ExitCode::from(crate::interrupt::EXIT_CODE));
-    }
     let languages: Vec<&str> = chosen.iter().map(|printer| printer.language()).collect();
     let manifest_path = root.join(if own { OWN_MANIFEST } else { MANIFEST });
     let manifest = Manifest::read(&manifest_path)?;
     if args.check {
         return Ok(check(&root, &manifest, &manifest_path, &wanted, &languages));
     }
-    let outcome = manifest.apply(&root, &wanted, &languages)?;
-    let after = manifest.after(&wanted, &languages);
-    if after != manifest {
-        manifest::write_whole(&manifest_path, &after.text())?;
-    }
+    let outcome = manifest.apply(&root, &manifest_path, &wanted, &languages)?;
     println!(
         "codegen: {} written, {} unchanged, {} deleted",
         outcome.written.len(),

@@ -23,6 +23,8 @@ pub struct Model {
     pub event_union: Option<TypeId>,
     /// The error codes with what is known about each.
     pub errors: Option<ErrorCodes>,
+    /// By type: whether `validate()` is called for a value of it; see [`Model::is_checked`].
+    pub checked: Vec<bool>,
 }
 
 /// The index of a type in [`Model::types`].
@@ -441,33 +443,14 @@ impl Model {
             || match &ty.kind {
                 Kind::List(item) | Kind::Map(item) => self.is_checked(item),
                 Kind::Tuple(items) => items.iter().any(|item| self.is_checked(item)),
-                Kind::Named(id) => match &self.ty(*id).shape {
-                    Shape::Struct(_) | Shape::TaggedUnion(_) | Shape::Newtype(_) => true,
-                    Shape::Alias(inner) => self.is_checked(inner),
-                    Shape::ClosedEnum(_) | Shape::OpenEnum(_) => false,
-                },
+                Kind::Named(id) => self.checked[id.0],
                 _ => false,
             }
     }
 
-    /// Whether a value of `owner` holds, directly and not through a list or map, a `target`, which in turn holds an
-    /// `owner`: a language with values in place (Rust, Go, C# structs) needs a pointer there.
-    pub fn needs_box(&self, owner: TypeId, target: TypeId) -> bool {
-        let mut seen = vec![false; self.types.len()];
-        let mut open = vec![target];
-        while let Some(id) = open.pop() {
-            if id == owner {
-                return true;
-            }
-            if std::mem::replace(&mut seen[id.0], true) {
-                continue;
-            }
-            self.held_by_value(id, &mut open);
-        }
-        false
-    }
-
-    fn held_by_value(&self, id: TypeId, out: &mut Vec<TypeId>) {
+    /// What a value of a type holds in place, not through a list or map: where that leads in a circle, a language
+    /// whose structs hold values in place needs a pointer.
+    pub fn held_by_value(&self, id: TypeId, out: &mut Vec<TypeId>) {
         fn walk(ty: &Ty, out: &mut Vec<TypeId>) {
             match &ty.kind {
                 Kind::Named(id) => out.push(*id),

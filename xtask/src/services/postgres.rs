@@ -24,7 +24,7 @@ pub const SERVICE: Service = Service {
         name: "pgvector/pgvector:pg18",
         port: 5432,
         options: &["--env", "POSTGRES_HOST_AUTH_METHOD=trust"],
-        command: &["postgres", "-c", "fsync=off", "-c", "max_connections=200"],
+        command: &["postgres", "-c", "fsync=off", "-c", "max_connections=500"],
     },
     start,
     answers,
@@ -65,7 +65,7 @@ fn start(packages: &Packages) -> Result<Server> {
     let port = free_port()?;
     let mut server = program("postgres");
     server.arg("-D").arg(&data).args(["-p", &port.to_string(), "-k"]).arg(&data);
-    for setting in ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=200"] {
+    for setting in ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=500"] {
         server.args(["-c", setting]);
     }
     Server::process(port, folder, &mut server)

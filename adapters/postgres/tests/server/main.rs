@@ -5,6 +5,8 @@
 mod database;
 mod faults;
 mod non_interference;
+#[cfg(unix)]
+mod pooler;
 mod records;
 mod round_trips;
 mod security;

@@ -82,6 +82,8 @@ async fn turn(store: &StorageAdapter, n: i64, mut told: impl FnMut(&str)) {
     told("turns.claim");
     store.messages.append(&ada, message(&of, 2 * n)).await.unwrap();
     told("messages.append");
+    store.conversations.get(&ada, &of.id).await.unwrap().unwrap();
+    told("conversations.get");
     store.messages.page(&ada, &of.id, Page { limit: 50, before: None }).await.unwrap();
     told("messages.page");
     let access = Access::public("north");
@@ -102,7 +104,7 @@ async fn turn(store: &StorageAdapter, n: i64, mut told: impl FnMut(&str)) {
 
 #[tokio::test]
 #[ignore = "needs a Postgres server"]
-async fn a_read_waits_twice_and_a_write_three_times() {
+async fn a_turn_waits_for_the_server_as_often_as_the_documentation_says() {
     in_database(async |database| {
         let relay = Relay::start(&database.url()).await;
         let mut url = database.with("pool_size", "1");
@@ -118,17 +120,14 @@ async fn a_read_waits_twice_and_a_write_three_times() {
             turn(&store, n, |_| {}).await;
         }
         let start = relay.waits();
-        let mut before = start;
-        turn(&store, 3, |call| {
-            let waits = relay.waits() - before;
-            before += waits;
-            println!("{call}: {waits}");
-            // Giving a connection back waits once more, beside the call or the next one.
-            assert!(waits <= 4, "{call} waited {waits} times");
-        })
-        .await;
-        println!("the turn: {}", relay.waits() - start);
-        assert!(relay.waits() - start <= 36, "{}", relay.waits() - start);
+        let mut calls = 0;
+        turn(&store, 3, |_| calls += 1).await;
+        let waits = relay.waits() - start;
+        println!("{calls} calls, {waits} waits");
+        // Six reads at 2, five writes at 3, and one for each to give its connection back, of which the
+        // last may still be under way.
+        assert_eq!(calls, 11);
+        assert!((37..=38).contains(&waits), "{waits}");
     })
     .await;
 }

@@ -31,8 +31,10 @@ import {
   only,
   optional,
   others,
+  ownOf,
   pass,
   pattern,
+  present,
   required,
   same,
   string,
@@ -65,6 +67,39 @@ export function encodeSchema(value: Schema): unknown {
 
 export function validateSchema(value: Schema): Violation | undefined {
   return at("a", value.a, validateTree);
+}
+
+export interface Inherited {
+  valueOf: number;
+  constructor?: string;
+  __proto__?: string;
+  toString?: Inherited;
+  /** Properties beyond those above. */
+  additional?: { [key: string]: number };
+}
+
+export function decodeInherited(value: unknown): Inherited {
+  const from = object(value);
+  return {
+    valueOf: required(from, "valueOf", int32),
+    ...present(from, "constructor", string),
+    ...present(from, "__proto__", string),
+    ...present(from, "toString", decodeInherited),
+    additional: others(from, ["valueOf", "constructor", "__proto__", "toString"], int32),
+  };
+}
+
+export function encodeInherited(value: Inherited): unknown {
+  const { additional, ...own } = value;
+  return { ...additional, ...own, toString: writeIf(encodeInherited)(ownOf(value, "toString")) };
+}
+
+export function validateInherited(value: Inherited): Violation | undefined {
+  return (
+    at("constructor", ownOf(value, "constructor"), maxLength(8)) ??
+    at("__proto__", ownOf(value, "__proto__"), maxLength(8)) ??
+    at("toString", ownOf(value, "toString"), validateInherited)
+  );
 }
 
 /**

@@ -18,6 +18,7 @@ use super::finding::{Finding, Place, Severity};
 use super::json::{Json, quote};
 use super::model::{Additional, Kind, Model, Role, Section, Shape, Struct, Ty, TypeDef, TypeId};
 use super::names::pascal;
+use super::reach;
 use super::source::Source;
 
 /// Builds the model, with the warnings found on the way.
@@ -29,6 +30,11 @@ pub fn build(source: &Source) -> Result<(Model, Vec<Finding>), Vec<Finding>> {
     builder.settle();
     builder.open_endless_rules();
     builder.open_unsure_rules();
+    builder.model.checked = reach::spread(&builder.model, |def| match &def.shape {
+        Shape::Struct(_) | Shape::TaggedUnion(_) | Shape::Newtype(_) => true,
+        Shape::Alias(inner) => reach::any_part(inner, &|part| !part.constraints.is_empty()),
+        Shape::ClosedEnum(_) | Shape::OpenEnum(_) => false,
+    });
     if builder.findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(builder.findings);
     }

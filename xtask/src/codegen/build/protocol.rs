@@ -1,4 +1,6 @@
 //! What makes a set of schemas a protocol: actions, events, error codes, the two implied unions, and tags.
+use std::collections::BTreeMap;
+
 use super::super::finding::{Finding, Place};
 use super::super::json::Json;
 use super::super::model::{
@@ -142,7 +144,7 @@ impl Builder<'_> {
 
     /// Moves the property by which a union tells its members apart from their fields to their tags.
     fn take_tags(&mut self) {
-        let mut taken: Vec<(TypeId, Tag)> = Vec::new();
+        let mut taken: BTreeMap<TypeId, Tag> = BTreeMap::new();
         let mut broken: Vec<usize> = Vec::new();
         for (index, def) in self.model.types.iter().enumerate() {
             let Shape::TaggedUnion(union) = &def.shape else { continue };
@@ -152,9 +154,8 @@ impl Builder<'_> {
                 .map(|member| (member.ty, Tag { property: union.tag.clone(), value: member.value.clone() }));
             let tags: Vec<(TypeId, Tag)> = tags.collect();
             let fits = |(id, tag): &(TypeId, Tag)| {
-                let other = taken.iter().find(|(taken, _)| taken == id);
                 matches!(self.model.ty(*id).shape, Shape::Struct(_))
-                    && other.is_none_or(|(_, other)| other == tag)
+                    && taken.get(id).is_none_or(|other| other == tag)
             };
             if tags.iter().all(fits) {
                 taken.extend(tags);

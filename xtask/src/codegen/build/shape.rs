@@ -352,8 +352,13 @@ impl Builder<'_> {
         if !closed
             || constraints.min_items.unwrap_or(0) < length
             || constraints.max_items.is_some_and(|n| n < length)
+            || places.len() > LONGEST_TUPLE
         {
-            let problem = "an array with places of their own whose length is not fixed is kept as JSON";
+            let problem = if places.len() > LONGEST_TUPLE {
+                "an array with more than 12 places of their own is kept as JSON"
+            } else {
+                "an array with places of their own whose length is not fixed is kept as JSON"
+            };
             return self.checked(schema, &spot.place, "open-tuple", problem);
         }
         let place = spot.place.child(keyword);
@@ -365,6 +370,9 @@ impl Builder<'_> {
         Ty { kind, nullable: false, constraints }
     }
 }
+
+/// The most places of a tuple: Rust has comparisons and printing for tuples of at most twelve.
+const LONGEST_TUPLE: usize = 12;
 
 /// Whether a keyword narrows the value that no generated type or check expresses.
 fn is_unchecked(schema: &Json) -> bool {

@@ -5,7 +5,8 @@ use super::super::model::{
 };
 use super::super::pattern::with_end_anchor;
 use super::super::printer::Page;
-use super::plan::{Plan, bounding, has_tuple, range};
+use super::super::width::{bounding, range};
+use super::plan::{Plan, has_tuple};
 use super::text::quote;
 
 /// The static method with its chain, one operand per line.

@@ -1,12 +1,11 @@
 //! What a type is called in C#, and which names are clear.
 use std::collections::{HashMap, HashSet};
 
-use super::super::json::Number;
-use super::super::model::{
-    Additional, Constraints, Field, Int, Kind, Model, Presence, Shape, TaggedUnion, Ty, TypeDef, TypeId,
-};
+use super::super::model::{Field, Int, Kind, Model, Presence, Shape, TaggedUnion, Ty, TypeDef, TypeId};
 use super::super::names::Names;
 use super::super::printer::Input;
+use super::super::reach;
+use super::super::width::{bounding, has_own_checks};
 
 /// Everything that is known before the first line is printed.
 pub struct Plan<'a> {
@@ -38,10 +37,7 @@ impl<'a> Plan<'a> {
         }
         let bases =
             unions.into_iter().filter(|(_, all)| all.len() == 1).map(|(id, all)| (id, all[0])).collect();
-        let mut plan =
-            Self { model, standalone, names, symbols, bases, checked: vec![false; model.types.len()] };
-        plan.mark_checked();
-        plan
+        Self { model, standalone, names, symbols, bases, checked: reach::spread(model, has_own_checks) }
     }
 
     pub fn def(&self, id: TypeId) -> &'a TypeDef {
@@ -221,30 +217,6 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Finds the types whose values may break a constraint: directly, or through what they hold.
-    fn mark_checked(&mut self) {
-        loop {
-            let marked: Vec<bool> = self.model.types.iter().map(|def| self.shape_is_checked(def)).collect();
-            if marked == self.checked {
-                return;
-            }
-            self.checked = marked;
-        }
-    }
-
-    fn shape_is_checked(&self, def: &TypeDef) -> bool {
-        match &def.shape {
-            Shape::Struct(shape) => {
-                shape.fields.iter().any(|field| self.is_checked(&field.ty))
-                    || matches!(&shape.additional, Additional::Kept(ty) if self.is_checked(ty))
-            }
-            Shape::TaggedUnion(union) => union.members.iter().any(|member| self.checked[member.ty.0]),
-            Shape::Newtype(inner) | Shape::Alias(inner) => self.is_checked(inner),
-            Shape::ClosedEnum(_) => true,
-            Shape::OpenEnum(_) => false,
-        }
-    }
-
     /// Whether there is anything to check in a value.
     pub fn is_checked(&self, ty: &Ty) -> bool {
         !bounding(ty).is_empty()
@@ -262,27 +234,6 @@ impl<'a> Plan<'a> {
 /// Whether C#'s own tuples are used for that many items.
 pub fn has_tuple(count: usize) -> bool {
     (2..=7).contains(&count)
-}
-
-/// The constraints that a value of the C# type may break.
-pub fn bounding(ty: &Ty) -> Constraints {
-    let mut rules = ty.constraints.clone();
-    if let Kind::Int(int) = &ty.kind {
-        let (low, high) = range(*int);
-        rules.minimum = rules.minimum.filter(|bound| !matches!(bound, Number::Int(bound) if *bound <= low));
-        rules.maximum = rules.maximum.filter(|bound| !matches!(bound, Number::Int(bound) if *bound >= high));
-    }
-    rules
-}
-
-/// The range of a whole number.
-pub fn range(int: Int) -> (i128, i128) {
-    match int {
-        Int::I32 => (i32::MIN.into(), i32::MAX.into()),
-        Int::U32 => (0, u32::MAX.into()),
-        Int::Safe64 | Int::I64 => (i64::MIN.into(), i64::MAX.into()),
-        Int::U64 => (0, u64::MAX.into()),
-    }
 }
 
 fn whole(int: Int) -> &'static str {

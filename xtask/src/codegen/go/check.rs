@@ -4,10 +4,10 @@ use super::super::model::{
     Additional, Constraints, Format, JsonType, Kind, Presence, Shape, Struct, TaggedUnion, Ty, TypeId,
 };
 use super::super::printer::Page;
+use super::super::width::{bounding, range};
 use super::Draft;
 use super::codec::one_of;
 use super::declare::method;
-use super::plan::{bounding, has_tuple, range};
 use super::text::{comment, quote};
 
 /// A value under check.
@@ -136,6 +136,24 @@ impl Draft<'_> {
         self.check(page, inner, &Spot { value: "v".to_owned(), path: Vec::new(), scope, depth: 0 });
     }
 
+    /// The function that checks values of an alias.
+    pub fn alias_function(&mut self, id: TypeId, inner: &Ty) {
+        let name = self.plan.name(id);
+        if !self.plan.is_checked(inner) {
+            return;
+        }
+        let mut body = Page::new("\t");
+        let spot = Spot { value: "v".to_owned(), path: Vec::new(), scope: name.to_owned(), depth: 0 };
+        self.check(&mut body, inner, &spot);
+        self.page.gap();
+        self.page.block(format!("func check{name}(v {name}) *Violation {{"), "}", |page| {
+            for line in body.finish().lines() {
+                page.line(line);
+            }
+            page.line("return nil");
+        });
+    }
+
     pub fn union_checks(&mut self, id: TypeId, union: &TaggedUnion) {
         let (plan, name) = (self.plan, self.plan.name(id));
         let checked = |ty: TypeId| plan.is_checked(&Ty::plain(Kind::Named(ty)));
@@ -184,7 +202,7 @@ impl Draft<'_> {
                     self.check(page, item, &spot.at(value, key.clone(), 1));
                 });
             }
-            Kind::Tuple(items) if has_tuple(items.len()) => {
+            Kind::Tuple(items) => {
                 for (index, item) in items.iter().enumerate() {
                     self.check(
                         page,
@@ -201,6 +219,9 @@ impl Draft<'_> {
     fn check_named(&mut self, page: &mut Page, id: TypeId, spot: &Spot) {
         let plan = self.plan;
         match &plan.def(id).shape {
+            Shape::Alias(inner) if plan.has_functions(inner) => {
+                spot.descend(page, &format!("check{}({})", plan.name(id), spot.value));
+            }
             Shape::Alias(inner) => {
                 self.check(page, inner, &Spot { scope: plan.name(id).to_owned(), ..spot.clone() });
             }

@@ -101,6 +101,18 @@ impl Draft<'_> {
         });
     }
 
+    pub fn alias_codec(&mut self, id: TypeId, inner: &Ty) {
+        let (plan, name) = (self.plan, self.plan.name(id));
+        self.page.gap();
+        self.page.block(format!("func read{name}(r *reader) ({name}, error) {{"), "}", |page| {
+            page.line(format!("return {}", read_call(&plan.reader(Some(id), inner))));
+        });
+        self.page.gap();
+        self.page.block(format!("func write{name}(w *writer, v {name}) {{"), "}", |page| {
+            page.line(write_call(&plan.writer(Some(id), inner), "v"));
+        });
+    }
+
     /// `plain` is the type under a defined type; without it the newtype is a struct.
     pub fn newtype_codec(&mut self, id: TypeId, inner: &Ty, plain: Option<&str>) {
         let (plan, name) = (self.plan, self.plan.name(id));

@@ -32,6 +32,10 @@ impl Draft<'_> {
                 let ty = self.ty(self.plan.ty(Some(id), inner));
                 self.type_doc(id, def);
                 self.page.line(format!("type {} = {ty}", self.plan.name(id)));
+                if self.plan.has_functions(inner) {
+                    self.alias_codec(id, inner);
+                    self.alias_function(id, inner);
+                }
             }
         }
     }

@@ -20,6 +20,7 @@ mod declare;
 mod plan;
 mod registry;
 mod text;
+mod tuples;
 
 use super::build::rules;
 use super::finding::Finding;
@@ -53,9 +54,18 @@ static RULES: Rules = Rules {
         "Ptr",
         "Some",
         "Token",
+        "Tuple1",
         "Tuple2",
         "Tuple3",
         "Tuple4",
+        "Tuple5",
+        "Tuple6",
+        "Tuple7",
+        "Tuple8",
+        "Tuple9",
+        "Tuple10",
+        "Tuple11",
+        "Tuple12",
         "Turn",
         "Violation",
     ],
@@ -104,6 +114,9 @@ impl Printer for Go {
         }
         if !plan.model.actions.is_empty() {
             outputs.push(Output::new("calls_gen.go", calls::print(&plan)));
+        }
+        if let Some(text) = tuples::print(plan.model) {
+            outputs.push(Output::new("tuples_gen.go", text));
         }
         outputs.push(Output::new("round_trip_gen_test.go", round_trip(&plan)));
         outputs.extend(RUNTIME.iter().map(|(name, text)| Output::new(format!("{name}_gen.go"), *text)));

@@ -1,12 +1,11 @@
 //! What a type is called in Go and which functions read and write it.
 use std::collections::{HashMap, HashSet};
 
-use super::super::json::Number;
-use super::super::model::{
-    Additional, Constraints, Field, Int, Kind, Model, Presence, Shape, TaggedUnion, Ty, TypeDef, TypeId,
-};
+use super::super::model::{Field, Int, Kind, Model, Presence, Shape, TaggedUnion, Ty, TypeDef, TypeId};
 use super::super::names::Names;
 use super::super::printer::Input;
+use super::super::reach::{self, Circles};
+use super::super::width::{bounding, has_own_checks};
 
 /// Everything that is known before the first line is printed.
 pub struct Plan<'a> {
@@ -14,7 +13,10 @@ pub struct Plan<'a> {
     pub names: &'a Names,
     pub standalone: bool,
     unions: HashMap<TypeId, Union>,
+    /// By struct: the unions that it is a member of, with the value of its tag.
+    memberships: HashMap<TypeId, Vec<(TypeId, &'a str)>>,
     checked: Vec<bool>,
+    circles: Circles,
 }
 
 /// The names that belong to a tagged union.
@@ -44,11 +46,16 @@ impl<'a> Plan<'a> {
             names,
             standalone,
             unions: HashMap::new(),
-            checked: vec![false; model.types.len()],
+            memberships: HashMap::new(),
+            checked: reach::spread(model, has_own_checks),
+            circles: Circles::new(model, |id, out| held_in_place(model, id, out)),
         };
         let symbols: HashSet<&str> = model.each().map(|(id, _)| names.ty(id)).collect();
         for (id, def) in model.each() {
             if let Shape::TaggedUnion(union) = &def.shape {
+                for member in &union.members {
+                    plan.memberships.entry(member.ty).or_default().push((id, &member.value));
+                }
                 let unmarshal = clear(format!("Unmarshal{}", names.ty(id)), |name| symbols.contains(name));
                 let unknown = clear(format!("Unknown{}", names.ty(id)), |name| symbols.contains(name));
                 let fields = plan.fields_of(union);
@@ -57,7 +64,6 @@ impl<'a> Plan<'a> {
                 plan.unions.insert(id, Union { unmarshal, unknown, tag, getters });
             }
         }
-        plan.mark_checked();
         plan
     }
 
@@ -75,15 +81,8 @@ impl<'a> Plan<'a> {
 
     /// The unions that a struct is a member of, with the value of its tag in each.
     pub fn unions_of(&self, id: TypeId) -> Vec<(TypeId, &'a str, &Union)> {
-        let mut out = Vec::new();
-        for (other, def) in self.model.each() {
-            if let (Shape::TaggedUnion(union), Some(names)) = (&def.shape, self.unions.get(&other))
-                && let Some(member) = union.members.iter().find(|member| member.ty == id)
-            {
-                out.push((other, member.value.as_str(), names));
-            }
-        }
-        out
+        let all = self.memberships.get(&id).map(Vec::as_slice).unwrap_or_default();
+        all.iter().filter_map(|(union, value)| Some((*union, *value, self.unions.get(union)?))).collect()
     }
 
     fn fields_of(&self, union: &TaggedUnion) -> HashSet<&'a str> {
@@ -127,38 +126,12 @@ impl<'a> Plan<'a> {
         shape.fields.iter().enumerate().find(|(_, field)| field.wire == wire)
     }
 
-    /// Finds the types whose values may break a constraint: directly, or through what they hold.
-    fn mark_checked(&mut self) {
-        loop {
-            let marked: Vec<bool> = self.model.types.iter().map(|def| self.shape_is_checked(def)).collect();
-            if marked == self.checked {
-                return;
-            }
-            self.checked = marked;
-        }
-    }
-
-    fn shape_is_checked(&self, def: &TypeDef) -> bool {
-        match &def.shape {
-            Shape::Struct(shape) => {
-                shape.fields.iter().any(|field| self.is_checked(&field.ty))
-                    || matches!(&shape.additional, Additional::Kept(ty) if self.is_checked(ty))
-            }
-            Shape::TaggedUnion(union) => union.members.iter().any(|member| self.checked[member.ty.0]),
-            Shape::Newtype(inner) | Shape::Alias(inner) => self.is_checked(inner),
-            Shape::ClosedEnum(_) => true,
-            Shape::OpenEnum(_) => false,
-        }
-    }
-
     /// Whether there is anything to check in a value.
     pub fn is_checked(&self, ty: &Ty) -> bool {
         !bounding(ty).is_empty()
             || match &ty.kind {
                 Kind::List(item) | Kind::Map(item) => self.is_checked(item),
-                Kind::Tuple(items) => {
-                    has_tuple(items.len()) && items.iter().any(|item| self.is_checked(item))
-                }
+                Kind::Tuple(items) => items.iter().any(|item| self.is_checked(item)),
                 Kind::Named(id) => self.checked[id.0],
                 _ => false,
             }
@@ -191,11 +164,10 @@ impl<'a> Plan<'a> {
             Kind::JsonObject => "map[string]any".to_owned(),
             Kind::List(item) => format!("[]{}", self.ty(None, item)),
             Kind::Map(item) => format!("map[string]{}", self.ty(None, item)),
-            Kind::Tuple(items) if has_tuple(items.len()) => {
+            Kind::Tuple(items) => {
                 let items: Vec<String> = items.iter().map(|item| self.ty(owner, item)).collect();
                 format!("Tuple{}[{}]", items.len(), items.join(", "))
             }
-            Kind::Tuple(_) => "[]json.RawMessage".to_owned(),
             Kind::Named(id) if self.is_boxed(owner, *id) => format!("*{}", self.name(*id)),
             Kind::Named(id) => self.name(*id).to_owned(),
         }
@@ -205,7 +177,6 @@ impl<'a> Plan<'a> {
     pub fn has_nil(&self, kind: &Kind) -> bool {
         match kind {
             Kind::List(_) | Kind::Map(_) | Kind::Json | Kind::JsonObject => true,
-            Kind::Tuple(items) => !has_tuple(items.len()),
             Kind::Named(id) => match &self.def(*id).shape {
                 Shape::TaggedUnion(_) => true,
                 Shape::Newtype(inner) => self.is_plain(inner) && self.has_nil(&inner.kind),
@@ -218,12 +189,7 @@ impl<'a> Plan<'a> {
 
     /// Whether a newtype can be a defined type over this one; else it is a struct around it.
     pub fn is_plain(&self, inner: &Ty) -> bool {
-        let held = match &inner.kind {
-            Kind::Named(_) => true,
-            Kind::Tuple(items) => has_tuple(items.len()),
-            _ => false,
-        };
-        !inner.nullable && !held
+        !inner.nullable && !matches!(inner.kind, Kind::Named(_) | Kind::Tuple(_))
     }
 
     /// Whether the owner must hold a pointer, because the target holds an owner in place.
@@ -232,39 +198,15 @@ impl<'a> Plan<'a> {
         if matches!(self.def(target).shape, Shape::TaggedUnion(_)) {
             return false;
         }
-        let mut seen = HashSet::new();
-        let mut open = vec![target];
-        while let Some(id) = open.pop() {
-            if id == owner {
-                return true;
-            }
-            if seen.insert(id) {
-                self.held_in_place(id, &mut open);
-            }
-        }
-        false
+        self.circles.join(owner, target)
     }
 
-    fn held_in_place(&self, id: TypeId, out: &mut Vec<TypeId>) {
-        fn walk(ty: &Ty, out: &mut Vec<TypeId>) {
-            match &ty.kind {
-                Kind::Named(id) if !ty.nullable => out.push(*id),
-                Kind::Tuple(items) if !ty.nullable => items.iter().for_each(|item| walk(item, out)),
-                _ => {}
-            }
-        }
-        match &self.def(id).shape {
-            Shape::Struct(shape) => {
-                for field in &shape.fields {
-                    match field.presence() {
-                        Presence::Required => walk(&field.ty, out),
-                        Presence::Tristate => walk(&Ty::plain(field.ty.kind.clone()), out),
-                        _ => {}
-                    }
-                }
-            }
-            Shape::Newtype(inner) | Shape::Alias(inner) => walk(inner, out),
-            _ => {}
+    /// Whether an alias has functions of its own: spelled out at each use, what it stands for could grow without end.
+    pub fn has_functions(&self, inner: &Ty) -> bool {
+        match &inner.kind {
+            Kind::List(_) | Kind::Map(_) | Kind::Tuple(_) => true,
+            Kind::Named(id) => matches!(self.def(*id).shape, Shape::Alias(_)),
+            _ => false,
         }
     }
 
@@ -294,14 +236,13 @@ impl<'a> Plan<'a> {
         match kind {
             Kind::List(item) => format!("asList({})", self.reader(None, item)),
             Kind::Map(item) => format!("asMap({})", self.reader(None, item)),
-            Kind::Tuple(items) if has_tuple(items.len()) => {
+            Kind::Tuple(items) => {
                 let readers: Vec<String> = items.iter().map(|item| self.reader(owner, item)).collect();
                 format!("asTuple{}({})", items.len(), readers.join(", "))
             }
-            Kind::Tuple(items) => format!("asArray({})", items.len()),
             Kind::Named(id) => {
                 let read = match &self.def(*id).shape {
-                    Shape::Alias(inner) => self.reader(Some(*id), inner),
+                    Shape::Alias(inner) if !self.has_functions(inner) => self.reader(Some(*id), inner),
                     _ => format!("read{}", self.name(*id)),
                 };
                 if self.is_boxed(owner, *id) { format!("asPointer({read})") } else { read }
@@ -322,14 +263,13 @@ impl<'a> Plan<'a> {
         match kind {
             Kind::List(item) => format!("putList({})", self.writer(None, item)),
             Kind::Map(item) => format!("putMap({})", self.writer(None, item)),
-            Kind::Tuple(items) if has_tuple(items.len()) => {
+            Kind::Tuple(items) => {
                 let writers: Vec<String> = items.iter().map(|item| self.writer(owner, item)).collect();
                 format!("putTuple{}({})", items.len(), writers.join(", "))
             }
-            Kind::Tuple(_) => "putList((*writer).raw)".to_owned(),
             Kind::Named(id) => {
                 let write = match &self.def(*id).shape {
-                    Shape::Alias(inner) => self.writer(Some(*id), inner),
+                    Shape::Alias(inner) if !self.has_functions(inner) => self.writer(Some(*id), inner),
                     _ => format!("write{}", self.name(*id)),
                 };
                 if self.is_boxed(owner, *id) { format!("putPointer({write})") } else { write }
@@ -354,6 +294,30 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// What a value of a type holds in place, without a pointer between.
+fn held_in_place(model: &Model, id: TypeId, out: &mut Vec<TypeId>) {
+    fn walk(ty: &Ty, out: &mut Vec<TypeId>) {
+        match &ty.kind {
+            Kind::Named(id) if !ty.nullable => out.push(*id),
+            Kind::Tuple(items) if !ty.nullable => items.iter().for_each(|item| walk(item, out)),
+            _ => {}
+        }
+    }
+    match &model.ty(id).shape {
+        Shape::Struct(shape) => {
+            for field in &shape.fields {
+                match field.presence() {
+                    Presence::Required => walk(&field.ty, out),
+                    Presence::Tristate => walk(&Ty::plain(field.ty.kind.clone()), out),
+                    _ => {}
+                }
+            }
+        }
+        Shape::Newtype(inner) | Shape::Alias(inner) => walk(inner, out),
+        _ => {}
+    }
+}
+
 /// A call of a function that reads from `r`.
 pub fn read_call(reader: &str) -> String {
     match reader.strip_prefix("(*reader).") {
@@ -367,32 +331,6 @@ pub fn write_call(writer: &str, value: &str) -> String {
     match writer.strip_prefix("(*writer).") {
         Some(method) => format!("w.{method}({value})"),
         None => format!("{writer}(w, {value})"),
-    }
-}
-
-/// Whether the support code has a tuple of that many items.
-pub fn has_tuple(count: usize) -> bool {
-    (2..=4).contains(&count)
-}
-
-/// The constraints that a value of the Go type may break.
-pub fn bounding(ty: &Ty) -> Constraints {
-    let mut rules = ty.constraints.clone();
-    if let Kind::Int(int) = &ty.kind {
-        let (low, high) = range(*int);
-        rules.minimum = rules.minimum.filter(|bound| !matches!(bound, Number::Int(bound) if *bound <= low));
-        rules.maximum = rules.maximum.filter(|bound| !matches!(bound, Number::Int(bound) if *bound >= high));
-    }
-    rules
-}
-
-/// The range of a whole number.
-pub fn range(int: Int) -> (i128, i128) {
-    match int {
-        Int::I32 => (i32::MIN.into(), i32::MAX.into()),
-        Int::U32 => (0, u32::MAX.into()),
-        Int::Safe64 | Int::I64 => (i64::MIN.into(), i64::MAX.into()),
-        Int::U64 => (0, u64::MAX.into()),
     }
 }
 

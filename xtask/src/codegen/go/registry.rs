@@ -18,6 +18,10 @@ pub fn registry(plan: &Plan<'_>) -> String {
             let kind = Kind::Named(id);
             let (reader, writer) = (plan.base_reader(None, &kind), plan.base_writer(None, &kind));
             page.line(format!("case {}:", quote(&def.name))).indented(|page| match &def.shape {
+                Shape::Alias(inner) if plan.is_checked(inner) && plan.has_functions(inner) => {
+                    let check = format!("check{}", plan.name(id));
+                    page.line(format!("return codecTrip(data, {reader}, {writer}, {check})"));
+                }
                 Shape::Alias(inner) if plan.is_checked(inner) => {
                     let head = format!(
                         "return codecTrip(data, {reader}, {writer}, func(v {}) *Violation {{",

@@ -202,7 +202,7 @@ impl<'a> Sheet<'a> {
         let alias = self.typing("TypeAlias");
         let whole = self.ty(ty);
         let mut held = Vec::new();
-        super::named(ty, &mut held);
+        crate::codegen::reach::named(ty, &mut held);
         let later = held.iter().any(|inner| *inner == id || self.is_later(*inner, id));
         self.offers.push(name.to_owned());
         self.block(|_, page| {

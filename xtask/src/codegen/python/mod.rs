@@ -14,10 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::build::rules;
 use super::finding::Finding;
 use super::json::Json;
-use super::model::{Additional, Kind, Model, Section, Shape, Ty, TypeDef, TypeId};
+use super::model::{Kind, Model, Section, Shape, Ty, TypeDef, TypeId};
 use super::names::{Case, Names, Rules, Scope, join, words};
 use super::pattern::with_end_anchor;
 use super::printer::{DriverHome, Input, NOTICE, Output, Page, Printer};
+use super::reach::held;
 use text::{Doc, bracket};
 
 /// The widest line that ruff leaves whole; `python/pyproject.toml` says the same.
@@ -377,29 +378,5 @@ fn package(mut modules: Vec<&str>) -> String {
 /// Whether a section refers to one that comes after it.
 fn has_circle(model: &Model) -> bool {
     let rank = |section: Section| FILES.iter().position(|(own, _)| *own == section);
-    model.types.iter().any(|def| {
-        let mut held = Vec::new();
-        match &def.shape {
-            Shape::Struct(shape) => {
-                shape.fields.iter().for_each(|field| named(&field.ty, &mut held));
-                if let Additional::Kept(ty) = &shape.additional {
-                    named(ty, &mut held);
-                }
-            }
-            Shape::TaggedUnion(union) => held.extend(union.members.iter().map(|member| member.ty)),
-            Shape::Newtype(ty) | Shape::Alias(ty) => named(ty, &mut held),
-            Shape::ClosedEnum(_) | Shape::OpenEnum(_) => {}
-        }
-        held.iter().any(|id| rank(model.ty(*id).section) > rank(def.section))
-    })
-}
-
-/// The named types of a use.
-fn named(ty: &Ty, out: &mut Vec<TypeId>) {
-    match &ty.kind {
-        Kind::Named(id) => out.push(*id),
-        Kind::List(item) | Kind::Map(item) => named(item, out),
-        Kind::Tuple(items) => items.iter().for_each(|item| named(item, out)),
-        _ => {}
-    }
+    model.types.iter().any(|def| held(def).iter().any(|id| rank(model.ty(*id).section) > rank(def.section)))
 }

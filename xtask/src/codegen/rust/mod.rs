@@ -14,6 +14,7 @@ use super::finding::Finding;
 use super::model::{Kind, Model, Role, Section, Shape, Ty, TypeDef, TypeId};
 use super::names::{Case, Rules, Scope};
 use super::printer::{DriverHome, Input, Output, Page, Printer};
+use super::reach::Circles;
 use text::{doc, module_doc, quote};
 
 /// The Rust printer.
@@ -115,7 +116,7 @@ impl Printer for Rust {
     }
 
     fn print(&self, input: &Input<'_>) -> Result<Vec<Output>, Vec<Finding>> {
-        let rust = Ctx { model: input.model, names: input, used: RefCell::default() };
+        let rust = Ctx::new(input);
         let mut outputs = Vec::new();
         let mut modules = Vec::new();
         let has_rules = !input.model.rules.is_empty();
@@ -162,6 +163,7 @@ impl Printer for Rust {
 const SUPPORT: &[(&str, &str)] = &[
     ("decode.rs", include_str!("../../../../rust/protocol/src/decode.rs")),
     ("locate.rs", include_str!("../../../../rust/protocol/src/locate.rs")),
+    ("others.rs", include_str!("../../../../rust/protocol/src/others.rs")),
     ("tri.rs", include_str!("../../../../rust/protocol/src/tri.rs")),
     ("violation.rs", include_str!("../../../../rust/protocol/src/violation.rs")),
 ];
@@ -195,6 +197,7 @@ fn root(modules: &[&str], standalone: bool, has_rules: bool) -> String {
 struct Ctx<'a> {
     model: &'a Model,
     names: &'a Input<'a>,
+    circles: Circles,
     used: RefCell<Used>,
 }
 
@@ -209,10 +212,19 @@ struct Used {
 /// The names that a file may need: the module, and what of it. The module's own name stands for the module itself.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("decode", &["decode", "DecodeError", "JsonObject"]),
+    ("others", &["others"]),
     ("rules", &["rules"]),
     ("tri", &["Tri"]),
     ("violation", &["violation", "At", "Pattern", "Violation"]),
 ];
+
+impl<'a> Ctx<'a> {
+    fn new(input: &'a Input<'a>) -> Self {
+        let model = input.model;
+        let circles = Circles::new(model, |id, out| model.held_by_value(id, out));
+        Self { model, names: input, circles, used: RefCell::default() }
+    }
+}
 
 impl Ctx<'_> {
     fn name(&self, id: TypeId) -> &str {
@@ -327,7 +339,7 @@ impl Ctx<'_> {
             }
             Kind::Named(id) => {
                 self.needs_type(*id);
-                let boxed = owner.is_some_and(|owner| self.model.needs_box(owner, *id));
+                let boxed = owner.is_some_and(|owner| self.circles.join(owner, *id));
                 if boxed { format!("Box<{}>", self.name(*id)) } else { self.name(*id).to_owned() }
             }
         };

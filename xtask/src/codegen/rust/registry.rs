@@ -1,6 +1,4 @@
 //! The table by which a program that knows types by their names finds their codecs.
-use std::cell::RefCell;
-
 use super::super::model::Shape;
 use super::super::printer::{Input, NOTICE, Page};
 use super::Ctx;
@@ -8,7 +6,7 @@ use super::text::{Value, quote};
 
 /// The module `registry` of a program whose root has the module `package` (the output) and the function `trip`.
 pub(super) fn registry(input: &Input<'_>) -> String {
-    let rust = Ctx { model: input.model, names: input, used: RefCell::default() };
+    let rust = Ctx::new(input);
     let mut page = Page::new("    ");
     page.line(format!("//! {NOTICE}"));
     page.line("#[allow(unused_imports)]");

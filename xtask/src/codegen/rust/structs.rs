@@ -31,13 +31,13 @@ impl Ctx<'_> {
             }
             if let Additional::Kept(ty) = &shape.additional {
                 page.line("/// Properties beyond those above.");
-                page.line("#[serde(flatten)]");
+                page.line("#[serde(flatten, skip_deserializing)]");
                 let ty = self.ty(ty, None);
                 let map = format!("std::collections::BTreeMap<String, {ty}>");
                 text::field(page, self.names.names.additional(id), &map);
             }
         });
-        self.object_codec(page, name, shape);
+        self.object_codec(page, id, shape);
         page.gap();
         page.block(format!("impl {name} {{"), "}", |page| {
             if self.constructor(page, id, shape) {
@@ -108,8 +108,10 @@ impl Ctx<'_> {
         text::field(page, self.names.names.field(id, index), &ty);
     }
 
-    /// The codec around the derived one: only an object is read, never an array, and its tag is checked.
-    fn object_codec(&self, page: &mut Page, name: &str, shape: &Struct) {
+    /// The codec around the derived one: only an object is read, never an array, its tag is checked, and what it does
+    /// not declare is kept.
+    fn object_codec(&self, page: &mut Page, id: TypeId, shape: &Struct) {
+        let name = self.name(id);
         page.gap();
         page.block(format!("impl Serialize for {name} {{"), "}", |page| {
             let signature =
@@ -123,15 +125,40 @@ impl Ctx<'_> {
             let signature =
                 "fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {";
             page.block(signature, "}", |page| {
-                page.line(match &shape.tag {
-                    None => "Self::deserialize(decode::Object(deserializer))".to_owned(),
+                let object = match &shape.tag {
+                    None => "decode::Object(deserializer)".to_owned(),
                     Some(tag) => {
                         let (property, value) = (quote(&tag.property), quote(&tag.value));
-                        format!("Self::deserialize(decode::Tagged(deserializer, {property}, {value}))")
+                        format!("decode::Tagged(deserializer, {property}, {value})")
                     }
-                });
+                };
+                match &shape.additional {
+                    Additional::Kept(ty) => self.read_others(page, id, shape, ty, &object),
+                    _ => {
+                        page.line(format!("Self::deserialize({object})"));
+                    }
+                }
             });
         });
+    }
+
+    /// Reads the struct and, beside it, the properties that it does not declare.
+    fn read_others(&self, page: &mut Page, id: TypeId, shape: &Struct, ty: &Ty, object: &str) {
+        self.needs(&["others"]);
+        let keep = if self.is_free(ty) { "FreeTyped" } else { "Typed" };
+        let declared: Vec<String> = shape.fields.iter().map(|field| quote(&field.wire)).collect();
+        let others = self.names.names.additional(id);
+        text::array(page, "const DECLARED: &[&str] = &", &declared, ";");
+        page.line("let mut others = std::collections::BTreeMap::new();");
+        page.line(format!("let keep = others::{keep}(&mut others);"));
+        page.line(format!("let object = others::Others({object}, DECLARED, keep);"));
+        let field = if others == "others" { others.to_owned() } else { format!("{others}: others") };
+        if shape.fields.is_empty() {
+            page.line("Self::deserialize(object)?;").line(format!("Ok(Self {{ {field} }})"));
+        } else {
+            page.line("let declared = Self::deserialize(object)?;");
+            page.line(format!("Ok(Self {{ {field}, ..declared }})"));
+        }
     }
 
     /// Whether a type is made of JSON objects of any content alone. Their decoder in serde_json takes null for an empty

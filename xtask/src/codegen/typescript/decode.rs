@@ -22,7 +22,8 @@ impl Sheet<'_> {
                 sheet.put(&Doc::Parts(vec![call(&only, vec![text("from"), known(shape)]), text(";")]));
             }
             let absent = |field: &&Field| matches!(field.presence(), Presence::Optional | Presence::Tristate);
-            let optional: Vec<&Field> = shape.fields.iter().filter(absent).collect();
+            let (inherited, optional): (Vec<&Field>, Vec<&Field>) =
+                shape.fields.iter().filter(absent).partition(|field| quoting::is_inherited(&field.wire));
             let head = if optional.is_empty() { "return".to_owned() } else { format!("const to: {name} =") };
             let mut entries = Vec::new();
             if let Some(tag) = tag {
@@ -32,6 +33,13 @@ impl Sheet<'_> {
             for field in shape.fields.iter().filter(|field| !absent(field)) {
                 let reader = sheet.reader(&field.ty);
                 entries.push(sheet.entry(&field.wire, reader));
+            }
+            // `{}` has what it inherits in place of such a property, so it is never there without its own.
+            for field in inherited {
+                let reader = sheet.reader(&field.ty);
+                let key = text(quoting::string(&field.wire));
+                let own = call(&sheet.support("present"), vec![text("from"), key, reader]);
+                entries.push(Doc::Parts(vec![text("..."), own, text(",")]));
             }
             if let Additional::Kept(ty) = &shape.additional {
                 let others = sheet.support("others");
@@ -190,12 +198,24 @@ impl Sheet<'_> {
                     Presence::Optional | Presence::Tristate => call(&sheet.support("writeIf"), vec![write]),
                     _ => write,
                 };
-                let value = quoting::member("value", &field.wire);
+                let value = sheet.value_of(field);
                 let key = quoting::literal_key(&field.wire);
-                entries.push(Doc::Parts(vec![text(format!("{key}: ")), write, text(format!("({value})"))]));
+                entries.push(Doc::Parts(vec![text(format!("{key}: ")), write, text("("), value, text(")")]));
             }
             sheet.put(&Doc::Parts(vec![text("return "), layout::braces(entries), text(";")]));
         });
+    }
+
+    /// The value of a field of `value`; of an optional one that every object inherits, only the object's own.
+    pub(super) fn value_of(&mut self, field: &Field) -> Doc {
+        if !field.required && quoting::is_inherited(&field.wire) {
+            return call(&self.support("ownOf"), vec![text("value"), text(quoting::string(&field.wire))]);
+        }
+        let value = quoting::member("value", &field.wire);
+        match value.strip_prefix("value[").and_then(|rest| rest.strip_suffix(']')) {
+            Some(key) => layout::indexed("value", key.to_owned()),
+            None => text(value),
+        }
     }
 
     pub(super) fn encode_union(&mut self, id: TypeId, union: &TaggedUnion) {

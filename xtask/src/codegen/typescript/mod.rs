@@ -18,9 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::build::rules;
 use super::finding::Finding;
 use super::json::Json;
-use super::model::{Additional, Kind, Model, Role, Section, Shape, Ty, TypeDef, TypeId};
+use super::model::{Additional, Model, Role, Section, Shape, Ty, TypeDef, TypeId};
 use super::names::{Case, Names, Rules, Scope};
 use super::printer::{DriverHome, Input, NOTICE, Output, Page, Printer};
+use super::reach::{any_part, spread, uses};
 use layout::Doc;
 
 /// The widest line that prettier leaves whole; `typescript/.prettierrc` says the same.
@@ -159,14 +160,7 @@ impl<'a> Sheet<'a> {
             section,
             page: Page::new("  "),
             imports: BTreeMap::new(),
-            checked: spread(model, |def| match &def.shape {
-                Shape::Struct(shape) => {
-                    shape.fields.iter().any(|field| own_checks(&field.ty))
-                        || matches!(&shape.additional, Additional::Kept(ty) if own_checks(ty))
-                }
-                Shape::Newtype(ty) | Shape::Alias(ty) => own_checks(ty),
-                _ => false,
-            }),
+            checked: spread(model, |def| uses(def).into_iter().any(own_checks)),
             rewritten: spread(model, |def| match &def.shape {
                 Shape::Struct(shape) => matches!(shape.additional, Additional::Kept(_)),
                 Shape::TaggedUnion(union) => union.open,
@@ -321,53 +315,5 @@ fn put(page: &mut Page, doc: &Doc) {
 
 /// Whether a use has constraints of its own, its items included.
 fn own_checks(ty: &Ty) -> bool {
-    !ty.constraints.is_empty()
-        || match &ty.kind {
-            Kind::List(item) | Kind::Map(item) => own_checks(item),
-            Kind::Tuple(items) => items.iter().any(own_checks),
-            _ => false,
-        }
-}
-
-/// By type: whether it has a property itself or holds, however deep, a type that has it.
-fn spread(model: &Model, has: impl Fn(&TypeDef) -> bool) -> Vec<bool> {
-    let mut holders: Vec<Vec<usize>> = vec![Vec::new(); model.types.len()];
-    let mut open = Vec::new();
-    for (id, def) in model.each() {
-        let mut held = Vec::new();
-        match &def.shape {
-            Shape::Struct(shape) => {
-                shape.fields.iter().for_each(|field| named(&field.ty, &mut held));
-                if let Additional::Kept(ty) = &shape.additional {
-                    named(ty, &mut held);
-                }
-            }
-            Shape::TaggedUnion(union) => held.extend(union.members.iter().map(|member| member.ty)),
-            Shape::Newtype(ty) | Shape::Alias(ty) => named(ty, &mut held),
-            Shape::ClosedEnum(_) | Shape::OpenEnum(_) => {}
-        }
-        for inner in held {
-            holders[inner.0].push(id.0);
-        }
-        if has(def) {
-            open.push(id.0);
-        }
-    }
-    let mut found = vec![false; model.types.len()];
-    while let Some(index) = open.pop() {
-        if !std::mem::replace(&mut found[index], true) {
-            open.extend(&holders[index]);
-        }
-    }
-    found
-}
-
-/// The named types of a use.
-fn named(ty: &Ty, out: &mut Vec<TypeId>) {
-    match &ty.kind {
-        Kind::Named(id) => out.push(*id),
-        Kind::List(item) | Kind::Map(item) => named(item, out),
-        Kind::Tuple(items) => items.iter().for_each(|item| named(item, out)),
-        _ => {}
-    }
+    any_part(ty, &|part| !part.constraints.is_empty())
 }

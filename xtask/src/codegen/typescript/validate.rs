@@ -12,11 +12,7 @@ impl Sheet<'_> {
         for field in &shape.fields {
             let Some(test) = self.test(&field.ty) else { continue };
             let key = text(quoting::string(&field.wire));
-            let value = quoting::member("value", &field.wire);
-            let value = match value.strip_prefix("value[").and_then(|rest| rest.strip_suffix(']')) {
-                Some(key) => layout::indexed("value", key.to_owned()),
-                None => text(value),
-            };
+            let value = self.value_of(field);
             operands.push(call(&self.support("at"), vec![key, value, test]));
         }
         if let Additional::Kept(ty) = &shape.additional
@@ -121,7 +117,7 @@ impl Sheet<'_> {
 
     fn has_test(&self, ty: &Ty) -> bool {
         let mut held = Vec::new();
-        super::named(ty, &mut held);
+        crate::codegen::reach::named(ty, &mut held);
         own_checks(ty) || held.iter().any(|id| self.checked[id.0])
     }
 

@@ -19,6 +19,7 @@ namespace SmooAI.SmoothOperator;
 [JsonSerializable(typeof(ShelfScannedEvent))]
 [JsonSerializable(typeof(Book))]
 [JsonSerializable(typeof(BookKind))]
+[JsonSerializable(typeof(Card))]
 [JsonSerializable(typeof(Isbn))]
 [JsonSerializable(typeof(ShelfEntry))]
 [JsonSerializable(typeof(SingleEntry))]

@@ -124,6 +124,57 @@ public readonly record struct BookKind : IWire<BookKind>
     }
 }
 
+/// <summary>The catalogue card of a book; a property of any other name counts something.</summary>
+[JsonConverter(typeof(WireConverter<Card, Card>))]
+public sealed record Card : IWire<Card>
+{
+    /// <summary>The title on the card.</summary>
+    public required string Title { get; init; }
+
+    /// <summary>Room, aisle, shelf, whether it is locked, and a remark.</summary>
+    public (string, int, uint, bool, string)? Place { get; init; }
+
+    /// <summary>Who made the card: a name that every object has in JavaScript.</summary>
+    public string? Constructor { get; init; }
+
+    /// <summary>The card it copies: another such name.</summary>
+    public string? Proto { get; init; }
+
+    /// <summary>The properties that the schema does not name.</summary>
+    public IReadOnlyDictionary<string, int> Additional { get; init; } = new Dictionary<string, int>();
+
+    /// <summary>The first constraint of the schema that a value breaks, or null.</summary>
+    public static Violation? Validate(Card value) =>
+        Check.MaybeValue("place", value.Place, static it => Check.Item(0, it.Item1, static it => Check.MaxLength(it, 3)))
+        ?? Check.Maybe("constructor", value.Constructor, static it => Check.MaxLength(it, 8))
+        ?? Check.Maybe("__proto__", value.Proto, static it => Check.MaxLength(it, 8))
+        ?? Check.EachValue(value.Additional, static it => Check.Minimum(it, 0));
+
+    static Card IWire<Card>.Read(JsonElement json)
+    {
+        Wire.Object(json);
+        return new Card
+        {
+            Title = Wire.Required(json, "title"u8, Wire.Text),
+            Place = Wire.Optional<(string, int, uint, bool, string)?>(json, "place"u8, static json => (Wire.Item(json, 0, 5, Wire.Text), Wire.Item(json, 1, 5, Wire.Int32), Wire.Item(json, 2, 5, Wire.UInt32), Wire.Item(json, 3, 5, Wire.Bool), Wire.Item(json, 4, 5, Wire.Text))),
+            Constructor = Wire.Optional(json, "constructor"u8, Wire.Text),
+            Proto = Wire.Optional(json, "__proto__"u8, Wire.Text),
+            Additional = Wire.Others<int>(json, Wire.Int32, "title", "place", "constructor", "__proto__"),
+        };
+    }
+
+    static void IWire<Card>.Write(Utf8JsonWriter writer, Card value)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("title"u8, value.Title);
+        Wire.WriteMaybeValue(writer, "place"u8, value.Place, static (writer, it) => { writer.WriteStartArray(); writer.WriteStringValue(it.Item1); writer.WriteNumberValue(it.Item2); writer.WriteNumberValue(it.Item3); writer.WriteBooleanValue(it.Item4); writer.WriteStringValue(it.Item5); writer.WriteEndArray(); });
+        Wire.WriteMaybe(writer, "constructor"u8, value.Constructor, static (writer, it) => writer.WriteStringValue(it));
+        Wire.WriteMaybe(writer, "__proto__"u8, value.Proto, static (writer, it) => writer.WriteStringValue(it));
+        Wire.WriteEntries(writer, value.Additional, static (writer, it) => writer.WriteNumberValue(it));
+        writer.WriteEndObject();
+    }
+}
+
 /// <summary>The number of a book, with its hyphens.</summary>
 /// <param name="Value">The value on the wire.</param>
 [JsonConverter(typeof(WireConverter<Isbn, Isbn>))]

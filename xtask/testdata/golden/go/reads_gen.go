@@ -5,7 +5,6 @@
 package protocol
 
 import (
-	"encoding/json"
 	"strconv"
 )
 
@@ -107,42 +106,4 @@ func place[T any](items []*reader, at int, read func(*reader) (T, error), err *e
 		*err = under(*err, at)
 	}
 	return value
-}
-
-func asTuple2[A, B any](a func(*reader) (A, error), b func(*reader) (B, error)) func(*reader) (Tuple2[A, B], error) {
-	return func(r *reader) (t Tuple2[A, B], err error) {
-		items, err := r.items(2)
-		t.V0, t.V1 = place(items, 0, a, &err), place(items, 1, b, &err)
-		return t, err
-	}
-}
-
-func asTuple3[A, B, C any](a func(*reader) (A, error), b func(*reader) (B, error), c func(*reader) (C, error)) func(*reader) (Tuple3[A, B, C], error) {
-	return func(r *reader) (t Tuple3[A, B, C], err error) {
-		items, err := r.items(3)
-		t.V0, t.V1, t.V2 = place(items, 0, a, &err), place(items, 1, b, &err), place(items, 2, c, &err)
-		return t, err
-	}
-}
-
-func asTuple4[A, B, C, D any](a func(*reader) (A, error), b func(*reader) (B, error), c func(*reader) (C, error), d func(*reader) (D, error)) func(*reader) (Tuple4[A, B, C, D], error) {
-	return func(r *reader) (t Tuple4[A, B, C, D], err error) {
-		items, err := r.items(4)
-		t.V0, t.V1 = place(items, 0, a, &err), place(items, 1, b, &err)
-		t.V2, t.V3 = place(items, 2, c, &err), place(items, 3, d, &err)
-		return t, err
-	}
-}
-
-// asArray reads an array of exactly so many items of any kind.
-func asArray(count int) func(*reader) ([]json.RawMessage, error) {
-	return func(r *reader) ([]json.RawMessage, error) {
-		starts, err := r.items(count)
-		items := []json.RawMessage{}
-		for _, start := range starts {
-			item, _ := start.raw()
-			items = append(items, item)
-		}
-		return items, err
-	}
 }

@@ -54,7 +54,9 @@ func roundTrip(name string, data []byte) ([]byte, error) {
 	case "BookKind":
 		return trip(data, readBookKind, writeBookKind)
 	case "BookList":
-		return trip(data, asList(readBook), putList(writeBook))
+		return trip(data, readBookList, writeBookList)
+	case "Card":
+		return trip(data, readCard, writeCard)
 	case "Isbn":
 		return trip(data, readIsbn, writeIsbn)
 	case "ShelfEntry":

@@ -187,6 +187,129 @@ func writeBookKind(w *writer, v BookKind) {
 // BookList: Books in an order that matters.
 type BookList = []Book
 
+func readBookList(r *reader) (BookList, error) {
+	return asList(readBook)(r)
+}
+
+func writeBookList(w *writer, v BookList) {
+	putList(writeBook)(w, v)
+}
+
+func checkBookList(v BookList) *Violation {
+	for i := range v {
+		if x := v[i].check(); x != nil {
+			return x.under(i)
+		}
+	}
+	return nil
+}
+
+// Card: The catalogue card of a book; a property of any other name counts something.
+type Card struct {
+	// The title on the card.
+	Title string `json:"title"`
+	// Room, aisle, shelf, whether it is locked, and a remark.
+	Place *Tuple5[string, int32, uint32, bool, string] `json:"place,omitzero"`
+	// Who made the card: a name that every object has in JavaScript.
+	Constructor *string `json:"constructor,omitzero"`
+	// The card it copies: another such name.
+	Proto *string `json:"__proto__,omitzero"`
+	// Every other property.
+	Additional map[string]int32 `json:"-"`
+}
+
+// MarshalJSON writes the value as the schema says.
+func (v Card) MarshalJSON() ([]byte, error) {
+	return marshal(v, writeCard)
+}
+
+// UnmarshalJSON reads the value; keys count exactly as they are written. What it refuses, it
+// refuses with a *DecodeError.
+func (v *Card) UnmarshalJSON(data []byte) error {
+	return unmarshalInto(data, v, readCard)
+}
+
+func readCard(r *reader) (v Card, err error) {
+	var seen [1]bool
+	if err = r.object(); err != nil {
+		return v, err
+	}
+	v.Additional = map[string]int32{}
+	for r.more('}') {
+		key := r.key()
+		switch string(key) {
+		case "title":
+			seen[0] = true
+			v.Title, err = r.text()
+		case "place":
+			v.Place, err = asPointer(asTuple5((*reader).text, (*reader).int32, (*reader).uint32, (*reader).boolean, (*reader).text))(r)
+		case "constructor":
+			v.Constructor, err = asPointer((*reader).text)(r)
+		case "__proto__":
+			v.Proto, err = asPointer((*reader).text)(r)
+		default:
+			v.Additional[string(key)], err = r.int32()
+		}
+		if err != nil {
+			return v, under(err, string(key))
+		}
+	}
+	return v, missing(seen[:], "title")
+}
+
+func writeCard(w *writer, v Card) {
+	w.byte('{')
+	w.key("title")
+	w.text(v.Title)
+	if v.Place != nil {
+		w.key("place")
+		putTuple5((*writer).text, (*writer).int32, (*writer).uint32, (*writer).boolean, (*writer).text)(w, *v.Place)
+	}
+	if v.Constructor != nil {
+		w.key("constructor")
+		w.text(*v.Constructor)
+	}
+	if v.Proto != nil {
+		w.key("__proto__")
+		w.text(*v.Proto)
+	}
+	for _, key := range sortedKeys(v.Additional) {
+		w.key(key)
+		w.int32(v.Additional[key])
+	}
+	w.byte('}')
+}
+
+// Validate returns the first *Violation of what the schema asks beyond the types.
+func (v *Card) Validate() error {
+	return verdict(v.check())
+}
+
+func (v *Card) check() *Violation {
+	if v.Place != nil {
+		if length((*v.Place).V0) > 3 {
+			return violation("maxLength", "must have at most 3 characters", "place", 0)
+		}
+	}
+	if v.Constructor != nil {
+		if length((*v.Constructor)) > 8 {
+			return violation("maxLength", "must have at most 8 characters", "constructor")
+		}
+	}
+	if v.Proto != nil {
+		if length((*v.Proto)) > 8 {
+			return violation("maxLength", "must have at most 8 characters", "__proto__")
+		}
+	}
+	for _, k := range sortedKeys(v.Additional) {
+		value := v.Additional[k]
+		if value < 0 {
+			return violation("minimum", "must be at least 0", k)
+		}
+	}
+	return nil
+}
+
 // Isbn: The number of a book, with its hyphens.
 type Isbn string
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field as _field
 from typing import ClassVar, Final, Literal, TypeAlias, Union
 
 from . import wire
@@ -16,6 +16,7 @@ __all__ = [
     "decode_book_list",
     "encode_book_list",
     "validate_book_list",
+    "Card",
     "Isbn",
     "decode_isbn",
     "validate_isbn",
@@ -139,6 +140,82 @@ def encode_book_list(value: BookList) -> wire.Json:
 
 def validate_book_list(value: BookList) -> wire.Violation | None:
     return wire.first(value, wire.each(wire.validated))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """The catalogue card of a book; a property of any other name counts something."""
+
+    title: str
+    """The title on the card."""
+    place: tuple[str, int, int, bool, str] | None = None
+    """Room, aisle, shelf, whether it is locked, and a remark."""
+    constructor: str | None = None
+    """Who made the card: a name that every object has in JavaScript."""
+    proto: str | None = None
+    """The card it copies: another such name."""
+    additional: dict[str, int] = _field(default_factory=dict[str, "int"])
+    """Properties beyond those above."""
+
+    @staticmethod
+    def decode(value: object) -> Card:
+        source = wire.read_object(value)
+        return Card(
+            title=wire.required(source, "title", wire.string),
+            place=wire.optional(source, "place", _read_card_place),
+            constructor=wire.optional(source, "constructor", wire.string),
+            proto=wire.optional(source, "__proto__", wire.string),
+            additional=wire.others(source, wire.int32, "title", "place", "constructor", "__proto__"),
+        )
+
+    def encode(self) -> wire.JsonObject:
+        to: wire.JsonObject = {}
+        to["title"] = self.title
+        if self.place is not None:
+            to["place"] = wire.write(self.place, _write_card_place)
+        if self.constructor is not None:
+            to["constructor"] = self.constructor
+        if self.proto is not None:
+            to["__proto__"] = self.proto
+        for key, value in self.additional.items():
+            to.setdefault(key, wire.write(value, wire.same))
+        return to
+
+    def validate(self) -> wire.Violation | None:
+        if self.place is not None:
+            if broken := wire.at("place", self.place, _check_card_place):
+                return broken
+        if self.constructor is not None:
+            if broken := wire.at("constructor", self.constructor, wire.max_length(8)):
+                return broken
+        if self.proto is not None:
+            if broken := wire.at("__proto__", self.proto, wire.max_length(8)):
+                return broken
+        if broken := wire.first(self.additional, wire.each_value(wire.minimum(0))):
+            return broken
+        return None
+
+
+def _read_card_place(value: object) -> tuple[str, int, int, bool, str]:
+    return (
+        wire.place(value, 5, 0, wire.string),
+        wire.place(value, 5, 1, wire.int32),
+        wire.place(value, 5, 2, wire.uint32),
+        wire.place(value, 5, 3, wire.boolean),
+        wire.place(value, 5, 4, wire.string),
+    )
+
+
+def _write_card_place(value: tuple[str, int, int, bool, str]) -> wire.Json:
+    return [value[0], value[1], value[2], value[3], value[4]]
+
+
+def _check_card_place(value: tuple[str, int, int, bool, str]) -> wire.Violation | None:
+    if broken := wire.at(0, value[0], wire.max_length(3)):
+        return broken
+    if broken := wire.at(2, value[2], wire.minimum(0)):
+        return broken
+    return None
 
 
 Isbn: TypeAlias = str

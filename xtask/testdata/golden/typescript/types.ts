@@ -3,7 +3,9 @@ import type { JsonObject, Violation } from "./runtime.js";
 import {
   all,
   at,
+  boolean,
   each,
+  eachPlace,
   eachValue,
   exclusiveMinimum,
   int32,
@@ -11,6 +13,7 @@ import {
   list,
   literal,
   map,
+  maxLength,
   maxProperties,
   minLength,
   minimum,
@@ -18,9 +21,14 @@ import {
   number,
   object,
   optional,
+  others,
+  ownOf,
+  pass,
   pattern,
+  present,
   required,
   string,
+  tuple,
   uint32,
   uniqueItems,
   writeList,
@@ -98,6 +106,46 @@ export function decodeBookList(value: unknown): BookList {
 
 export function validateBookList(value: BookList): Violation | undefined {
   return each(validateBook)(value);
+}
+
+/** The catalogue card of a book; a property of any other name counts something. */
+export interface Card {
+  /** The title on the card. */
+  title: string;
+  /** Room, aisle, shelf, whether it is locked, and a remark. */
+  place?: [string, number, number, boolean, string];
+  /** Who made the card: a name that every object has in JavaScript. */
+  constructor?: string;
+  /** The card it copies: another such name. */
+  __proto__?: string;
+  /** Properties beyond those above. */
+  additional?: { [key: string]: number };
+}
+
+export function decodeCard(value: unknown): Card {
+  const from = object(value);
+  const to: Card = {
+    title: required(from, "title", string),
+    ...present(from, "constructor", string),
+    ...present(from, "__proto__", string),
+    additional: others(from, ["title", "place", "constructor", "__proto__"], int32),
+  };
+  optional(from, "place", tuple(string, int32, uint32, boolean, string), to);
+  return to;
+}
+
+export function encodeCard(value: Card): unknown {
+  const { additional, ...own } = value;
+  return { ...additional, ...own };
+}
+
+export function validateCard(value: Card): Violation | undefined {
+  return (
+    at("place", value.place, eachPlace(maxLength(3), pass, minimum(0), pass, pass)) ??
+    at("constructor", ownOf(value, "constructor"), maxLength(8)) ??
+    at("__proto__", ownOf(value, "__proto__"), maxLength(8)) ??
+    eachValue(minimum(0))(value.additional ?? {})
+  );
 }
 
 /** The number of a book, with its hyphens. */

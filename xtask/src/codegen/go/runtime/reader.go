@@ -298,7 +298,7 @@ func (r *reader) whole() (string, error) {
 		return text, nil
 	}
 	value, err := strconv.ParseFloat(text, 64)
-	if err != nil || value != math.Trunc(value) || math.Abs(value) > 1<<53 {
+	if err != nil || value != math.Trunc(value) || value < -1<<63 || value >= 1<<63 {
 		return "", refuse("must be a whole number")
 	}
 	return strconv.FormatInt(int64(value), 10), nil

@@ -192,39 +192,3 @@ func putMap[T any](write func(*writer, T)) func(*writer, map[string]T) {
 }
 
 func sortedKeys[T any](entries map[string]T) []string { return slices.Sorted(maps.Keys(entries)) }
-
-func putTuple2[A, B any](a func(*writer, A), b func(*writer, B)) func(*writer, Tuple2[A, B]) {
-	return func(w *writer, t Tuple2[A, B]) {
-		w.byte('[')
-		a(w, t.V0)
-		w.byte(',')
-		b(w, t.V1)
-		w.byte(']')
-	}
-}
-
-func putTuple3[A, B, C any](a func(*writer, A), b func(*writer, B), c func(*writer, C)) func(*writer, Tuple3[A, B, C]) {
-	return func(w *writer, t Tuple3[A, B, C]) {
-		w.byte('[')
-		a(w, t.V0)
-		w.byte(',')
-		b(w, t.V1)
-		w.byte(',')
-		c(w, t.V2)
-		w.byte(']')
-	}
-}
-
-func putTuple4[A, B, C, D any](a func(*writer, A), b func(*writer, B), c func(*writer, C), d func(*writer, D)) func(*writer, Tuple4[A, B, C, D]) {
-	return func(w *writer, t Tuple4[A, B, C, D]) {
-		w.byte('[')
-		a(w, t.V0)
-		w.byte(',')
-		b(w, t.V1)
-		w.byte(',')
-		c(w, t.V2)
-		w.byte(',')
-		d(w, t.V3)
-		w.byte(']')
-	}
-}

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decode::{self, DecodeError};
+use crate::others;
 use crate::violation::{self, At, Pattern, Violation};
 
 /// A book, and the books it comes from.
@@ -154,6 +155,74 @@ impl<'de> Deserialize<'de> for BookKind {
 
 /// Books in an order that matters.
 pub type BookList = Vec<Book>;
+
+/// The catalogue card of a book; a property of any other name counts something.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
+pub struct Card {
+    /// The title on the card.
+    pub title: String,
+    /// Room, aisle, shelf, whether it is locked, and a remark.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    pub place: Option<(String, i32, u32, bool, String)>,
+    /// Who made the card: a name that every object has in JavaScript.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    pub constructor: Option<String>,
+    /// The card it copies: another such name.
+    #[serde(rename = "__proto__")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    pub proto: Option<String>,
+    /// Properties beyond those above.
+    #[serde(flatten, skip_deserializing)]
+    pub additional: std::collections::BTreeMap<String, i32>,
+}
+
+impl Serialize for Card {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Card {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const DECLARED: &[&str] = &["title", "place", "constructor", "__proto__"];
+        let mut others = std::collections::BTreeMap::new();
+        let keep = others::Typed(&mut others);
+        let object = others::Others(decode::Object(deserializer), DECLARED, keep);
+        let declared = Self::deserialize(object)?;
+        Ok(Self { additional: others, ..declared })
+    }
+}
+
+impl Card {
+    /// From what is required; everything else is absent.
+    pub fn new(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            place: None,
+            constructor: None,
+            proto: None,
+            additional: std::collections::BTreeMap::new(),
+        }
+    }
+
+    /// Checks what the schema asks of the values beyond their types; the violation names the place.
+    pub fn validate(&self) -> Result<(), Violation> {
+        if let Some(value) = &self.place {
+            violation::max_length(&value.0, 3).at(0).at("place")?;
+        }
+        if let Some(value) = &self.constructor {
+            violation::max_length(value, 8).at("constructor")?;
+        }
+        if let Some(value) = &self.proto {
+            violation::max_length(value, 8).at("__proto__")?;
+        }
+        for (key, value) in &self.additional {
+            violation::minimum(*value, 0).at(key)?;
+        }
+        Ok(())
+    }
+}
 
 /// The number of a book, with its hyphens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -22,6 +22,7 @@ pub const ROUND_TRIPS: &[RoundTrip] = &[
     ("Book", |text| data(text, Book::validate)),
     ("BookKind", |text| data::<BookKind>(text, |_| Ok(()))),
     ("BookList", |text| data::<BookList>(text, |_| Ok(()))),
+    ("Card", |text| data(text, Card::validate)),
     ("Isbn", |text| data(text, Isbn::validate)),
     ("ShelfEntry", |text| data(text, ShelfEntry::validate)),
     ("SingleEntry", |text| data(text, SingleEntry::validate)),
