@@ -1,21 +1,5 @@
 //! The keys of the one table. `pk` names a partition, `sk` a place in it; both are strings.
-//!
-//! | item | pk | sk |
-//! |---|---|---|
-//! | conversation | `C#id` | `META` |
-//! | who holds it | `C#id` | `TURN` |
-//! | message, its place by id | `C#id` | `M#number`, `I#message` |
-//! | idempotency key | `Y#scope` | `=key` |
-//! | recent conversations | `R#scope` | `inverted time#id` |
-//! | session | `S#id` | `S` |
-//! | line of the journal | `J#turn` | `number` |
-//! | admin record | `Z#organisation#kind` | `=id` |
-//! | document | `D#organisation` | `=id` |
-//! | version of a document, its chunks | `V#version` | `META`, `number` |
-//! | access class | `A#organisation` | `class` |
-//! | postings of a term in a class | `P#organisation#class#term` | `!shard` (count), `impact=document#version` |
-//! | versions being written or removed | `G#organisation` | `version` |
-//! | part of a large body | `X#hash` | `number` |
+//! `docs/storage.md` lists them.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};

@@ -182,7 +182,10 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 fn is_hand_written(path: &str) -> bool {
     let made = |part: &str| matches!(part.to_lowercase().as_str(), "generated" | "_generated" | "testdata");
-    !path.split('/').any(made) && !path.ends_with("_gen.go") && !path.ends_with(".g.cs")
+    !path.split('/').any(made)
+        && !path.contains("/conformance/wire/")
+        && !path.ends_with("_gen.go")
+        && !path.ends_with(".g.cs")
 }
 
 fn is_test(path: &str) -> bool {
