@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use parking_lot::Mutex;
@@ -88,7 +89,9 @@ pub struct Webhook {
 struct Shared {
     answers: Mutex<HashMap<String, VecDeque<Answer>>>,
     calls: watch::Sender<Vec<Call>>,
-    gates: Gates,
+    gates: Mutex<Gates>,
+    /// How often everything was forgotten.
+    era: AtomicUsize,
 }
 
 impl Webhook {
@@ -108,7 +111,7 @@ impl Webhook {
     /// Adds an answer for a path. Answers are given in order, the last one for ever.
     #[must_use]
     pub fn on(self, path: &str, answer: Answer) -> Self {
-        self.shared.answers.lock().entry(path.to_owned()).or_default().push_back(answer);
+        self.answer(path, answer);
         self
     }
 
@@ -150,12 +153,28 @@ impl Webhook {
     /// # Errors
     /// When it was not within the bound.
     pub async fn wait_at(&self, gate: &str, times: usize) -> Result<()> {
-        self.shared.gates.arrived(gate, times).await
+        let gates = self.shared.gates();
+        gates.arrived(gate, times).await
     }
 
     /// Opens a gate.
     pub fn release(&self, gate: &str) {
-        self.shared.gates.open(gate);
+        self.shared.gates().open(gate);
+    }
+
+    /// Begins anew: answers, calls and gates are forgotten.
+    pub fn forget(&self) {
+        self.shared.answers.lock().clear();
+        *self.shared.gates.lock() = Gates::default();
+        self.shared.calls.send_modify(|calls| {
+            self.shared.era.fetch_add(1, Ordering::Relaxed);
+            calls.clear();
+        });
+    }
+
+    /// Adds an answer for a path to a running endpoint, as [`Webhook::on`].
+    pub fn answer(&self, path: &str, answer: Answer) {
+        self.shared.answers.lock().entry(path.to_owned()).or_default().push_back(answer);
     }
 
     async fn wait_until(&self, what: &str, holds: impl Fn(&[Call]) -> bool) -> Result<()> {
@@ -187,14 +206,20 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let Ok(mut peer) = Peer::new(stream) else { return };
     while let Ok(Some(request)) = peer.read_request().await {
         let answer = shared.answer(&request.path);
-        let mut entry = 0;
+        let (mut entry, mut era) = (0, 0);
         shared.calls.send_modify(|calls| {
-            entry = calls.len();
+            (entry, era) = (calls.len(), shared.era.load(Ordering::Relaxed));
             let body = serde_json::from_slice(&request.body).unwrap_or_default();
             calls.push(Call { request, body, outcome: Outcome::Open });
         });
-        let outcome = give(&answer, &mut peer, &shared.gates).await;
-        shared.calls.send_modify(|calls| calls[entry].outcome = outcome);
+        let gates = shared.gates();
+        let outcome = give(&answer, &mut peer, &gates).await;
+        shared.calls.send_modify(|calls| {
+            let call = calls.get_mut(entry).filter(|_| shared.era.load(Ordering::Relaxed) == era);
+            if let Some(call) = call {
+                call.outcome = outcome;
+            }
+        });
         if outcome != Outcome::Served {
             return;
         }
@@ -217,6 +242,10 @@ async fn give(answer: &Answer, peer: &mut Peer, gates: &Gates) -> Outcome {
 }
 
 impl Shared {
+    fn gates(&self) -> Gates {
+        self.gates.lock().clone()
+    }
+
     fn answer(&self, path: &str) -> Answer {
         let mut answers = self.answers.lock();
         let Some(queue) = answers.get_mut(path) else { return Answer::text(404, "no such path") };

@@ -10,7 +10,7 @@ pub mod vectors;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use parking_lot::Mutex;
@@ -42,7 +42,7 @@ pub struct Gateway {
 struct Shared {
     rules: Mutex<Vec<(Rule, bool)>>,
     log: watch::Sender<Vec<Recorded>>,
-    gates: Gates,
+    gates: Mutex<Gates>,
 }
 
 impl Gateway {
@@ -64,7 +64,7 @@ impl Gateway {
         let shared = Arc::new(Shared {
             rules: Mutex::new(script.rules.into_iter().map(|rule| (rule, false)).collect()),
             log: watch::Sender::default(),
-            gates: Gates::default(),
+            gates: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, Arc::clone(&shared)));
@@ -118,12 +118,32 @@ impl Gateway {
     /// # Errors
     /// When nobody came within the bound.
     pub async fn wait_at(&self, gate: &str) -> Result<()> {
-        self.shared.gates.arrived(gate, 1).await
+        let gates = self.shared.gates();
+        gates.arrived(gate, 1).await
     }
 
     /// Opens a gate.
     pub fn release(&self, gate: &str) {
-        self.shared.gates.open(gate);
+        self.shared.gates().open(gate);
+    }
+
+    /// Begins anew with another script: what was asked is forgotten, and whoever stands at a gate of the
+    /// old script goes on standing there until its peer leaves.
+    pub fn play(&self, script: Script) {
+        *self.shared.rules.lock() = script.rules.into_iter().map(|rule| (rule, false)).collect();
+        *self.shared.gates.lock() = Gates::default();
+        self.shared.log.send_modify(Vec::clear);
+    }
+
+    /// The places of the rules that no request has used.
+    #[must_use]
+    pub fn unused(&self) -> Vec<usize> {
+        let rules = self.shared.rules.lock();
+        let used = |place: &usize| {
+            let (_, used) = &rules[*place];
+            *used || self.shared.log.borrow().iter().any(|request| request.rule == Some(*place))
+        };
+        (0..rules.len()).filter(|place| !used(place)).collect()
     }
 
     async fn wait_until(&self, what: &str, holds: impl Fn(&[Recorded]) -> bool) -> Result<()> {
@@ -162,9 +182,15 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
         let body = serde_json::from_slice(&request.body).unwrap_or_default();
         let endpoint = endpoint(&request.path);
         let (rule, reply) = shared.choose(endpoint, &body);
-        let entry = shared.record(&request, endpoint, body.clone(), rule);
-        let outcome = play::play(&reply, &body, &mut peer, &shared.gates).await;
-        shared.log.send_modify(|log| log[entry].outcome = outcome);
+        let at = shared.record(&request, endpoint, body.clone(), rule);
+        let gates = shared.gates();
+        let outcome = play::play(&reply, &body, &mut peer, &gates).await;
+        shared.log.send_modify(|log| {
+            // A new script has forgotten what was asked under the old one.
+            if let Some(entry) = log.iter_mut().find(|entry| entry.at == at) {
+                entry.outcome = outcome;
+            }
+        });
         if outcome != Outcome::Served {
             return;
         }
@@ -193,16 +219,21 @@ impl Shared {
         (None, reply)
     }
 
-    fn record(&self, request: &Request, endpoint: Endpoint, body: Value, rule: Option<usize>) -> usize {
+    fn gates(&self) -> Gates {
+        self.gates.lock().clone()
+    }
+
+    /// Keeps a request, and returns when it came: no two have the same time.
+    fn record(&self, request: &Request, endpoint: Endpoint, body: Value, rule: Option<usize>) -> Instant {
         let authorization = match request.header("authorization") {
             None => Authorization::Absent,
             Some(value) if value.strip_prefix("Bearer ") == Some(KEY) => Authorization::Expected,
             Some(_) => Authorization::Other,
         };
         let headers = request.headers.iter().filter(|(name, _)| name != "authorization").cloned().collect();
-        let mut entry = 0;
+        let mut at = Instant::now();
         self.log.send_modify(|log| {
-            entry = log.len();
+            at = log.last().map_or(at, |last| at.max(last.at + Duration::from_nanos(1)));
             log.push(Recorded {
                 endpoint,
                 path: request.path.clone(),
@@ -211,10 +242,10 @@ impl Shared {
                 body,
                 rule,
                 outcome: Outcome::Open,
-                at: Instant::now(),
+                at,
             });
         });
-        entry
+        at
     }
 }
 

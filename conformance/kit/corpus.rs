@@ -1,0 +1,257 @@
+//! A run over the corpus: drivers are built, clients run side by side, and all cells are judged.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use smooai_smooth_operator_conformance::server_process::{Build, server_binary};
+use tokio::task::JoinSet;
+
+use crate::driver::Driver;
+use crate::lane::{Lane, Storage};
+use crate::languages::{LANGUAGES, Launch};
+use crate::outcome::{Checks, Covered, Outcome};
+use crate::play::{Terms, play};
+use crate::scenario::Scenario;
+use crate::{Options, coverage, known, report};
+
+/// The longest wait for one thing in a scenario; only a failure ever reaches it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_path_buf()
+}
+
+/// Whether nobody is watching, so that what cannot run has failed.
+#[expect(clippy::disallowed_methods, reason = "the harness is no part of the product and has no Config")]
+pub fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1")
+}
+
+/// Where cargo puts what it builds.
+#[expect(clippy::disallowed_methods, reason = "the harness is no part of the product and has no Config")]
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |target| root().join(target))
+}
+
+/// Prints a line for a person.
+pub fn say(line: impl AsRef<str>) {
+    // A closed stdout is no reason to stop.
+    let _ = writeln!(std::io::stdout().lock(), "{}", line.as_ref());
+}
+
+/// The drivers of a run, and what could not be built.
+pub struct Drivers {
+    /// How each is started.
+    pub launches: Vec<Launch>,
+    /// Clients that do not run, with the reason.
+    pub absent: Vec<(String, String)>,
+}
+
+/// Builds the drivers that the options ask for.
+pub async fn drivers(options: &Options) -> Result<Drivers> {
+    let mut drivers = Drivers { launches: Vec::new(), absent: Vec::new() };
+    if let Some(command) = &options.driver {
+        drivers.launches.push(Launch::own(&root(), command));
+        if options.clients.is_empty() {
+            return Ok(drivers);
+        }
+    }
+    for name in &options.clients {
+        if LANGUAGES.iter().all(|language| language.name != name) {
+            let names: Vec<&str> = LANGUAGES.iter().map(|language| language.name).collect();
+            bail!("there is no client `{name}`: choose from {}", names.join(", "));
+        }
+    }
+    for language in LANGUAGES {
+        let named = options.clients.iter().any(|name| name == language.name);
+        if !options.clients.is_empty() && !named {
+            continue;
+        }
+        if let Err(why) = language.is_there().await {
+            drivers.absent.push((language.name.to_owned(), why));
+            continue;
+        }
+        let started = Instant::now();
+        let launch = language.build(&root(), &target()).await;
+        let launch = launch.with_context(|| format!("building the driver of {}", language.name))?;
+        say(format!("built the driver of {} in {:.1} s", language.name, started.elapsed().as_secs_f64()));
+        drivers.launches.push(launch);
+    }
+    Ok(drivers)
+}
+
+/// The scenarios that the options ask for.
+pub fn scenarios(options: &Options) -> Result<Vec<Scenario>> {
+    let mut scenarios = Scenario::read_all(&root().join("conformance/scenarios"))?;
+    let chosen = |scenario: &Scenario| {
+        let names = &options.scenarios;
+        names.is_empty() || names.iter().any(|name| is_like(name, &scenario.name))
+    };
+    scenarios.retain(chosen);
+    if scenarios.is_empty() {
+        bail!("no scenario is named {:?}; `--list` shows all", options.scenarios);
+    }
+    Ok(scenarios)
+}
+
+fn is_like(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+    let mut last = None;
+    for part in parts {
+        last = Some(part);
+        let Some(place) = rest.find(part) else { return false };
+        rest = &rest[place + part.len()..];
+    }
+    rest.is_empty() || last.is_some_and(|last| last.is_empty() || name.ends_with(last))
+}
+
+/// Runs everything and prints what came of it.
+pub async fn run(options: &Options) -> Result<ExitCode> {
+    let scenarios = scenarios(options)?;
+    if options.list {
+        scenarios.iter().for_each(|scenario| say(format!("{:32} {}", scenario.name, scenario.about)));
+        return Ok(ExitCode::SUCCESS);
+    }
+    server_binary(Build::Debug).await?;
+    let drivers = drivers(options).await?;
+    let started = Instant::now();
+    let storage = options.storage;
+    let mut lanes = JoinSet::new();
+    for launch in drivers.launches.clone() {
+        let scenarios: Vec<Scenario> = scenarios.iter().filter(|s| !s.raw).cloned().collect();
+        lanes.spawn(async move { lane(&launch, &scenarios, storage).await });
+    }
+    let mut outcomes = Vec::new();
+    while let Some(done) = lanes.join_next().await {
+        outcomes.extend(done.context("a lane")??);
+    }
+    outcomes.sort_by(|a, b| (&a.scenario, &a.client).cmp(&(&b.scenario, &b.client)));
+    let whole = options.scenarios.is_empty();
+    let mut wrong = Vec::new();
+    for launch in &drivers.launches {
+        let known = known::read(&root().join("conformance/known-failing"), &launch.name)?;
+        wrong.extend(known::judge(&mut outcomes, &known, &launch.name, whole));
+    }
+    if whole {
+        wrong.extend(uncovered(&outcomes, &drivers)?);
+    }
+    Ok(close(&outcomes, &drivers, wrong, started))
+}
+
+fn uncovered(outcomes: &[Outcome], drivers: &Drivers) -> Result<Vec<String>> {
+    let wanted = coverage::wanted(&root().join("spec"))?;
+    let mut lines = Vec::new();
+    for launch in &drivers.launches {
+        let mut seen = Covered::default();
+        outcomes.iter().filter(|cell| cell.client == launch.name).for_each(|cell| seen.extend(&cell.covered));
+        let missing = coverage::missing(&wanted, &seen);
+        lines.extend(missing.iter().map(|name| format!("{}: {name} was never on the wire", launch.name)));
+    }
+    Ok(lines)
+}
+
+/// Prints the matrix, what failed, and the closing line.
+fn close(outcomes: &[Outcome], drivers: &Drivers, mut wrong: Vec<String>, started: Instant) -> ExitCode {
+    say(report::matrix(outcomes));
+    let mut failed = 0;
+    for cell in outcomes.iter().filter(|cell| !cell.passed() && cell.known.is_none()) {
+        failed += 1;
+        say(format!("FAILED {} with {}: {}", cell.scenario, cell.client, cell.why()));
+        say(format!("       {}", report::repeat(cell)));
+    }
+    for (client, why) in &drivers.absent {
+        say(format!("NOT RUN: {client}: {why}"));
+        if is_ci() {
+            wrong.push(format!("{client} did not run"));
+        }
+    }
+    if let Err(error) = report::write(&root().join("conformance/out"), outcomes) {
+        wrong.push(format!("{error:#}"));
+    }
+    wrong.iter().for_each(|line| say(format!("FAILED {line}")));
+    let passed = outcomes.iter().filter(|cell| cell.passed()).count();
+    let checks: usize = outcomes.iter().map(|cell| cell.checks.made).sum();
+    failed += wrong.len();
+    say(format!(
+        "conformance: {passed} passed, {failed} failed, {checks} checks in {:.1} s",
+        started.elapsed().as_secs_f64()
+    ));
+    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One client through all scenarios, one after another.
+pub async fn lane(launch: &Launch, scenarios: &[Scenario], storage: Storage) -> Result<Vec<Outcome>> {
+    let mut lane = Lane::start(storage).await?;
+    let mut driver = None;
+    let mut outcomes = Vec::new();
+    for (n, scenario) in scenarios.iter().enumerate() {
+        if scenario.server.durable && !lane.is_durable() {
+            continue;
+        }
+        let terms = Terms { patience: PATIENCE, mutations: Vec::new(), nonce: nonce(&launch.name, n) };
+        let (outcome, kept) = cell(launch, scenario, &mut lane, driver.take(), &terms).await;
+        driver = kept;
+        outcomes.push(outcome);
+    }
+    if let Some(driver) = driver {
+        driver.exit().await.with_context(|| format!("the driver of {}", launch.name))?;
+    }
+    Ok(outcomes)
+}
+
+/// One cell. A driver is kept for the next one, unless the cell has failed.
+pub async fn cell(
+    launch: &Launch,
+    scenario: &Scenario,
+    lane: &mut Lane,
+    driver: Option<Driver>,
+    terms: &Terms,
+) -> (Outcome, Option<Driver>) {
+    let started = match driver {
+        Some(driver) => Ok(driver),
+        None => Driver::start(launch).await,
+    };
+    match started {
+        Ok(mut driver) => {
+            let outcome = Box::pin(play(scenario, lane, &mut driver, &launch.name, terms)).await;
+            let keeps = outcome.passed();
+            (outcome, keeps.then_some(driver))
+        }
+        Err(error) => {
+            let mut checks = Checks::default();
+            checks.check("driver", Err(error));
+            let (scenario, client, trace) = (scenario.name.clone(), launch.name.clone(), String::new());
+            let (took, covered) = (Duration::ZERO, Covered::default());
+            (Outcome { scenario, client, checks, took, trace, covered, known: None }, None)
+        }
+    }
+}
+
+/// A word that no scenario has by itself: from the client, the place and the process.
+pub fn nonce(client: &str, place: usize) -> String {
+    let mut hash = u64::from(std::process::id()) ^ 0xcbf2_9ce4_8422_2325;
+    for byte in client.bytes().chain(place.to_le_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("n{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_like;
+
+    #[test]
+    fn names_are_chosen_by_pattern() {
+        assert!(is_like("streaming", "streaming") && !is_like("stream", "streaming"));
+        assert!(
+            is_like("stream*", "streaming") && is_like("*ing", "streaming") && is_like("s*m*g", "streaming")
+        );
+        assert!(!is_like("*x*", "streaming") && !is_like("s*x", "streaming"));
+    }
+}

@@ -1,0 +1,67 @@
+//! `conformance-kit`: every client against the real server, by the same scenarios. It does not know which
+//! language it is testing. `cargo xtask conformance` starts it; `docs/conformance.md` tells how to use it.
+
+mod corpus;
+mod coverage;
+mod driver;
+mod fault;
+mod known;
+mod lane;
+mod languages;
+mod liar;
+mod outcome;
+mod pattern;
+mod play;
+mod proxy;
+mod report;
+mod scenario;
+mod step;
+mod token;
+mod witness;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use lane::Storage;
+
+/// Runs every client against the real server, by the same scenarios.
+#[derive(Parser, Debug)]
+#[command(name = "cargo xtask conformance")]
+pub struct Options {
+    /// Only these clients: rust, go, dotnet, typescript, python
+    #[arg(long = "client", value_name = "CLIENT")]
+    clients: Vec<String>,
+    /// Only these scenarios; `*` stands for any text
+    #[arg(long = "scenario", value_name = "NAME")]
+    scenarios: Vec<String>,
+    /// Where the server keeps its data
+    #[arg(long, value_enum, default_value = "memory")]
+    storage: Storage,
+    /// The kit against a client of your own: the command that starts its driver, at the root
+    #[arg(long, value_name = "COMMAND")]
+    driver: Option<String>,
+    /// List the scenarios instead of running them
+    #[arg(long)]
+    list: bool,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Role {
+    /// Speaks as a driver that says "ok" to everything.
+    #[command(hide = true)]
+    Liar,
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode> {
+    let options = Options::parse();
+    if matches!(options.role, Some(Role::Liar)) {
+        liar::run().await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    corpus::run(&options).await
+}

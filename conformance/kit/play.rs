@@ -1,0 +1,749 @@
+//! Plays a scenario with one client: steps become commands, and what comes back is compared.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use serde_json::{Value, json};
+use smooai_smooth_operator_conformance_driver::{Command, ErrorSeen, Report};
+use smooai_smooth_operator_protocol::decode::value_from_json;
+
+use crate::driver::Driver;
+use crate::fault::{Fault, Side};
+use crate::lane::{Lane, Server};
+use crate::outcome::{Checks, Covered, Outcome};
+use crate::pattern::{Captured, fill, fill_string, fits, shortened};
+use crate::proxy::{Frame, Proxy};
+use crate::scenario::Scenario;
+use crate::step::{Asked, Call, Called, Decode, Ended, Open, ReplyTo, See, Session, Step, Turn, Wire};
+use crate::{token, witness};
+
+/// How a scenario is played.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The longest wait for one thing.
+    pub patience: Duration,
+    /// What is done to the frames as if the server had sent them so.
+    pub mutations: Vec<Fault>,
+    /// Part of what the model says, and of the names that the driver is given.
+    pub nonce: String,
+}
+
+/// Plays a scenario from its beginning to its end.
+pub async fn play(
+    scenario: &Scenario,
+    lane: &mut Lane,
+    driver: &mut Driver,
+    client: &str,
+    terms: &Terms,
+) -> Outcome {
+    let started = Instant::now();
+    let mut checks = Checks::default();
+    let mut trace = format!("{}: {}\nclient: {client}\n\n", scenario.name, scenario.about);
+    let mut covered = Covered::default();
+    match Cell::begin(scenario, lane, driver, terms).await {
+        Err(error) => {
+            checks.check("begin", Err(error));
+        }
+        Ok(mut cell) => {
+            for (n, step) in scenario.steps.iter().enumerate() {
+                cell.trace.push_str(&format!("step {}: {}\n", n + 1, step.line()));
+                let done = cell.step(step).await;
+                let done = done.with_context(|| format!("in step {} ({})", n + 1, name(step)));
+                let kind = if step.expects() { "step" } else { "doing" };
+                let failed = done.is_err();
+                if failed || step.expects() {
+                    cell.checks.check(kind, done);
+                }
+                if failed {
+                    break;
+                }
+            }
+            cell.end().await;
+            covered = cell.proxy.look(|seen| witness::covered(&seen.frames));
+            checks = std::mem::take(&mut cell.checks);
+            trace.push_str(&cell.told());
+        }
+    }
+    let (scenario, client) = (scenario.name.clone(), client.to_owned());
+    Outcome { scenario, client, checks, took: started.elapsed(), trace, covered, known: None }
+}
+
+fn name(step: &Step) -> String {
+    let text = format!("{step:?}");
+    text.split(['(', ' ', '{']).next().unwrap_or_default().to_owned()
+}
+
+/// A scenario that is being played.
+struct Cell<'a> {
+    scenario: &'a Scenario,
+    lane: &'a mut Lane,
+    driver: &'a mut Driver,
+    terms: &'a Terms,
+    server: Server,
+    proxy: Proxy,
+    captured: Captured,
+    checks: Checks,
+    trace: String,
+    /// What the caller does with each turn.
+    reading: BTreeMap<String, String>,
+    /// How many of a turn's events the steps have looked at.
+    looked: BTreeMap<String, usize>,
+    /// The commands that are waited for later.
+    later: BTreeMap<String, (u32, String)>,
+    open: Vec<String>,
+}
+
+impl<'a> Cell<'a> {
+    async fn begin(
+        scenario: &'a Scenario,
+        lane: &'a mut Lane,
+        driver: &'a mut Driver,
+        terms: &'a Terms,
+    ) -> Result<Self> {
+        lane.gateway.play(scenario.script(&terms.nonce));
+        lane.hook.forget();
+        let usual = [("/order", json!({ "status": "shipped" })), ("/refund", json!({ "refunded": true }))];
+        for (path, body) in usual.into_iter().chain([("/invoice", json!({ "total": "42.00" }))]) {
+            if !scenario.systems.contains_key(path) {
+                lane.hook.answer(path, smooai_smooth_operator_conformance::webhook::Answer::json(body));
+            }
+        }
+        if !scenario.systems.contains_key("/code") {
+            lane.hook.answer("/code", smooai_smooth_operator_conformance::webhook::Answer::text(204, ""));
+        }
+        for (path, answers) in &scenario.systems {
+            answers.iter().for_each(|answer| lane.hook.answer(path, answer.answer()));
+        }
+        let server = lane.server(&scenario.server).await?;
+        let proxy = Proxy::start(lane.process(&server)?.host()).await?;
+        scenario.faults.iter().for_each(|fault| proxy.arm(fault.clone()));
+        terms.mutations.iter().for_each(|fault| proxy.mutate(fault.clone()));
+        driver.forget();
+        let captured = Captured::from([
+            ("nonce".to_owned(), json!(terms.nonce)),
+            ("carol".to_owned(), token::context("carol")),
+            ("nowhere".to_owned(), json!("5f0c1a52-0000-4000-8000-000000000000")),
+        ]);
+        Ok(Self {
+            scenario,
+            lane,
+            driver,
+            terms,
+            server,
+            proxy,
+            captured,
+            checks: Checks::default(),
+            trace: String::new(),
+            reading: BTreeMap::new(),
+            looked: BTreeMap::new(),
+            later: BTreeMap::new(),
+            open: Vec::new(),
+        })
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<()> {
+        match step {
+            Step::Open(open) => self.open(open).await,
+            Step::Session(session) => self.session(session).await,
+            Step::Call(call) => self.call(call).await,
+            Step::Answer(expect) => {
+                let (id, action) = self.later.remove(&expect.of).context("there is no such call")?;
+                self.answer(id, &action, expect.reply.as_ref(), expect.error.as_ref()).await.map(|_| ())
+            }
+            Step::Turn(turn) => self.turn(turn).await,
+            Step::See(see) => self.see(see).await,
+            Step::Ended(ended) => self.ended(ended).await,
+            Step::Reply(reply) => self.reply(reply).await,
+            Step::Cancel(turn) => self.order("cancel_turn", turn).await,
+            Step::Abandon(turn) => self.order("abandon_turn", turn).await,
+            Step::Pause(turn) => self.order("pause_reading", turn).await,
+            Step::GoOn(turn) => self.order("go_on", turn).await,
+            Step::Close(client) => self.close(client).await,
+            Step::Asked(asked) => self.asked(asked).await,
+            Step::Called(called) => self.called(called).await,
+            Step::Code { name, nth } => {
+                let call = self.lane.hook.wait_for_call("/code", *nth).await?;
+                self.captured.insert(name.clone(), call.body["code"].clone());
+                Ok(())
+            }
+            Step::Stray(event) => {
+                let event = fill(event, &self.captured)?;
+                self.wait("a stray event", move |book| {
+                    book.stray.iter().any(|(_, stray)| fits(&event, stray).is_ok()).then_some(())
+                })
+                .await
+            }
+            Step::Decode(decode) => self.decode(decode).await,
+            other => self.circumstance(other).await,
+        }
+    }
+
+    /// Steps that no client takes: what its surroundings do.
+    async fn circumstance(&mut self, step: &Step) -> Result<()> {
+        match step {
+            Step::At(gate) => {
+                let (gateway, hook, proxy) = (&self.lane.gateway, &self.lane.hook, &self.proxy);
+                tokio::select! {
+                    Ok(()) = gateway.wait_at(gate) => Ok(()),
+                    Ok(()) = hook.wait_at(gate, 1) => Ok(()),
+                    Ok(()) = proxy.wait_at(gate) => Ok(()),
+                    else => bail!("nobody came to the gate {gate:?}"),
+                }
+            }
+            Step::Release(gate) => {
+                self.lane.gateway.release(gate);
+                self.lane.hook.release(gate);
+                self.proxy.release(gate);
+                Ok(())
+            }
+            Step::Wire(wire) => self.wire(wire).await,
+            Step::Fault(fault) => {
+                self.proxy.arm(fault.clone());
+                Ok(())
+            }
+            Step::Drop {} => {
+                self.proxy.cut();
+                Ok(())
+            }
+            Step::Inject(frame) => self.proxy.inject(&fill(frame, &self.captured)?),
+            Step::Connected(times) => self.until("connections", |seen| seen.handshakes.len() >= *times).await,
+            Step::Disconnected(times) => self.until("ended connections", |seen| seen.ended >= *times).await,
+            Step::Terminate {} => self.lane.process(&self.server)?.terminate(),
+            Step::Restart {} => {
+                self.lane.restart(&mut self.server).await?;
+                self.proxy.lead_to(self.lane.process(&self.server)?.host());
+                Ok(())
+            }
+            Step::ServerEnded {} => self.lane.ended(&mut self.server).await,
+            other => bail!("{} is a step of raw scenarios", name(other)),
+        }
+    }
+
+    /// The driver's name for a client or turn of this scenario.
+    fn own(&self, name: &str) -> String {
+        format!("{name}-{}", self.terms.nonce)
+    }
+
+    fn client(&self, name: Option<&String>) -> String {
+        self.own(name.map_or("alice", String::as_str))
+    }
+
+    /// Sends a command that is given as JSON without its number.
+    async fn send(&mut self, mut command: Value) -> Result<u32> {
+        let id = self.driver.number();
+        command["id"] = json!(id);
+        self.trace.push_str(&format!("  > {}\n", shortened(&command)));
+        let command: Command = value_from_json(&command.to_string()).map_err(|error| anyhow!("{error}"))?;
+        self.driver.send(&command).await?;
+        Ok(id)
+    }
+
+    /// Waits for what a driver reports; a frame that breaks the protocol ends the wait.
+    async fn wait<T>(
+        &mut self,
+        what: &str,
+        find: impl FnMut(&crate::driver::Book) -> Option<T>,
+    ) -> Result<T> {
+        let patience = self.terms.patience;
+        tokio::select! {
+            biased;
+            found = self.driver.wait(patience, what, find) => found,
+            trouble = trouble(&self.proxy) => Err(trouble.context(format!("while waiting for {what}"))),
+        }
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&crate::proxy::Seen) -> bool) -> Result<()> {
+        let mut changes = self.proxy.changes();
+        let waited = tokio::time::timeout(self.terms.patience, async {
+            while !self.proxy.look(&holds) {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+        waited.await.with_context(|| format!("waited {:?} for {what} at the proxy", self.terms.patience))
+    }
+
+    async fn report(&mut self, id: u32, what: &str) -> Result<Report> {
+        let what = format!("the answer to {what}");
+        let report = self.wait(&what, |book| book.answers.get(&id).cloned()).await?;
+        let text = serde_json::to_value(&report).unwrap_or_default();
+        self.trace.push_str(&format!("  < {}\n", shortened(&text)));
+        Ok(report)
+    }
+
+    async fn open(&mut self, open: &Open) -> Result<()> {
+        let client = self.client(open.client.as_ref());
+        let mut command = json!({ "do": "open", "client": client, "url": self.proxy.url() });
+        if !open.tokens.is_empty() {
+            command["tokens"] = open.tokens.iter().map(|claims| json!(token::token(claims))).collect();
+        }
+        if let Some(by) = &open.token_by {
+            command["tokenBy"] = by.clone();
+        }
+        if let Some(heartbeat) = open.heartbeat_ms {
+            command["heartbeatMs"] = json!(heartbeat);
+        }
+        if let Some(timeouts) = &open.timeouts {
+            command["timeouts"] = timeouts.clone();
+        }
+        self.open.push(client);
+        let id = self.send(command).await?;
+        match (self.report(id, "open").await?, &open.error) {
+            (Report::Done(_), None) => Ok(()),
+            (Report::Failed(failed), Some(error)) => expect_error(error, &failed.error),
+            (other, _) => bail!("open was answered by {other:?}"),
+        }
+    }
+
+    async fn session(&mut self, session: &Session) -> Result<()> {
+        let client = self.client(session.client.as_ref());
+        if !self.open.contains(&client) {
+            self.open(&Open { client: session.client.clone(), ..Open::default() }).await?;
+        }
+        let call = Call {
+            client: session.client.clone(),
+            action: "create_conversation_session".to_owned(),
+            params: session.params.clone(),
+            name: Some(session.name.clone().unwrap_or_else(|| "s".to_owned())),
+            reply: Some(json!({ "sessionId": "<uuid>", "conversationId": "<uuid>" })),
+            error: None,
+            timeouts: None,
+            later: None,
+        };
+        self.call(&call).await
+    }
+
+    async fn call(&mut self, call: &Call) -> Result<()> {
+        let params = object(fill(&call.params, &self.captured)?);
+        let client = self.client(call.client.as_ref());
+        let mut command = json!({ "do": "call", "client": client, "action": call.action, "params": params });
+        if let Some(timeouts) = &call.timeouts {
+            command["timeouts"] = timeouts.clone();
+        }
+        let id = self.send(command).await?;
+        if let Some(later) = &call.later {
+            self.later.insert(later.clone(), (id, call.action.clone()));
+            return Ok(());
+        }
+        let reply = self.answer(id, &call.action, call.reply.as_ref(), call.error.as_ref()).await?;
+        if let Some(name) = &call.name {
+            self.captured.insert(name.clone(), reply);
+        }
+        Ok(())
+    }
+
+    async fn answer(
+        &mut self,
+        id: u32,
+        action: &str,
+        reply: Option<&Value>,
+        error: Option<&Value>,
+    ) -> Result<Value> {
+        match (self.report(id, action).await?, error) {
+            (Report::Replied(replied), None) => {
+                self.proxy.look(|seen| witness::same_reply(action, &replied.reply, &seen.frames))?;
+                if let Some(reply) = reply {
+                    fits(&fill(reply, &self.captured)?, &replied.reply)?;
+                }
+                Ok(replied.reply)
+            }
+            (Report::Done(_), None) if reply.is_none() => Ok(Value::Null),
+            (Report::Failed(failed), Some(error)) => {
+                expect_error(error, &failed.error)?;
+                self.same_error(&failed.error)?;
+                Ok(Value::Null)
+            }
+            (other, _) => bail!("{action} was answered by {other:?}"),
+        }
+    }
+
+    /// An error that is the server's has come over the wire.
+    fn same_error(&self, error: &ErrorSeen) -> Result<()> {
+        let is_servers = error.kind == smooai_smooth_operator_conformance_driver::ErrorKind::Server;
+        if !is_servers || error.code == "INTERACTION_INVALID" {
+            return Ok(());
+        }
+        self.proxy.look(|seen| {
+            let mut errors = seen
+                .frames
+                .iter()
+                .filter(|frame| frame.from == Side::Server && frame.json["type"] == "error");
+            let found = errors.any(|frame| witness::same_error(error, &frame.json).is_ok());
+            if found { Ok(()) } else { bail!("no such error came over the wire: {error:?}") }
+        })
+    }
+
+    async fn turn(&mut self, turn: &Turn) -> Result<()> {
+        let mut params = object(fill(&turn.params, &self.captured)?);
+        let session = turn.session.clone().unwrap_or_else(|| "s".to_owned());
+        let found = self.captured.get(&session).map(|session| session["sessionId"].clone());
+        params["sessionId"] = found.unwrap_or_else(|| json!(session));
+        params["message"] = json!(fill_string(&turn.message, &self.captured)?);
+        let read = turn.read.clone().unwrap_or_else(|| "both".to_owned());
+        let client = self.client(turn.client.as_ref());
+        let name = self.own(&turn.name);
+        let mut command =
+            json!({ "do": "start_turn", "client": client, "turn": name, "params": params, "read": read });
+        if let Some(timeouts) = &turn.timeouts {
+            command["timeouts"] = timeouts.clone();
+        }
+        self.reading.insert(turn.name.clone(), read);
+        let id = self.send(command).await?;
+        match self.report(id, "start_turn").await? {
+            Report::Started(started) => {
+                let request = json!({ "requestId": started.request_id });
+                self.captured.insert(turn.name.clone(), request);
+                Ok(())
+            }
+            // Told by the step that looks at the turn's end.
+            Report::Failed(failed) => {
+                let failure = json!({ "failed": serde_json::to_value(failed.error)? });
+                self.captured.insert(turn.name.clone(), failure);
+                Ok(())
+            }
+            other => bail!("start_turn was answered by {other:?}"),
+        }
+    }
+
+    async fn see(&mut self, see: &See) -> Result<()> {
+        let (name, kind) = (self.own(&see.turn), see.kind.clone());
+        let from = self.looked.get(&see.turn).copied().unwrap_or(0);
+        let what = format!("the client to read a {kind} of {}", see.turn);
+        let (place, event, known) = self
+            .wait(&what, move |book| {
+                let events = &book.turns.get(&name)?.events;
+                let place = events.iter().skip(from).position(|(event, _)| event["type"] == kind.as_str())?;
+                let (event, known) = events[from + place].clone();
+                Some((from + place, event, known))
+            })
+            .await?;
+        self.looked.insert(see.turn.clone(), place + 1);
+        if let Some(expected) = &see.event {
+            fits(&fill(expected, &self.captured)?, &event)?;
+        }
+        if let Some(expected) = see.known {
+            ensure!(known == expected, "the client says known={known} of {event}");
+        }
+        if let Some(name) = &see.name {
+            self.captured.insert(name.clone(), event);
+        }
+        Ok(())
+    }
+
+    async fn ended(&mut self, expected: &Ended) -> Result<()> {
+        let failed = self.captured.get(&expected.turn).and_then(|turn| turn.get("failed")).cloned();
+        if let Some(failed) = failed {
+            let error: ErrorSeen = serde_json::from_value(failed)?;
+            let wanted = expected.error.as_ref().context("the turn could not be started")?;
+            return expect_error(wanted, &error);
+        }
+        let name = self.own(&expected.turn);
+        let what = format!("the end of {}", expected.turn);
+        let find = |book: &crate::driver::Book| book.turns.get(&name)?.ended.first().cloned();
+        let ended = self.wait(&what, find).await?;
+        let text = serde_json::to_value(&ended)?;
+        self.trace.push_str(&format!("  < {}\n", shortened(&text)));
+        let error = ended.error.as_ref().or(ended.iteration_error.as_ref());
+        match (&expected.error, error) {
+            (Some(wanted), Some(error)) => expect_error(wanted, error)?,
+            (Some(wanted), None)
+                if self.reading.get(&expected.turn).is_some_and(|read| read == "iterate") =>
+            {
+                self.error_event(&name, wanted)?;
+            }
+            (Some(wanted), None) => bail!("the turn ended without the error {wanted}"),
+            (None, Some(error)) if !expected.abandoned => bail!("the turn ended with {error:?}"),
+            (None, _) => {}
+        }
+        if let Some(text) = &expected.text {
+            let text = unrolled(&fill_string(text, &self.captured)?);
+            ensure!(
+                ended.text.as_ref() == Some(&text),
+                "the text is {:?}",
+                ended.text.map(|text| shortened(&json!(text)))
+            );
+        }
+        if let Some(result) = &expected.result {
+            fits(&fill(result, &self.captured)?, &ended.result.unwrap_or_default())?;
+        }
+        if let Some(lines) = &expected.lines {
+            self.lines(&name, lines)?;
+        }
+        Ok(())
+    }
+
+    /// A caller that only iterates sees an error of the server as an event.
+    fn error_event(&self, name: &str, wanted: &Value) -> Result<()> {
+        let last = self.driver.look(|book| book.turns.get(name)?.events.last().cloned());
+        let (event, _) = last.context("the turn had no event")?;
+        match wanted["kind"].as_str() {
+            Some("cancelled") => ensure!(event["type"] == "cancelled", "the last event is {event}"),
+            _ => fits(&json!({ "code": wanted["code"] }), &event["error"])?,
+        }
+        Ok(())
+    }
+
+    /// The same lines, seen by the client and by the proxy.
+    fn lines(&self, name: &str, expected: &[String]) -> Result<()> {
+        let expected: Vec<String> =
+            expected.iter().map(|line| fill_string(line, &self.captured)).collect::<Result<_>>()?;
+        let seen = self.driver.look(|book| book.turns.get(name).cloned()).unwrap_or_default();
+        let request =
+            seen.request.clone().or_else(|| self.request(name)).context("the turn has no requestId")?;
+        let wire = self.proxy.look(|seen| witness::events_of(&request, &seen.frames));
+        let wire = witness::lines(&wire);
+        ensure!(wire == expected, "on the wire: {wire:#?}\nexpected: {expected:#?}");
+        if !seen.events.is_empty() {
+            let told: Vec<Value> = seen.events.into_iter().map(|(event, _)| event).collect();
+            let told = witness::lines(&told);
+            ensure!(told == expected, "told by the client: {told:#?}\nexpected: {expected:#?}");
+        }
+        Ok(())
+    }
+
+    fn request(&self, own: &str) -> Option<String> {
+        let name = own.strip_suffix(&format!("-{}", self.terms.nonce))?;
+        self.captured.get(name)?["requestId"].as_str().map(str::to_owned)
+    }
+
+    async fn reply(&mut self, reply: &ReplyTo) -> Result<()> {
+        let answer = fill(&reply.with, &self.captured)?;
+        let action = match answer["kind"].as_str() {
+            Some("confirm") => "confirm_tool_action",
+            Some("code") => "verify_otp",
+            _ => "submit_interaction",
+        };
+        let id = self
+            .send(json!({ "do": "answer_park", "turn": self.own(&reply.turn), "answer": answer }))
+            .await?;
+        self.answer(id, action, reply.reply.as_ref(), reply.error.as_ref()).await.map(|_| ())
+    }
+
+    async fn order(&mut self, verb: &str, turn: &str) -> Result<()> {
+        let id = self.send(json!({ "do": verb, "turn": self.own(turn) })).await?;
+        match self.report(id, verb).await? {
+            Report::Done(_) => Ok(()),
+            other => bail!("{verb} was answered by {other:?}"),
+        }
+    }
+
+    async fn close(&mut self, client: &str) -> Result<()> {
+        let client = self.own(client);
+        let id = self.send(json!({ "do": "close", "client": client })).await?;
+        self.open.retain(|open| *open != client);
+        match self.report(id, "close").await? {
+            Report::Done(_) => Ok(()),
+            other => bail!("close was answered by {other:?}"),
+        }
+    }
+
+    async fn asked(&mut self, asked: &Asked) -> Result<()> {
+        if let Some(dropped) = asked.dropped {
+            self.lane.gateway.wait_for_dropped(dropped).await?;
+        }
+        let wanted = asked.nth.max(asked.times).unwrap_or(0);
+        let chats = self.lane.gateway.wait_for_chats(wanted).await?;
+        if let Some(times) = asked.times {
+            ensure!(chats.len() == times, "the model was asked {} times, not {times}", chats.len());
+        }
+        let chat = asked.nth.map_or_else(|| chats.last(), |nth| chats.get(nth - 1));
+        let looks = asked.messages.is_some() || !asked.contains.is_empty() || !asked.without.is_empty();
+        let Some(chat) = chat else { return if looks { bail!("the model was not asked") } else { Ok(()) } };
+        if let Some(messages) = &asked.messages {
+            let found = chat.messages().iter().filter(|message| message["role"] != "system").cloned();
+            fits(&fill(messages, &self.captured)?, &found.collect())?;
+        }
+        let body = chat.body.to_string();
+        for text in &asked.contains {
+            let text = fill_string(text, &self.captured)?;
+            ensure!(
+                body.contains(&text),
+                "{text:?} is not in what the model was given: {}",
+                shortened(&chat.body)
+            );
+        }
+        for text in &asked.without {
+            let text = fill_string(text, &self.captured)?;
+            ensure!(!body.contains(&text), "{text:?} is in what the model was given");
+        }
+        Ok(())
+    }
+
+    async fn called(&mut self, called: &Called) -> Result<()> {
+        if called.times > 0 {
+            self.lane.hook.wait_for_call(&called.path, called.times).await?;
+        }
+        let calls = self.lane.hook.calls(&called.path);
+        ensure!(calls.len() == called.times, "{} was called {} times", called.path, calls.len());
+        match (&called.body, calls.last()) {
+            (Some(body), Some(call)) => fits(&fill(body, &self.captured)?, &call.body),
+            _ => Ok(()),
+        }
+    }
+
+    async fn wire(&mut self, wire: &Wire) -> Result<()> {
+        let expected = fill(&wire.frame, &self.captured)?;
+        let count = |frames: &[Frame]| {
+            let own = frames.iter().filter(|frame| frame.from == wire.from);
+            own.filter(|frame| fits(&expected, &frame.json).is_ok()).count()
+        };
+        self.until(&format!("{} frames like {expected}", wire.times), |seen| {
+            count(&seen.frames) >= wire.times
+        })
+        .await?;
+        let found = self.proxy.look(|seen| count(&seen.frames));
+        ensure!(found == wire.times, "{found} frames like {expected}, not {}", wire.times);
+        Ok(())
+    }
+
+    async fn decode(&mut self, decode: &Decode) -> Result<()> {
+        let frame = fill(&decode.frame, &self.captured)?;
+        let text = frame.as_str().map_or_else(|| frame.to_string(), str::to_owned);
+        let id = self.send(json!({ "do": "decode", "text": text })).await?;
+        match (self.report(id, "decode").await?, &decode.refused_at) {
+            (Report::Replied(replied), None) => {
+                ensure!(replied.reply == frame, "{frame} became {}", replied.reply);
+                Ok(())
+            }
+            (Report::Failed(failed), Some(pointer)) => {
+                expect_error(&json!({ "kind": "invalid", "field": pointer }), &failed.error)
+            }
+            (other, _) => bail!("the frame {frame} was answered by {other:?}"),
+        }
+    }
+
+    /// What must hold at the end of every scenario.
+    async fn end(&mut self) {
+        for client in std::mem::take(&mut self.open) {
+            let command = json!({ "do": "close", "client": client });
+            let closed = match self.send(command).await {
+                Ok(id) => self.report(id, "close").await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            if closed.is_err() {
+                self.checks.check("close", closed);
+                break;
+            }
+        }
+        let frames = self.proxy.look(|seen| seen.frames.clone());
+        for place in 0..frames.len() {
+            if let Err(error) = witness::frame(&frames, place) {
+                self.checks.check("schema", Err(error));
+            }
+        }
+        self.checks.check("order", witness::turns(&frames));
+        let (turns, odd) = self.driver.look(|book| (book.turns.clone(), book.odd.clone()));
+        let mut told = String::new();
+        for (own, mut seen) in turns {
+            seen.request = self.request(&own);
+            let name = own.split('-').next().unwrap_or_default().to_owned();
+            let reading = self.reading.get(&name).cloned().unwrap_or_default();
+            let agreed = witness::agreement(&name, &seen, &frames, &reading);
+            self.checks.check("agreement", agreed);
+            told.push_str(&format!("{:?} {:?}", seen.events, seen.ended));
+        }
+        let odd = if odd.is_empty() { Ok(()) } else { Err(anyhow!("the driver said: {odd:?}")) };
+        self.checks.check("driver", odd);
+        self.strays(&frames);
+        self.gateway(&told);
+    }
+
+    /// What the client delivered outside of all calls and turns did come, and belongs to none.
+    fn strays(&mut self, frames: &[Frame]) {
+        let stray = self.driver.look(|book| book.stray.clone());
+        for (_, event) in stray {
+            let came = frames.iter().any(|frame| frame.from == Side::Server && frame.json == event);
+            let result = if came { Ok(()) } else { Err(anyhow!("{event} was delivered and never came")) };
+            self.checks.check("stray", result);
+        }
+    }
+
+    /// The model was asked what the script has, and what it said has come back typed.
+    fn gateway(&mut self, told: &str) {
+        let unscripted = self.lane.gateway.unscripted();
+        let texts: Vec<String> = unscripted.iter().map(|chat| chat.user()).collect();
+        let result =
+            if texts.is_empty() { Ok(()) } else { Err(anyhow!("the model was asked unscripted: {texts:?}")) };
+        self.checks.check("gateway", result);
+        let maybe = |place: &usize| self.scenario.model.get(*place).is_some_and(|line| line.maybe);
+        let unused: Vec<usize> =
+            self.lane.gateway.unused().into_iter().filter(|place| !maybe(place)).collect();
+        let result =
+            if unused.is_empty() { Ok(()) } else { Err(anyhow!("replies {unused:?} were never asked for")) };
+        self.checks.check("gateway", result);
+        if self.scenario.has_nonce() {
+            let found = told.contains(&self.terms.nonce);
+            let result =
+                if found { Ok(()) } else { Err(anyhow!("the nonce {} did not come back", self.terms.nonce)) };
+            self.checks.check("nonce", result);
+        }
+    }
+
+    /// Everything that was done and seen.
+    fn told(&self) -> String {
+        let mut text = self.trace.clone();
+        text.push_str("\nframes:\n");
+        self.proxy.look(|seen| {
+            for frame in &seen.frames {
+                let arrow = if frame.from == Side::Client { ">" } else { "<" };
+                let note = match (&frame.sent, &frame.delivered) {
+                    (None, _) => " (by the proxy)",
+                    (_, None) => " (not delivered)",
+                    (Some(sent), Some(delivered)) if sent != delivered => " (rewritten)",
+                    _ => "",
+                };
+                let json = shortened(&frame.json);
+                text.push_str(&format!("{} {arrow}{note} {json}\n", frame.connection));
+            }
+            for handshake in &seen.handshakes {
+                text.push_str(&format!("handshake: {}\n", handshake.status));
+            }
+        });
+        text.push_str("\nfailures:\n");
+        for failure in &self.checks.failures {
+            text.push_str(&format!("[{}] {}\n", failure.check, failure.what));
+        }
+        let log = self.driver.log();
+        let from = (0..=log.len().saturating_sub(4000)).rev().find(|place| log.is_char_boundary(*place));
+        text.push_str(&format!("\nthe driver's log:\n{}\n", &log[from.unwrap_or(0)..]));
+        if let Ok(process) = self.lane.process(&self.server) {
+            let log = process.log();
+            let from = (0..=log.len().saturating_sub(4000)).rev().find(|place| log.is_char_boundary(*place));
+            text.push_str(&format!("\nthe server's log:\n{}\n", &log[from.unwrap_or(0)..]));
+        }
+        text
+    }
+}
+
+/// Ends with the first frame that breaks the protocol.
+async fn trouble(proxy: &Proxy) -> anyhow::Error {
+    let mut changes = proxy.changes();
+    let mut next = 0;
+    loop {
+        let found = proxy.look(|seen| {
+            let found = (next..seen.frames.len()).find_map(|place| witness::frame(&seen.frames, place).err());
+            next = seen.frames.len();
+            found.or_else(|| witness::turns(&seen.frames).err())
+        });
+        if let Some(error) = found {
+            return error;
+        }
+        if changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn expect_error(expected: &Value, error: &ErrorSeen) -> Result<()> {
+    fits(expected, &serde_json::to_value(error)?).with_context(|| format!("the error {error:?}"))
+}
+
+fn object(value: Value) -> Value {
+    if value.is_null() { json!({}) } else { value }
+}
+
+fn unrolled(text: &str) -> String {
+    text.to_owned()
+}
