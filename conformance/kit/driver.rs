@@ -148,11 +148,6 @@ impl Driver {
         look(&self.book.lock())
     }
 
-    /// Tells of every change of the book.
-    pub fn changes(&self) -> watch::Receiver<usize> {
-        self.changed.clone()
-    }
-
     /// Forgets what was reported, for the next scenario.
     pub fn forget(&self) {
         let mut book = self.book.lock();

@@ -71,8 +71,10 @@ pub enum Fate {
 /// What is done with the connection in place of one frame, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Deed {
-    /// A frame passes.
+    /// The frame passes, perhaps rewritten.
     Pass(String),
+    /// Another frame is sent beside it.
+    Extra(String),
     /// Waits at a gate.
     Wait(String),
     /// The connection is lost.
@@ -112,7 +114,7 @@ impl Faults {
         }
         let held = self.held.take();
         let mut deeds = self.meet(fate, json, text);
-        deeds.extend(held.map(Deed::Pass));
+        deeds.extend(held.map(Deed::Extra));
         deeds
     }
 
@@ -125,7 +127,7 @@ impl Faults {
             Some(Fate::Close(code)) => vec![Deed::Close(code)],
             Some(Fate::Stall {}) => vec![Deed::Stall],
             Some(Fate::Drop {}) => Vec::new(),
-            Some(Fate::Duplicate {}) => vec![pass(), pass()],
+            Some(Fate::Duplicate {}) => vec![pass(), Deed::Extra(text.to_owned())],
             Some(Fate::Swap {}) => {
                 self.held = Some(text.to_owned());
                 Vec::new()
@@ -139,8 +141,8 @@ impl Faults {
                 remove(&mut json, &pointer);
                 vec![Deed::Pass(json.to_string())]
             }
-            Some(Fate::Before(other)) => vec![Deed::Pass(like(&json, other)), pass()],
-            Some(Fate::After(other)) => vec![pass(), Deed::Pass(like(&json, other))],
+            Some(Fate::Before(other)) => vec![Deed::Extra(like(&json, other)), pass()],
+            Some(Fate::After(other)) => vec![pass(), Deed::Extra(like(&json, other))],
             Some(Fate::Garble {}) => vec![Deed::Pass(text.chars().take(text.chars().count() / 2).collect())],
         }
     }
@@ -213,9 +215,15 @@ mod tests {
         let (pong, other) = (json!({ "type": "pong", "requestId": "r" }), json!({ "type": "other" }));
         let mut swap = meets(json!({ "swap": {} }), 1);
         assert_eq!(swap.judge(Side::Server, &pong.to_string()), []);
-        assert_eq!(swap.judge(Side::Server, &other.to_string()), [pass(&other), pass(&pong)]);
+        assert_eq!(
+            swap.judge(Side::Server, &other.to_string()),
+            [pass(&other), Deed::Extra(pong.to_string())]
+        );
         let mut after = meets(json!({ "after": { "type": "new", "requestId": "=" } }), 0);
         let added = json!({ "type": "new", "requestId": "r" });
-        assert_eq!(after.judge(Side::Server, &pong.to_string()), [pass(&pong), pass(&added)]);
+        assert_eq!(
+            after.judge(Side::Server, &pong.to_string()),
+            [pass(&pong), Deed::Extra(added.to_string())]
+        );
     }
 }

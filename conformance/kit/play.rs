@@ -117,6 +117,9 @@ impl<'a> Cell<'a> {
         }
         let server = lane.server(&scenario.server).await?;
         let proxy = Proxy::start(lane.process(&server)?.host()).await?;
+        if scenario.browser {
+            proxy.as_browser();
+        }
         scenario.faults.iter().for_each(|fault| proxy.arm(fault.clone()));
         terms.mutations.iter().for_each(|fault| proxy.mutate(fault.clone()));
         driver.forget();
@@ -198,6 +201,13 @@ impl<'a> Cell<'a> {
                 Ok(())
             }
             Step::Wire(wire) => self.wire(wire).await,
+            Step::Handshake { contains, without } => self.proxy.look(|seen| {
+                let request = &seen.handshakes.last().context("there was no handshake")?.request;
+                let has = |text: &String| request.contains(&text.to_lowercase());
+                ensure!(contains.iter().all(has), "the handshake lacks one of {contains:?}");
+                ensure!(!without.iter().any(has), "the handshake has one of {without:?}");
+                Ok(())
+            }),
             Step::Fault(fault) => {
                 self.proxy.arm(fault.clone());
                 Ok(())

@@ -2,6 +2,7 @@
 //! and does to them what the faults say. The handshake passes through it as it is.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::stream::{SplitSink, SplitStream};
@@ -39,7 +40,7 @@ pub struct Frame {
 /// A handshake that went through.
 #[derive(Debug, Clone)]
 pub struct Handshake {
-    /// The request's head.
+    /// The request's head, in lower case.
     pub request: String,
     /// The status of the answer.
     pub status: u16,
@@ -70,6 +71,7 @@ struct Shared {
     gates: Gates,
     server: Mutex<String>,
     live: Mutex<Vec<Live>>,
+    browser: AtomicBool,
 }
 
 /// A connection that stands.
@@ -143,6 +145,11 @@ impl Proxy {
         inject.try_send(frame.to_string()).context("the connection takes no frame")
     }
 
+    /// Lets clients look like a page of the server's own host.
+    pub fn as_browser(&self) {
+        self.shared.browser.store(true, Ordering::Relaxed);
+    }
+
     /// Looks at what has been seen.
     pub fn look<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
         look(&self.shared.seen.lock())
@@ -180,7 +187,12 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn serve(mut client: TcpStream, shared: &Arc<Shared>) -> Result<()> {
     client.set_nodelay(true)?;
-    let (head, rest) = read_head(&mut client).await?;
+    let (mut head, rest) = read_head(&mut client).await?;
+    if shared.browser.load(Ordering::Relaxed) {
+        let origin = format!("Origin: http://{}\r\n\r\n", client.local_addr()?);
+        head.truncate(head.len() - 2);
+        head.extend_from_slice(origin.as_bytes());
+    }
     let address = shared.server.lock().clone();
     let mut server = TcpStream::connect(&address).await?;
     server.set_nodelay(true)?;
@@ -189,7 +201,7 @@ async fn serve(mut client: TcpStream, shared: &Arc<Shared>) -> Result<()> {
     let (answer, early) = read_head(&mut server).await?;
     let status = String::from_utf8_lossy(&answer);
     let status: u16 = status.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    let request = String::from_utf8_lossy(&head).into_owned();
+    let request = String::from_utf8_lossy(&head).to_lowercase();
     let mut connection = 0;
     shared.note(|seen| {
         connection = seen.handshakes.len();
@@ -267,7 +279,7 @@ impl Pump<'_> {
     async fn text(&mut self, text: &str) -> Result<()> {
         let mutated = self.shared.mutations.lock().judge(self.side, text);
         for deed in mutated {
-            let Deed::Pass(sent) = deed else {
+            let (Deed::Pass(sent) | Deed::Extra(sent)) = deed else {
                 self.carry_out(deed, None).await?;
                 continue;
             };
@@ -275,22 +287,21 @@ impl Pump<'_> {
             if !deeds.iter().any(|deed| matches!(deed, Deed::Pass(_))) {
                 self.keep(Some(sent.clone()), None);
             }
-            let mut source = Some(sent);
             for deed in deeds {
-                self.carry_out(deed, Some(&mut source)).await?;
+                self.carry_out(deed, Some(&sent)).await?;
             }
         }
         Ok(())
     }
 
-    async fn carry_out(&mut self, deed: Deed, source: Option<&mut Option<String>>) -> Result<()> {
+    async fn carry_out(&mut self, deed: Deed, sent: Option<&str>) -> Result<()> {
         match deed {
             Deed::Pass(text) => {
-                let sent = source.and_then(|source| {
-                    let own = source.as_ref().is_some_and(|sent| same_kind(sent, &text));
-                    if own { source.take() } else { None }
-                });
-                self.keep(sent, Some(text.clone()));
+                self.keep(sent.map(str::to_owned), Some(text.clone()));
+                self.to.send(Message::text(text)).await?;
+            }
+            Deed::Extra(text) => {
+                self.keep(None, Some(text.clone()));
                 self.to.send(Message::text(text)).await?;
             }
             Deed::Wait(gate) => self.shared.gates.pass(&gate).await,
@@ -311,18 +322,6 @@ impl Pump<'_> {
         let frame = Frame { connection: self.connection, from: self.side, sent, delivered, json };
         self.shared.note(|seen| seen.frames.push(frame));
     }
-}
-
-/// Whether what is passed on is what was sent, perhaps rewritten, and no frame of the proxy's own.
-fn same_kind(sent: &str, passed: &str) -> bool {
-    if sent == passed {
-        return true;
-    }
-    let kind = |text: &str| {
-        let json: Value = serde_json::from_str(text).unwrap_or_default();
-        [json["type"].clone(), json["action"].clone()]
-    };
-    kind(sent) == kind(passed)
 }
 
 async fn next(injected: &mut Option<mpsc::Receiver<String>>) -> Option<String> {

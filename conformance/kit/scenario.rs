@@ -25,6 +25,9 @@ pub struct Scenario {
     /// Literal frames against the server alone, run once and by no client.
     #[serde(default)]
     pub raw: bool,
+    /// The handshake has the `Origin` of a page of the server's own host.
+    #[serde(default)]
+    pub browser: bool,
     /// The server's settings.
     #[serde(default)]
     pub server: Settings,

@@ -54,6 +54,15 @@ pub enum Step {
     },
     /// What went over the wire.
     Wire(Wire),
+    /// What stands in the newest handshake's request, and what does not.
+    Handshake {
+        /// Texts that are there.
+        #[serde(default)]
+        contains: Vec<String>,
+        /// Texts that are not.
+        #[serde(default)]
+        without: Vec<String>,
+    },
     /// Adds a fault that counts from now.
     Fault(Fault),
     /// Loses the connection.
@@ -340,6 +349,7 @@ impl Step {
             | Self::Asked(_)
             | Self::Called(_)
             | Self::Wire(_)
+            | Self::Handshake { .. }
             | Self::Stray(_)
             | Self::Decode(_)
             | Self::Receive(_)
