@@ -15,7 +15,7 @@ use crate::languages::{LANGUAGES, Launch};
 use crate::outcome::{Checks, Covered, Outcome};
 use crate::play::{Terms, play};
 use crate::scenario::Scenario;
-use crate::{Options, coverage, known, report};
+use crate::{Options, coverage, known, raw, report};
 
 /// The longest wait for one thing in a scenario; only a failure ever reaches it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -126,6 +126,10 @@ pub async fn run(options: &Options) -> Result<ExitCode> {
     for launch in drivers.launches.clone() {
         let scenarios: Vec<Scenario> = scenarios.iter().filter(|s| !s.raw).cloned().collect();
         lanes.spawn(async move { lane(&launch, &scenarios, storage).await });
+    }
+    let raws: Vec<Scenario> = scenarios.iter().filter(|scenario| scenario.raw).cloned().collect();
+    if options.clients.is_empty() && options.driver.is_none() && !raws.is_empty() {
+        lanes.spawn(async move { raw::lane(&raws, storage).await });
     }
     let mut outcomes = Vec::new();
     while let Some(done) = lanes.join_next().await {

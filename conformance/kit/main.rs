@@ -1,6 +1,7 @@
 //! `conformance-kit`: every client against the real server, by the same scenarios. It does not know which
 //! language it is testing. `cargo xtask conformance` starts it; `docs/conformance.md` tells how to use it.
 
+mod around;
 mod corpus;
 mod coverage;
 mod driver;
@@ -9,10 +10,13 @@ mod known;
 mod lane;
 mod languages;
 mod liar;
+mod mutants;
 mod outcome;
 mod pattern;
 mod play;
 mod proxy;
+mod random;
+mod raw;
 mod report;
 mod scenario;
 mod step;
@@ -42,6 +46,15 @@ pub struct Options {
     /// The kit against a client of your own: the command that starts its driver, at the root
     #[arg(long, value_name = "COMMAND")]
     driver: Option<String>,
+    /// Does deliberate faults to the server's frames, each of which some check must find
+    #[arg(long)]
+    mutants: bool,
+    /// Plays that many random conversations instead of the scenarios, spread over the clients
+    #[arg(long, value_name = "COUNT")]
+    seeds: Option<u64>,
+    /// Plays one random conversation
+    #[arg(long, value_name = "SEED", conflicts_with = "seeds")]
+    seed: Option<u64>,
     /// List the scenarios instead of running them
     #[arg(long)]
     list: bool,
@@ -62,6 +75,12 @@ async fn main() -> Result<ExitCode> {
     if matches!(options.role, Some(Role::Liar)) {
         liar::run().await?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if options.mutants {
+        return mutants::run(&options).await;
+    }
+    if options.seeds.is_some() || options.seed.is_some() {
+        return random::run(&options).await;
     }
     corpus::run(&options).await
 }

@@ -215,15 +215,19 @@ async fn serve(mut client: TcpStream, shared: &Arc<Shared>) -> Result<()> {
     }
     let client = WebSocketStream::from_raw_socket(client, Role::Server, None).await;
     let server = WebSocketStream::from_partially_read(server, early, Role::Client, None).await;
-    let end = CancellationToken::new();
+    let (end, stalled) = (CancellationToken::new(), CancellationToken::new());
     let (inject, injected) = mpsc::channel(64);
     shared.live.lock().push(Live { end: end.clone(), inject });
     let (to_client, from_client) = client.split();
     let (to_server, from_server) = server.split();
-    let mut up = Pump { shared, connection, side: Side::Client, to: to_server, injected: None };
-    let mut down = Pump { shared, connection, side: Side::Server, to: to_client, injected: Some(injected) };
+    let stall = &stalled;
+    let mut up = Pump { shared, connection, side: Side::Client, to: to_server, injected: None, stall };
+    let mut down =
+        Pump { shared, connection, side: Side::Server, to: to_client, injected: Some(injected), stall };
     tokio::select! {
         () = end.cancelled() => {}
+        // Not even a ping is answered any more.
+        () = stalled.cancelled() => end.cancelled().await,
         _ = up.run(from_client) => down.rest().await,
         _ = down.run(from_server) => up.rest().await,
     }
@@ -239,6 +243,7 @@ struct Pump<'a> {
     side: Side,
     to: SplitSink<Socket, Message>,
     injected: Option<mpsc::Receiver<String>>,
+    stall: &'a CancellationToken,
 }
 
 impl Pump<'_> {
@@ -311,7 +316,10 @@ impl Pump<'_> {
                 self.to.send(Message::Close(Some(frame))).await?;
                 bail!("closed");
             }
-            Deed::Stall => std::future::pending().await,
+            Deed::Stall => {
+                self.stall.cancel();
+                std::future::pending().await
+            }
         }
         Ok(())
     }

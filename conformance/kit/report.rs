@@ -59,6 +59,7 @@ pub fn write(folder: &Path, outcomes: &[Outcome]) -> Result<()> {
 pub fn repeat(outcome: &Outcome) -> String {
     match outcome.client.as_str() {
         "own" => format!("cargo xtask conformance --driver 'COMMAND' --scenario {}", outcome.scenario),
+        "(raw)" => format!("cargo xtask conformance --scenario {}", outcome.scenario),
         client => format!("cargo xtask conformance --client {client} --scenario {}", outcome.scenario),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use smooai_smooth_operator_conformance::frame_check;
 use smooai_smooth_operator_conformance::transcript::{Turn, is_terminal, line};
 use smooai_smooth_operator_conformance_driver::{ErrorKind, ErrorSeen, TurnEndedReport};
-use smooai_smooth_operator_protocol::Action;
+use smooai_smooth_operator_protocol::{Action, ErrorCode};
 
 use crate::driver::TurnSeen;
 use crate::fault::Side;
@@ -24,6 +24,7 @@ pub fn frame(frames: &[Frame], place: usize) -> Result<()> {
         return Ok(());
     }
     let event = frame_check::check(text)?;
+    consistent(&event).with_context(|| format!("in {}", line(&event)))?;
     if event["type"] == "immediate_response" && event["status"] == 200 {
         let asked = frames[..place].iter().rev().find(|frame| {
             frame.from == Side::Client
@@ -32,6 +33,44 @@ pub fn frame(frames: &[Frame], place: usize) -> Result<()> {
         });
         let asked = asked.with_context(|| format!("a response to nothing that was asked: {event}"))?;
         frame_check::check_reply(asked.json["action"].as_str().unwrap_or_default(), &event["data"])?;
+    }
+    Ok(())
+}
+
+/// What an event says twice, it says alike; and an error tells what is known of its code.
+fn consistent(event: &Value) -> Result<()> {
+    let pairs = [
+        (event.get("token"), event["data"].get("token")),
+        (event.get("node"), event["data"].get("node")),
+        (event.get("error"), event["data"].get("error")),
+    ];
+    for (outer, inner) in pairs {
+        ensure!(outer.is_none() || outer == inner, "{outer:?} and {inner:?} differ");
+    }
+    match event["type"].as_str() {
+        Some("error") => {
+            let code = ErrorCode::from(event["error"]["code"].as_str().unwrap_or_default());
+            let details = &event["data"]["details"];
+            ensure!(!matches!(code, ErrorCode::Unknown(_)), "a code that spec/ does not have");
+            ensure!(details["status"] == code.status(), "the status {} of {code:?}", details["status"]);
+            ensure!(
+                details["retryable"] == code.retryable(),
+                "retryable={} of {code:?}",
+                details["retryable"]
+            );
+            ensure!(event.get("status").is_none(), "an error has no status at its top");
+        }
+        Some("eventual_response") => ensure!(
+            event["status"] == 200 && event["data"]["status"] == 200,
+            "the status is {} and {}",
+            event["status"],
+            event["data"]["status"]
+        ),
+        Some("cancelled") => ensure!(event["status"] == 499, "the status is {}", event["status"]),
+        Some("immediate_response") => {
+            ensure!(event["status"] == 200 || event["status"] == 202, "the status is {}", event["status"]);
+        }
+        _ => {}
     }
     Ok(())
 }
@@ -121,7 +160,14 @@ pub fn agreement(name: &str, seen: &TurnSeen, frames: &[Frame], reading: &str) -
     let told: Vec<Value> = seen.events.iter().map(|(event, _)| event.clone()).collect();
     let iterates = reading != "await";
     let ended = seen.ended.first();
-    let whole = ended.is_some_and(|ended| ended.iteration_error.is_none());
+    let whole = ended.is_some_and(|ended| {
+        let iteration = ended.iteration_error.as_ref().filter(|error| error.code != "MISSED");
+        let error = iteration.or(ended.error.as_ref());
+        error.is_none_or(|error| matches!(error.kind, ErrorKind::Server | ErrorKind::Cancelled))
+    });
+    if ended.and_then(|ended| ended.iteration_error.as_ref()).is_some_and(|error| error.code == "MISSED") {
+        return Ok(());
+    }
     if iterates {
         same_events(&told, &wire, whole)
             .with_context(|| format!("what the client read of the turn {name} is not what came"))?;
