@@ -119,7 +119,10 @@ pub async fn run(options: &Options) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     server_binary(Build::Debug).await?;
-    let drivers = drivers(options).await?;
+    let drivers = match scenarios.iter().all(|scenario| scenario.raw) {
+        true => Drivers { launches: Vec::new(), absent: Vec::new() },
+        false => drivers(options).await?,
+    };
     let started = Instant::now();
     let storage = options.storage;
     let mut lanes = JoinSet::new();
@@ -128,7 +131,8 @@ pub async fn run(options: &Options) -> Result<ExitCode> {
         lanes.spawn(async move { lane(&launch, &scenarios, storage).await });
     }
     let raws: Vec<Scenario> = scenarios.iter().filter(|scenario| scenario.raw).cloned().collect();
-    if options.clients.is_empty() && options.driver.is_none() && !raws.is_empty() {
+    let only = scenarios.iter().all(|scenario| scenario.raw);
+    if (only || options.clients.is_empty() && options.driver.is_none()) && !raws.is_empty() {
         lanes.spawn(async move { raw::lane(&raws, storage).await });
     }
     let mut outcomes = Vec::new();

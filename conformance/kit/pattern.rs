@@ -96,6 +96,18 @@ fn fits_at(expected: &Value, found: Option<&Value>, place: &str) -> Result<()> {
     }
 }
 
+/// Whether two values are the same JSON; `1` and `1.0` are one number.
+pub fn equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
+        }
+        (a, b) => a == b,
+    }
+}
+
 fn is_kind(kind: &str, found: Option<&Value>) -> Result<bool> {
     let text = found.and_then(Value::as_str);
     Ok(match kind.split_once(' ').unwrap_or((kind, "")) {
@@ -137,7 +149,15 @@ pub fn shortened(value: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Captured, fill, fits};
+    use super::{Captured, equal, fill, fits};
+
+    #[test]
+    fn numbers_are_equal_by_their_value_and_absent_is_not_null() {
+        assert!(equal(&json!({ "a": [1, 0.5] }), &json!({ "a": [1.0, 0.5] })));
+        assert!(!equal(&json!({ "a": 1 }), &json!({ "a": 2 })));
+        assert!(!equal(&json!({ "a": null }), &json!({})));
+        assert!(!equal(&json!([1]), &json!([1, 1])));
+    }
 
     #[test]
     fn holes_are_filled_by_text_or_by_value() {

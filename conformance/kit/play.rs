@@ -12,7 +12,7 @@ use crate::driver::Driver;
 use crate::fault::{Fault, Side};
 use crate::lane::{Lane, Server};
 use crate::outcome::{Checks, Covered, Outcome};
-use crate::pattern::{Captured, fill, fill_string, fits, shortened};
+use crate::pattern::{Captured, equal, fill, fill_string, fits, shortened};
 use crate::proxy::{Frame, Proxy};
 use crate::scenario::Scenario;
 use crate::step::{Call, Decode, Ended, Open, ReplyTo, See, Session, Step, Turn, Wire};
@@ -329,10 +329,15 @@ impl<'a> Cell<'a> {
         match (self.report(id, action).await?, error) {
             (Report::Replied(replied), None) => {
                 self.proxy.look(|seen| witness::same_reply(action, &replied.reply, &seen.frames))?;
-                if let Some(reply) = reply {
-                    fits(&fill(reply, &self.captured)?, &replied.reply)?;
+                let mut found = replied.reply;
+                if found.is_null() {
+                    let last = self.proxy.look(|seen| witness::last_reply(action, &seen.frames));
+                    found = last.unwrap_or_default();
                 }
-                Ok(replied.reply)
+                if let Some(reply) = reply {
+                    fits(&fill(reply, &self.captured)?, &found)?;
+                }
+                Ok(found)
             }
             (Report::Done(_), None) if reply.is_none() => Ok(Value::Null),
             (Report::Failed(failed), Some(error)) => {
@@ -547,7 +552,7 @@ impl<'a> Cell<'a> {
         let id = self.send(json!({ "do": "decode", "text": text })).await?;
         match (self.report(id, "decode").await?, &decode.refused_at) {
             (Report::Replied(replied), None) => {
-                ensure!(replied.reply == frame, "{frame} became {}", replied.reply);
+                ensure!(equal(&replied.reply, &frame), "{frame} became {}", replied.reply);
                 Ok(())
             }
             (Report::Failed(failed), Some(pointer)) => {
@@ -597,7 +602,7 @@ impl<'a> Cell<'a> {
     fn strays(&mut self, frames: &[Frame]) {
         let stray = self.driver.look(|book| book.stray.clone());
         for (_, event) in stray {
-            let came = frames.iter().any(|frame| frame.from == Side::Server && frame.json == event);
+            let came = frames.iter().any(|frame| frame.from == Side::Server && equal(&frame.json, &event));
             let result = if came { Ok(()) } else { Err(anyhow!("{event} was delivered and never came")) };
             self.checks.check("stray", result);
         }

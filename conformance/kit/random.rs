@@ -194,8 +194,11 @@ fn approval(chance: &mut Chance, names: &Names) -> Unit {
 }
 
 fn dies(chance: &mut Chance, names: &Names) -> Unit {
-    let end =
-        if chance.below(2) == 0 { json!({ "cut": {} }) } else { json!({ "error": { "message": "db-7" } }) };
+    let end = if chance.below(2) == 0 {
+        json!({ "cut": {} })
+    } else {
+        json!({ "error": { "error": { "message": "db-7" } } })
+    };
     of(vec![names.say(vec![json!("Half"), end])], vec![names.turn(), names.failed("server", "AGENT_ERROR")])
 }
 

@@ -13,6 +13,7 @@ use smooai_smooth_operator_protocol::{Action, ErrorCode};
 use crate::driver::TurnSeen;
 use crate::fault::Side;
 use crate::outcome::Covered;
+use crate::pattern::equal;
 use crate::proxy::Frame;
 
 /// Checks what one peer sent, frame by frame; `frames` are all that were seen so far.
@@ -156,8 +157,11 @@ pub fn order(events: &[Value]) -> Result<()> {
 pub fn agreement(name: &str, seen: &TurnSeen, frames: &[Frame], reading: &str) -> Result<()> {
     ensure!(seen.ended.len() <= 1, "the turn {name} ended {} times", seen.ended.len());
     let Some(request) = &seen.request else { return Ok(()) };
-    let wire = events_of(request, frames);
-    let told: Vec<Value> = seen.events.iter().map(|(event, _)| event.clone()).collect();
+    let mut wire = events_of(request, frames);
+    let mut told: Vec<Value> = seen.events.iter().map(|(event, _)| event.clone()).collect();
+    let read = told.len();
+    wire.retain(|event| !is_verdict_answer(event));
+    told.retain(|event| !is_verdict_answer(event));
     let iterates = reading != "await";
     let ended = seen.ended.first();
     let whole = ended.is_some_and(|ended| {
@@ -178,7 +182,7 @@ pub fn agreement(name: &str, seen: &TurnSeen, frames: &[Frame], reading: &str) -
     }
     let Some(ended) = ended else { return Ok(()) };
     let count = usize::try_from(ended.events).unwrap_or(usize::MAX);
-    ensure!(count == told.len(), "turn_ended counts {count} events, and {} were told", told.len());
+    ensure!(count == read, "turn_ended counts {count} events, and {read} were told");
     same_end(ended, wire.last()).with_context(|| format!("how the turn {name} ended"))
 }
 
@@ -206,7 +210,7 @@ fn same_events(told: &[Value], wire: &[Value], whole: bool) -> Result<()> {
         }
     }
     for (n, (a, b)) in told.iter().zip(&wire).enumerate() {
-        ensure!(a == b, "event {}: told {a}, came {b}", n + 1);
+        ensure!(equal(a, b), "event {}: told {a}, came {b}", n + 1);
     }
     if told.len() != wire.len() {
         let lines = |events: &[Value]| events.iter().map(line).collect::<Vec<_>>();
@@ -294,8 +298,9 @@ pub fn same_reply(action: &str, reply: &Value, frames: &[Frame]) -> Result<()> {
     let answers = frames.iter().filter(|frame| frame.from == Side::Server && frame.delivered.is_some());
     let mut answers = answers
         .filter(|frame| frame.json["requestId"].as_str().is_some_and(|request| requests.contains(&request)));
-    let is_it =
-        |event: &Value| [event, &event["data"], &event["data"]["data"]].into_iter().any(|part| part == reply);
+    let is_it = |event: &Value| {
+        [event, &event["data"], &event["data"]["data"]].into_iter().any(|part| equal(part, reply))
+    };
     ensure!(answers.any(|frame| is_it(&frame.json)), "the reply {reply} to {action} is not what came");
     Ok(())
 }
@@ -318,5 +323,26 @@ pub fn covered(frames: &[Frame]) -> Covered {
 
 /// All events of a turn as lines.
 pub fn lines(events: &[Value]) -> Vec<String> {
-    Turn::new(events.to_vec()).lines()
+    Turn::new(events.iter().filter(|event| !is_verdict_answer(event)).cloned().collect()).lines()
+}
+
+/// What answers a verdict. It carries the turn's requestId where the client gave the verdict no other.
+fn is_verdict_answer(event: &Value) -> bool {
+    let answers = ["otp_verified", "otp_invalid", "interaction_invalid"];
+    answers.iter().any(|answer| event["type"] == *answer)
+        || (event["type"] == "immediate_response" && event["status"] == 200)
+}
+
+/// The data of the last response to an action, for a method that returns nothing.
+pub fn last_reply(action: &str, frames: &[Frame]) -> Option<Value> {
+    let asked =
+        frames.iter().rposition(|frame| frame.from == Side::Client && frame.json["action"] == action)?;
+    let request = &frames[asked].json["requestId"];
+    let mut answers =
+        frames[asked..].iter().filter(|frame| frame.from == Side::Server && frame.delivered.is_some());
+    let is_it = |frame: &&Frame| {
+        frame.json["requestId"] == *request
+            && (frame.json["status"] == 200 || frame.json["type"] != "immediate_response")
+    };
+    answers.find(is_it).map(|frame| frame.json["data"].clone())
 }

@@ -4,6 +4,7 @@
 mod bench;
 mod codec;
 mod codegen;
+mod conformance;
 mod corpora;
 mod environment;
 mod interrupt;
@@ -32,6 +33,8 @@ enum Verb {
     Codec(codec::Args),
     /// Put public schemas and the JSON Schema test suite through the generator and the codecs it makes
     Corpora(corpora::Args),
+    /// Run every client against the real server, by the same scenarios
+    Conformance(conformance::Args),
     /// Measure what has an aim: turn, clients, codegen
     Bench(measure::Args),
     /// Measure how good the answers are: retrieval
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Verb::Codegen(args) => codegen::run(&args),
         Verb::Codec(args) => codec::run(&args),
         Verb::Corpora(args) => corpora::run(&args),
+        Verb::Conformance(args) => conformance::run(&args),
         Verb::Bench(args) => measure::run(measure::BENCHES, &args),
         Verb::Eval(args) => measure::run(measure::EVALS, &args),
         Verb::Tidy(args) => tidy::run(&args),

@@ -58,6 +58,26 @@ pub fn cargo_test(log: &str) -> Tally {
     tally
 }
 
+/// Counts the closing lines of the conformance kit: cells, mutants and seeds.
+pub fn conformance(log: &str) -> Tally {
+    let mut tally = Tally::default();
+    for kind in ["conformance: ", "mutants: ", "seeds: "] {
+        for line in log.lines().filter_map(|line| line.strip_prefix(kind)) {
+            for count in line.split(", ") {
+                let mut words = count.split(' ');
+                let (Some(number), Some(what)) = (words.next(), words.next()) else { continue };
+                let Ok(number) = number.parse::<u64>() else { continue };
+                match what {
+                    "passed" => tally.passed += number,
+                    "failed" => tally.failed += number,
+                    _ => {}
+                }
+            }
+        }
+    }
+    tally
+}
+
 /// Counts what Node's own test runner says at the end of a run.
 pub fn node_test(log: &str) -> Tally {
     let mut tally = Tally::default();
@@ -202,5 +222,13 @@ mod tests {
     fn the_closing_line_tells_of_skipped_tests_when_there_are_any() {
         assert_eq!(Tally { passed: 12, failed: 0, skipped: 0 }.to_string(), "12 passed, 0 failed");
         assert_eq!(Tally { passed: 1, failed: 2, skipped: 3 }.to_string(), "1 passed, 2 failed, 3 skipped");
+    }
+
+    #[test]
+    fn a_run_of_the_kit_is_counted_by_its_closing_lines() {
+        let log = "conformance: 440 passed, 2 failed, 3500 checks in 40.1 s\nmutants: 81 passed, 0 failed in 20.0 s\n\
+            seeds: 499 passed, 1 failed in 12.5 s\nFAILED tool with go: seeds: 5 passed\n";
+        assert_eq!(conformance(log), Tally { passed: 1020, failed: 3, skipped: 0 });
+        assert_eq!(conformance("error: a lane"), Tally::default());
     }
 }

@@ -314,4 +314,15 @@ pub const SUITES: &[Suite] = &[
         steps: &[Step::plain(&["xtask", "corpora"])],
         count: Some(count::cargo_test),
     },
+    Suite {
+        name: "conformance",
+        what: "all five clients agree with the real server, every deliberate fault is found, and random conversations hold",
+        tools: &[],
+        steps: &[
+            Step::plain(&["xtask", "conformance"]),
+            Step::plain(&["xtask", "conformance", "--mutants", "--client", "rust"]),
+            Step::plain(&["xtask", "conformance", "--seeds", "500"]),
+        ],
+        count: Some(count::conformance),
+    },
 ];
