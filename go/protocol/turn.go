@@ -189,10 +189,24 @@ func (t *Turn) push(event Event) {
 	case *OTPSentEvent, *OTPInvalidEvent, *InteractionInvalidEvent, *KeepaliveEvent:
 		t.clock.heard()
 	default:
+		// The call that waits is shown after the question, and leaves the turn parked.
+		if t.parked != nil && leavesParked(event) {
+			t.clock.heard()
+			break
+		}
 		t.parked = nil
 		t.clock.start(t.expire)
 	}
 	t.tell()
+}
+
+// leavesParked tells whether an event shows a tool call that begins, or is of a type that nobody knows.
+func leavesParked(event Event) bool {
+	if _, ok := event.(*UnknownEvent); ok {
+		return true
+	}
+	chunk, ok := event.(*StreamChunkEvent)
+	return ok && chunk.Data.State.RawResponse != nil && chunk.Data.State.RawResponse.ToolCall != nil
 }
 
 // drop makes room for one event.

@@ -58,6 +58,11 @@ const whileParked: readonly string[] = [
   "$unknown",
 ];
 
+/** Whether a turn that is parked goes on waiting: its call is shown after the question, and keepalives come. */
+const staysParked = (event: Event): boolean =>
+  whileParked.includes(event.type) ||
+  (event.type === "stream_chunk" && event.data.state.rawResponse?.toolCall !== undefined);
+
 /** Events that are not kept for a reader who is far behind. */
 const droppable: readonly string[] = [
   "keepalive",
@@ -267,7 +272,7 @@ export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
       if (!starts) this.#left = this.#over - now;
       this.#over = Infinity;
       this.#parked = event;
-    } else if (starts && !(this.#parked && whileParked.includes(event.type))) {
+    } else if (starts && !(this.#parked && staysParked(event))) {
       this.#parked = undefined;
       this.#over = now + this.#left;
       this.#silence = this.#limits.idle;

@@ -149,6 +149,9 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
                     Parked = serverEvent;
                     _clock.Stop();
                     break;
+                // The call that waits is shown after the question, and leaves the turn parked.
+                case StreamChunkEvent { Data.State.RawResponse.ToolCall: not null } when Parked is not null:
+                case UnknownEvent when Parked is not null:
                 case OtpSentEvent or OtpInvalidEvent or InteractionInvalidEvent or KeepaliveEvent:
                     _clock.Heard();
                     break;

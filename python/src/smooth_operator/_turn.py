@@ -47,6 +47,15 @@ _PARKS = (WriteConfirmationRequiredEvent, OtpVerificationRequiredEvent, Interact
 # They may arrive while a turn is parked, and leave it so.
 _WHILE_PARKED = (KeepaliveEvent, OtpSentEvent, OtpInvalidEvent, InteractionInvalidEvent, UnknownEvent)
 
+
+def _stays_parked(event: Event) -> bool:
+    """Whether a turn that is parked goes on waiting: its call is shown after the question, and keepalives come."""
+    if isinstance(event, StreamChunkEvent):
+        progress = event.data.state.raw_response
+        return progress is not None and progress.tool_call is not None
+    return isinstance(event, _WHILE_PARKED)
+
+
 # They are not kept for a reader who is far behind.
 _DROPPABLE = (KeepaliveEvent, StreamChunkEvent, StreamReasoningEvent, StreamPreambleEvent, UnknownEvent)
 
@@ -224,7 +233,7 @@ class Turn:
             self._left = min(self._left, self._over - self._heard)
             self._over, self._running = math.inf, False
             self._stop()
-        elif not self._running and not (self.parked and isinstance(event, _WHILE_PARKED)):
+        elif not self._running and not (self.parked and _stays_parked(event)):
             self.parked = None
             self._over, self._running = self._heard + self._left, True
             self._silence = ("idle", self._limits.idle)
