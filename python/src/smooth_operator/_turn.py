@@ -49,7 +49,7 @@ _WHILE_PARKED = (KeepaliveEvent, OtpSentEvent, OtpInvalidEvent, InteractionInval
 
 
 def _stays_parked(event: Event) -> bool:
-    """Whether a turn that is parked goes on waiting: its call is shown after the question, and keepalives come."""
+    """Whether a turn that is parked goes on waiting: its call is shown after the question."""
     if isinstance(event, StreamChunkEvent):
         progress = event.data.state.raw_response
         return progress is not None and progress.tool_call is not None
