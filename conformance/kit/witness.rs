@@ -186,9 +186,14 @@ pub fn agreement(name: &str, seen: &TurnSeen, frames: &[Frame], reading: &str) -
     same_end(ended, wire.last()).with_context(|| format!("how the turn {name} ended"))
 }
 
-/// The events of a request as they were delivered, without the responses to other calls.
+/// The events of a turn as they were delivered, on the connection on which it was begun: two clients may
+/// use the same requestId.
 pub fn events_of(request: &str, frames: &[Frame]) -> Vec<Value> {
-    let delivered = frames.iter().filter(|frame| frame.from == Side::Server && frame.delivered.is_some());
+    let begun = |frame: &&Frame| frame.json["action"] == "send_message" && frame.json["requestId"] == request;
+    let connections: Vec<usize> = frames.iter().filter(begun).map(|frame| frame.connection).collect();
+    let delivered = frames.iter().filter(|frame| {
+        frame.from == Side::Server && frame.delivered.is_some() && connections.contains(&frame.connection)
+    });
     delivered.filter(|frame| frame.json["requestId"] == request).map(|frame| frame.json.clone()).collect()
 }
 
