@@ -257,7 +257,7 @@ fn same_end(ended: &TurnEndedReport, last: Option<&Value>) -> Result<()> {
     if let Some(result) = &ended.result {
         ensure!(last["type"] == "eventual_response", "a result, although {} came", line(last));
         ensure!(
-            *result == last["data"]["data"],
+            equal(result, &last["data"]["data"]),
             "the result {result} is not what came: {}",
             last["data"]["data"]
         );
