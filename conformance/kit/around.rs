@@ -3,6 +3,7 @@
 
 use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
+use smooai_smooth_operator_conformance::gateway::Recorded;
 use smooai_smooth_operator_conformance::webhook::Answer;
 
 use crate::lane::Lane;
@@ -112,7 +113,7 @@ pub async fn called(lane: &Lane, captured: &Captured, called: &Called) -> Result
 
 /// Checks that the model was asked for all that the script has, and for nothing else.
 pub fn as_scripted(lane: &Lane, scenario: &Scenario) -> Result<()> {
-    let unscripted: Vec<String> = lane.gateway.unscripted().iter().map(|chat| chat.user()).collect();
+    let unscripted: Vec<String> = lane.gateway.unscripted().iter().map(Recorded::user).collect();
     ensure!(unscripted.is_empty(), "the model was asked unscripted: {unscripted:?}");
     let maybe = |place: &usize| scenario.model.get(*place).is_some_and(|line| line.maybe);
     let unused: Vec<usize> = lane.gateway.unused().into_iter().filter(|place| !maybe(place)).collect();

@@ -48,9 +48,9 @@ pub async fn run(options: &Options) -> Result<ExitCode> {
     let score = liar_score(&scenarios, options).await?;
     say(format!("a driver that says ok to everything passes {score} scenarios"));
     if score == 0 {
-        passed += 1
+        passed += 1;
     } else {
-        failed += 1
+        failed += 1;
     }
     say(format!("mutants: {passed} passed, {failed} failed in {:.1} s", started.elapsed().as_secs_f64()));
     Ok(if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

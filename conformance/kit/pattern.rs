@@ -87,8 +87,8 @@ fn fits_at(expected: &Value, found: Option<&Value>, place: &str) -> Result<()> {
             .iter()
             .try_for_each(|(key, value)| fits_at(value, found.get(key), &format!("{place}/{key}"))),
         (Value::Array(items), Some(Value::Array(others))) if items.len() == others.len() => {
-            let pairs = items.iter().zip(others).enumerate();
-            pairs.map(|(n, (item, other))| fits_at(item, Some(other), &format!("{place}/{n}"))).collect()
+            let mut pairs = items.iter().zip(others).enumerate();
+            pairs.try_for_each(|(n, (item, other))| fits_at(item, Some(other), &format!("{place}/{n}")))
         }
         (Value::Number(a), Some(Value::Number(b))) if a.as_f64() == b.as_f64() => Ok(()),
         (expected, Some(found)) if expected == found => Ok(()),

@@ -318,7 +318,7 @@ impl Pump<'_> {
             }
             Deed::Stall => {
                 self.stall.cancel();
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
         Ok(())

@@ -104,12 +104,12 @@ impl Names {
         json!({ "turn": { "as": self.turn, "session": self.session, "message": self.message, "read": self.read } })
     }
 
-    fn say(&self, pieces: Vec<Value>) -> Value {
+    fn say(&self, pieces: &[Value]) -> Value {
         json!({ "user": self.message, "say": pieces })
     }
 
     fn answers(&self, chance: &mut Chance) -> Value {
-        let mut line = self.say(pieces(chance, &self.answer));
+        let mut line = self.say(&pieces(chance, &self.answer));
         if chance.below(4) == 0 {
             line["split"] = json!([1 + chance.below(30)]);
         }
@@ -163,13 +163,13 @@ fn plain(chance: &mut Chance, names: &Names) -> Unit {
 fn tool(chance: &mut Chance, names: &Names) -> Unit {
     let calls =
         (0..=chance.below(3)).map(|n| json!({ "call": ["look_up_order", { "orderId": format!("o-{n}") }] }));
-    of(vec![names.say(calls.collect()), names.answers(chance)], vec![names.turn(), names.ended()])
+    of(vec![names.say(&calls.collect::<Vec<_>>()), names.answers(chance)], vec![names.turn(), names.ended()])
 }
 
 fn tool_fails(chance: &mut Chance, names: &Names) -> Unit {
     let bad = *chance.of(&["{\"orderId\":", "[]", "{}", "nonsense"]);
     let call = json!({ "call": [*chance.of(&["look_up_order", "no_such_tool"]), bad] });
-    of(vec![names.say(vec![call]), names.answers(chance)], vec![names.turn(), names.ended()])
+    of(vec![names.say(&[call]), names.answers(chance)], vec![names.turn(), names.ended()])
 }
 
 fn refund() -> Value {
@@ -190,7 +190,7 @@ fn approval(chance: &mut Chance, names: &Names) -> Unit {
             "params": { "sessionId": format!("${{{}.sessionId}}", names.session), "approved": true },
             "error": { "kind": "server", "code": "NO_PENDING_CONFIRMATION" } } }));
     }
-    of(vec![names.say(vec![refund()]), names.answers(chance)], steps)
+    of(vec![names.say(&[refund()]), names.answers(chance)], steps)
 }
 
 fn dies(chance: &mut Chance, names: &Names) -> Unit {
@@ -199,7 +199,7 @@ fn dies(chance: &mut Chance, names: &Names) -> Unit {
     } else {
         json!({ "error": { "error": { "message": "db-7" } } })
     };
-    of(vec![names.say(vec![json!("Half"), end])], vec![names.turn(), names.failed("server", "AGENT_ERROR")])
+    of(vec![names.say(&[json!("Half"), end])], vec![names.turn(), names.failed("server", "AGENT_ERROR")])
 }
 
 fn gate(names: &Names) -> Value {
@@ -212,7 +212,7 @@ fn release(names: &Names) -> Value {
 
 /// The model has begun to speak, and goes on when the gate is opened.
 fn halfway(names: &Names) -> (Value, Vec<Value>) {
-    let line = names.say(vec![json!("Half"), gate(names), json!(names.answer)]);
+    let line = names.say(&[json!("Half"), gate(names), json!(names.answer)]);
     (line, vec![names.turn(), json!({ "at": format!("gate-{}", names.turn) })])
 }
 
@@ -229,7 +229,7 @@ fn cancelled_parked(_: &mut Chance, names: &Names) -> Unit {
         json!({ "cancel": names.turn }),
         names.failed("cancelled", "CANCELLED"),
     ];
-    of(vec![names.say(vec![refund()])], steps)
+    of(vec![names.say(&[refund()])], steps)
 }
 
 fn refused(chance: &mut Chance, names: &Names) -> Unit {
@@ -270,7 +270,7 @@ fn calls_within(chance: &mut Chance, names: &Names) -> Unit {
 
 fn empty(_: &mut Chance, names: &Names) -> Unit {
     let empty = Names { answer: String::new(), ..clone(names) };
-    of(vec![names.say(Vec::new())], vec![names.turn(), empty.ended()])
+    of(vec![names.say(&[])], vec![names.turn(), empty.ended()])
 }
 
 fn unknown(_: &mut Chance, names: &Names) -> Unit {
