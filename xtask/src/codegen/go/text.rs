@@ -92,19 +92,24 @@ fn opens_a_block(word: &str) -> bool {
 /// Lines of cells, padded as gofmt pads the columns of neighbouring lines: a line without a further cell parts the
 /// column in two.
 pub fn columns(page: &mut Page, rows: &[Vec<String>]) {
-    let width = |row: &Vec<String>, column: usize| row[column].chars().count();
-    for (index, row) in rows.iter().enumerate() {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            line.push_str(cell);
-            if column + 1 == row.len() {
-                break;
+    let mut widths: Vec<Vec<usize>> = rows.iter().map(|row| vec![0; row.len()]).collect();
+    for column in 0..rows.iter().map(Vec::len).max().unwrap_or(0) {
+        let goes_on = |index: &usize| rows[*index].len() > column + 1;
+        let mut start = 0;
+        while start < rows.len() {
+            let end = (start..rows.len()).find(|index| !goes_on(index)).unwrap_or(rows.len());
+            let widest = rows[start..end].iter().map(|row| row[column].chars().count()).max();
+            for width in &mut widths[start..end] {
+                width[column] = widest.unwrap_or(0) + 1;
             }
-            let goes_on = |row: &&Vec<String>| row.len() > column + 1;
-            let above = rows[..index].iter().rev().take_while(goes_on);
-            let widest =
-                above.chain(rows[index..].iter().take_while(goes_on)).map(|row| width(row, column)).max();
-            line.push_str(&" ".repeat(widest.unwrap_or(0) - width(row, column) + 1));
+            start = end + 1;
+        }
+    }
+    for (row, widths) in rows.iter().zip(&widths) {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(width.saturating_sub(cell.chars().count())));
         }
         page.line(line);
     }
@@ -132,5 +137,20 @@ mod tests {
         assert_eq!(tag("-", false), " `json:\"-,\"`");
         assert_eq!(tag("a`b", false), "");
         assert_eq!(tag("a,b", false), "");
+    }
+
+    #[test]
+    fn a_line_without_a_further_cell_parts_the_column_in_two() {
+        let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<String>>();
+        let rows = [
+            row(&["a", "b", "c"]),
+            row(&["long", "bb", "c"]),
+            row(&["é"]),
+            row(&["a", "b"]),
+            row(&["aa", "b", "c"]),
+        ];
+        let mut page = Page::new("");
+        columns(&mut page, &rows);
+        assert_eq!(page.finish(), "a    b  c\nlong bb c\né\na  b\naa b c\n");
     }
 }
