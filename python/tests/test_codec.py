@@ -57,7 +57,7 @@ class Unions(unittest.TestCase):
         self.assertEqual(pointer({"type": "pong", "timestamp": "now"}, so.decode_event), "/timestamp")
 
     def test_an_action_that_is_not_known_has_no_name_or_is_not_an_object_is_refused(self) -> None:
-        self.assertEqual(pointer({"action": "dance"}, so.decode_action), "")
+        self.assertEqual(pointer({"action": "dance"}, so.decode_action), "/action")
         self.assertEqual(pointer({}, so.decode_action), "/action")
         self.assertEqual(pointer({"action": 1}, so.decode_action), "/action")
         self.assertEqual(pointer([], so.decode_action), "")

@@ -121,7 +121,7 @@ test("an action that is not known, has no name or is not an object is refused", 
     }
     return "accepted";
   };
-  assert.equal(pointer({ action: "dance" }), "");
+  assert.equal(pointer({ action: "dance" }), "/action");
   assert.equal(pointer({}), "/action");
   assert.equal(pointer({ action: 1 }), "/action");
   assert.equal(pointer([]), "");

@@ -80,6 +80,8 @@ pub trait Union: Sized {
     const TAG: &'static str;
     /// Every known tag.
     const TAGS: &'static [&'static str];
+    /// Whether another tag is kept instead of refused.
+    const OPEN: bool;
 
     /// Reads the member that a tag names from an object, the tag property included.
     ///
@@ -294,7 +296,7 @@ impl<'de, T: Union> Visitor<'de> for UnionVisitor<T> {
         let mut before = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
             if key == T::TAG {
-                let tag: String = map.next_value()?;
+                let tag = map.next_value_seed(TagOf::<T>(PhantomData))?;
                 before.push((key, Value::String(tag.clone())));
                 let content = Replay { before: before.into_iter(), value: None, rest: map };
                 return T::member(&tag, de::value::MapAccessDeserializer::new(content));
@@ -302,6 +304,21 @@ impl<'de, T: Union> Visitor<'de> for UnionVisitor<T> {
             before.push((key, map.next_value()?));
         }
         Err(de::Error::missing_field(T::TAG))
+    }
+}
+
+/// The tag of a union. One that a closed union does not know is refused here, where its place is known.
+struct TagOf<T>(PhantomData<T>);
+
+impl<'de, T: Union> DeserializeSeed<'de> for TagOf<T> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        let tag = String::deserialize(deserializer)?;
+        if T::OPEN || T::TAGS.contains(&tag.as_str()) {
+            return Ok(tag);
+        }
+        Err(de::Error::unknown_variant(&tag, T::TAGS))
     }
 }
 

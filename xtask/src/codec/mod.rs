@@ -7,8 +7,17 @@
 mod build;
 mod canon;
 mod case;
+mod constraint;
+mod dice;
+mod mutant;
 mod peer;
 mod plane;
+mod sample;
+mod scalar;
+#[cfg(test)]
+mod tests;
+mod text;
+mod value;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -363,7 +363,7 @@ internal static class Wire
     }
 
     /// <summary>The end of a closed union whose tag has another value than those known.</summary>
-    public static DecodeException UnknownTag(string key, string tag) => new($"has the unknown {key} \"{tag}\"", Escape(key), tag);
+    public static DecodeException UnknownTag(string key, string tag) => new($"is the unknown {key} \"{tag}\"", Escape(key), tag);
 
     /// <summary>Refuses anything that is not an object, or has another value in the property than this one.</summary>
     public static void Constant(JsonElement json, ReadOnlySpan<byte> key, string expected)

@@ -114,6 +114,7 @@ impl Command {
 impl decode::Union for Command {
     const TAG: &'static str = "do";
     const TAGS: &'static [&'static str] = Self::TAGS;
+    const OPEN: bool = false;
 
     fn member<'de, D: serde::Deserializer<'de>>(tag: &str, content: D) -> Result<Self, D::Error> {
         match tag {
@@ -731,6 +732,7 @@ impl ParkAnswer {
 impl decode::Union for ParkAnswer {
     const TAG: &'static str = "kind";
     const TAGS: &'static [&'static str] = Self::TAGS;
+    const OPEN: bool = false;
 
     fn member<'de, D: serde::Deserializer<'de>>(tag: &str, content: D) -> Result<Self, D::Error> {
         match tag {
@@ -1135,6 +1137,7 @@ impl Report {
 impl decode::Union for Report {
     const TAG: &'static str = "saw";
     const TAGS: &'static [&'static str] = Self::TAGS;
+    const OPEN: bool = false;
 
     fn member<'de, D: serde::Deserializer<'de>>(tag: &str, content: D) -> Result<Self, D::Error> {
         match tag {

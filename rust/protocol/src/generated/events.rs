@@ -2283,6 +2283,7 @@ impl Event {
 impl decode::Union for Event {
     const TAG: &'static str = "type";
     const TAGS: &'static [&'static str] = Self::TAGS;
+    const OPEN: bool = true;
 
     fn member<'de, D: serde::Deserializer<'de>>(tag: &str, content: D) -> Result<Self, D::Error> {
         match tag {

@@ -149,7 +149,9 @@ export const literal =
     value === expected ? expected : refuse(`must be "${expected}"`);
 
 /** The end of a closed union whose tag `key` has another value than those known. */
-export const unknownTag = (key: string, tag: string): never => refuse(`has the unknown ${key} "${tag}"`);
+export function unknownTag(key: string, tag: string): never {
+  throw new DecodeError(`is the unknown ${key} ${stringifyJson(tag)}`, below(key));
+}
 
 /** The property `key`, which must be there. */
 export function required<T>(from: Fields, key: string, read: Reader<T>): T {

@@ -9,7 +9,6 @@ pub(super) fn registry(input: &Input<'_>) -> String {
     let rust = Ctx::new(input);
     let mut page = Page::new("    ");
     page.line(format!("//! {NOTICE}"));
-    page.line("#[allow(unused_imports)]");
     page.line("use crate::package::violation::{self, At, Pattern};");
     page.line("use crate::{package, trip};").gap();
     page.line("/// A type's name in the schema, and what decodes, validates and encodes one value of it.");

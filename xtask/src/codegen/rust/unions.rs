@@ -214,7 +214,8 @@ impl Ctx<'_> {
         page.gap();
         page.block(format!("impl decode::Union for {name} {{"), "}", |page| {
             page.line(format!("const TAG: &'static str = {};", quote(&union.tag)));
-            page.line("const TAGS: &'static [&'static str] = Self::TAGS;").gap();
+            page.line("const TAGS: &'static [&'static str] = Self::TAGS;");
+            page.line(format!("const OPEN: bool = {};", union.open)).gap();
             let signature = "fn member<'de, D: serde::Deserializer<'de>>(tag: &str, content: D) -> Result<Self, D::Error> {";
             page.block(signature, "}", |page| {
                 page.block("match tag {", "}", |page| {

@@ -257,7 +257,7 @@ def tag(source: Mapping[str, object], key: str, expected: str) -> None:
 
 
 def unknown_tag(key: str, value: str) -> DecodeError:
-    return DecodeError(f"has the unknown {key} {stringify(value)}")
+    return DecodeError(f"is the unknown {key} {stringify(value)}", below(key))
 
 
 def required(source: Mapping[str, object], key: str, read: Reader[T]) -> T:

@@ -352,6 +352,7 @@ impl Action {
 impl decode::Union for Action {
     const TAG: &'static str = "action";
     const TAGS: &'static [&'static str] = Self::TAGS;
+    const OPEN: bool = false;
 
     fn member<'de, D: serde::Deserializer<'de>>(tag: &str, content: D) -> Result<Self, D::Error> {
         match tag {

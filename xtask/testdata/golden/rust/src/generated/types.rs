@@ -311,6 +311,7 @@ impl ShelfEntry {
 impl decode::Union for ShelfEntry {
     const TAG: &'static str = "kind";
     const TAGS: &'static [&'static str] = Self::TAGS;
+    const OPEN: bool = true;
 
     fn member<'de, D: serde::Deserializer<'de>>(tag: &str, content: D) -> Result<Self, D::Error> {
         match tag {
