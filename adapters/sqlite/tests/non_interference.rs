@@ -1,5 +1,4 @@
 //! A reader gets what a store of his own documents gives: 10,000 random cases.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use smooai_smooth_operator_adapter_sqlite::open;
 use smooai_smooth_operator_retrieval::analyse::Language;

@@ -17,6 +17,7 @@ pub use entries::{AgentConfig, KnowledgeConfig, PeopleConfig, ToolConfig, ToolEf
 pub use error::ConfigError;
 pub use load::{Loaded, Sources};
 pub use secret::{HeaderText, Secret, TextOrFile};
+#[cfg(feature = "dynamodb")]
 pub(crate) use sections::DEFAULT_INDEX_PREFIX;
 pub use sections::{
     ApprovalConfig, AuthConfig, AuthMode, Backend, GatewayConfig, LimitsConfig, OtpConfig, PriceConfig,
