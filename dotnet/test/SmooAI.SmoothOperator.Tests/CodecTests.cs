@@ -189,7 +189,7 @@ public sealed class CodecTests
     [InlineData("20e-1", 2)]
     public void AWholeNumberIsOneHoweverItIsWritten(string written, int whole)
     {
-        var json = $$$"""{"type":"otp_invalid","timestamp":{{{written}}},"data":{"requestId":"r","data":{"message":"m","attemptsRemaining":{{{written}}}}}}""";
+        var json = $$$"""{"type":"otp_invalid","timestamp":{{{written}}},"data":{"requestId":"r","data":{"message":"m","attemptsRemaining":{{{written}}} } } }""";
         var found = Assert.IsType<OtpInvalidEvent>(ServerEvent.FromJson(json));
         Assert.Equal(((long)whole, (uint)whole), (found.Timestamp, found.Data.Data.AttemptsRemaining));
     }
@@ -201,7 +201,7 @@ public sealed class CodecTests
     [InlineData("\"1\"")]
     public void AFractionOrATextIsNoWholeNumber(string written)
     {
-        var json = $$"""{"type":"pong","timestamp":{{written}},"data":{"timestamp":0}}""";
+        var json = $$"""{"type":"pong","timestamp":{{written}},"data":{"timestamp":0} }""";
         Assert.Equal("/timestamp", Assert.Throws<DecodeException>(() => ServerEvent.FromJson(json)).Pointer);
     }
 

@@ -106,7 +106,7 @@ fn a_validator_that_is_not_ours_accepts_every_value_and_refuses_every_mutant() {
     for (spec, least) in [("../spec", 25_000), ("testdata/spec", 5_000), ("testdata/shapes.json", 4_000)] {
         let (count, doubts) = doubts(&folder(spec));
         assert!(count > least, "{spec}: only {count} cases");
-        wrong.extend(doubts.into_iter().map(|doubt| format!("{spec} {:.900}", doubt)));
+        wrong.extend(doubts.into_iter().map(|doubt| format!("{spec} {doubt:.900}")));
     }
     assert!(wrong.is_empty(), "{}: {:#?}", wrong.len(), wrong.iter().take(6).collect::<Vec<_>>());
 }
