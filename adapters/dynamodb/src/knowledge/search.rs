@@ -14,10 +14,11 @@ use smooai_smooth_operator_retrieval::bm25::{MOST_TERMS, each_chunk_term, idf, q
 use smooai_smooth_operator_store::{Access, AccessList, Chunk, ChunkRef, Document, DocumentId, Hit, Result};
 use std::collections::HashMap;
 
-/// Postings per page; a page of short ones is about 20 KB, 2.5 read units.
+/// Postings per page; a page of short ones is about 30 KB, 8 read units.
 const PAGE: usize = 200;
 /// Pages that one question may read beyond the first of each list. With it a question costs at most
-/// 2.5 · (lists + 64) read units for its postings.
+/// 8 · (lists + 64) read units for its postings, two for each chunk that is scored by its text, and one
+/// for each document looked at.
 const MORE_PAGES: usize = 64;
 /// A question of more distinct terms is looked at by so many.
 const MOST_LOOKED_AT: usize = 128;
