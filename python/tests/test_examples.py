@@ -71,6 +71,8 @@ class Examples(unittest.TestCase):
                     with self.subTest(each.name):
                         if each.schema.at.get("additionalProperties") is False:
                             self.assertEqual(codec.refusal(more), ("/x-unknown", None))
+                        elif isinstance(each.schema.at.get("additionalProperties"), dict):
+                            self.assertIsNotNone(codec.refusal(more))
                         else:
                             self.assertTrue(wire.equal(codec.encode(codec.decode(more)), example))
 

@@ -91,7 +91,7 @@ test("a fault is told by its place", () => {
     [',"matrix":[[0],[1,"x"]]', "/matrix/1/1"],
     [',"pair":["a",1]', "/pair"],
     [',"pair":["a",1.5,{"kind":"circle","r":0}]', "/pair/1"],
-    [',"shape":{"kind":"triangle"}', "/shape"],
+    [',"shape":{"kind":"triangle"}', "/shape/kind"],
     [',"shape":{"r":1}', "/shape/kind"],
     [',"closed":"z"', "/closed"],
     [',"é日本":{"a/b~c":{}}', "/é日本/a~1b~0c/children"],
