@@ -15,7 +15,7 @@ pub mod names;
 pub mod pattern;
 pub mod printer;
 mod python;
-mod reach;
+pub mod reach;
 pub mod registry;
 mod rust;
 pub mod source;

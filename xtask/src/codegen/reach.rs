@@ -66,6 +66,15 @@ pub fn spread(model: &Model, has: impl Fn(&TypeDef) -> bool) -> Vec<bool> {
     found
 }
 
+/// By type, for [`Model::checked`]: whether `validate()` is called for a value of it.
+pub fn checked(model: &Model) -> Vec<bool> {
+    spread(model, |def| match &def.shape {
+        Shape::Struct(_) | Shape::TaggedUnion(_) | Shape::Newtype(_) => true,
+        Shape::Alias(inner) => any_part(inner, &|part| !part.constraints.is_empty()),
+        Shape::ClosedEnum(_) | Shape::OpenEnum(_) => false,
+    })
+}
+
 /// Which types hold each other in a circle, by some way of holding.
 #[derive(Debug)]
 pub struct Circles {

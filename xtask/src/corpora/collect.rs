@@ -12,6 +12,7 @@ use crate::codegen::json::quote;
 use crate::codegen::model::{
     Additional, Kind, Member, Model, Role, Section, Shape, Struct, Tag, TaggedUnion, Ty, TypeDef, TypeId,
 };
+use crate::codegen::reach;
 
 /// The property that names the case in every message to a codec.
 pub const TAG: &str = "case";
@@ -142,6 +143,7 @@ pub fn join(cases: &[(&Case, &Model)]) -> Result<Model> {
         examples: Vec::new(),
         shape,
     });
+    all.checked = reach::checked(&all);
     Ok(all)
 }
 

@@ -30,11 +30,7 @@ pub fn build(source: &Source) -> Result<(Model, Vec<Finding>), Vec<Finding>> {
     builder.settle();
     builder.open_endless_rules();
     builder.open_unsure_rules();
-    builder.model.checked = reach::spread(&builder.model, |def| match &def.shape {
-        Shape::Struct(_) | Shape::TaggedUnion(_) | Shape::Newtype(_) => true,
-        Shape::Alias(inner) => reach::any_part(inner, &|part| !part.constraints.is_empty()),
-        Shape::ClosedEnum(_) | Shape::OpenEnum(_) => false,
-    });
+    builder.model.checked = reach::checked(&builder.model);
     if builder.findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(builder.findings);
     }
