@@ -96,6 +96,11 @@ const CHROMIUM: Tool = Tool {
     probe: &["/usr/bin/chromium", "--version"],
     get: "install the system's package `chromium`",
 };
+const PGBOUNCER: Tool = Tool {
+    name: "pgbouncer",
+    probe: &["pgbouncer", "--version"],
+    get: "install the system's package `pgbouncer`",
+};
 
 const CORPORA: Tool = Tool {
     name: "a package with schemas",
@@ -168,6 +173,8 @@ pub const SUITES: &[Suite] = &[
                 "server",
                 "--",
                 "--ignored",
+                "--skip",
+                "pooler",
             ]),
             Step::plain(&[
                 "xtask",
@@ -188,6 +195,27 @@ pub const SUITES: &[Suite] = &[
         count: Some(count::cargo_test),
     },
     Suite {
+        name: "pooler",
+        what: "the PostgreSQL adapter keeps its promises behind PgBouncer in transaction mode",
+        tools: &[PIP, PGBOUNCER],
+        steps: &[Step::plain(&[
+            "xtask",
+            "services",
+            "postgres",
+            "--",
+            "cargo",
+            "test",
+            "--package",
+            "smooai-smooth-operator-adapter-postgres",
+            "--test",
+            "server",
+            "pooler",
+            "--",
+            "--ignored",
+        ])],
+        count: Some(count::cargo_test),
+    },
+    Suite {
         name: "dynamodb",
         what: "the DynamoDB and S3 Vectors storage keeps every promise of a store, on real servers",
         tools: &[JAVA, MAVEN, PIP],
@@ -201,6 +229,7 @@ pub const SUITES: &[Suite] = &[
             "test",
             "-p",
             "smooai-smooth-operator-adapter-dynamodb",
+            "--no-fail-fast",
             "--",
             "--ignored",
         ])],

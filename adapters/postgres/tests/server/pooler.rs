@@ -1,10 +1,9 @@
 //! The store behind PgBouncer in transaction mode, which gives each transaction any server connection and
-//! forgets everything in between. Where no `pgbouncer` is installed, the test says so and is not run.
+//! forgets everything in between. The suite `pooler` of `cargo xtask test` runs it where a `pgbouncer` is installed.
 
 use crate::database::{in_database, store};
 use smooai_smooth_operator_store::suite;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -26,17 +25,12 @@ impl Drop for Pooler {
     }
 }
 
-fn program() -> Option<PathBuf> {
-    let folders = ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"];
-    folders.iter().map(|folder| PathBuf::from(folder).join("pgbouncer")).find(|path| path.is_file())
-}
-
 fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 impl Pooler {
-    async fn start(program: PathBuf, server: &Url) -> Self {
+    async fn start(server: &Url) -> Self {
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -50,11 +44,16 @@ impl Pooler {
             server.username(),
         );
         std::fs::write(&file, settings).unwrap();
-        let mut command = Command::new(program);
+        let mut command = Command::new("pgbouncer");
         if std::fs::metadata(folder.path()).unwrap().uid() == 0 {
             command.args(["-u", "nobody"]);
         }
-        let child = command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child = command
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("pgbouncer is installed");
         let pooler = Self { child, port, _folder: folder };
         let mut tick = tokio::time::interval(Duration::from_millis(20));
         for _ in 0..500 {
@@ -68,14 +67,10 @@ impl Pooler {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-#[ignore = "needs a Postgres server"]
+#[ignore = "needs a Postgres server and PgBouncer"]
 async fn the_shared_suite_behind_a_transaction_pooler() {
-    let Some(program) = program() else {
-        println!("not run: there is no pgbouncer");
-        return;
-    };
     in_database(async |database| {
-        let pooler = Pooler::start(program, &database.url()).await;
+        let pooler = Pooler::start(&database.url()).await;
         let mut url = database.with("prepared_statements", "false");
         url.set_host(Some("127.0.0.1")).unwrap();
         url.set_port(Some(pooler.port)).unwrap();
