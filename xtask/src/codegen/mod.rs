@@ -3,6 +3,7 @@
 //! A run over this repository does the same for the conformance drivers' protocol, into the drivers' folders.
 mod breaking;
 pub mod build;
+pub mod constraint;
 mod csharp;
 mod docs;
 pub mod finding;

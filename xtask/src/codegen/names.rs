@@ -360,6 +360,11 @@ fn sign(c: char) -> Option<&'static str> {
 /// The longest name, in characters; what is longer is cut.
 const LONGEST_NAME: usize = 100;
 
+/// A name in a case: `minLength` in snake case is `min_length`.
+pub fn spelled(raw: &str, case: Case) -> String {
+    join(&words(raw), case, &[])
+}
+
 /// Joins words by a case. A name that grows too long is cut.
 pub fn join(words: &[String], case: Case, initialisms: &[&str]) -> String {
     let mut out = String::new();

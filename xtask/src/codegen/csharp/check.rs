@@ -1,8 +1,8 @@
 //! `Validate`: a chain of checks, in the order of the other languages.
+use super::super::constraint::Constraint;
 use super::super::json::{Json, Number};
-use super::super::model::{
-    Additional, Constraints, Format, Int, JsonType, Kind, Presence, Shape, Struct, TaggedUnion, Ty, TypeId,
-};
+use super::super::model::{Additional, Int, Kind, Presence, Shape, Struct, TaggedUnion, Ty, TypeId};
+use super::super::names::{Case, spelled};
 use super::super::pattern::with_end_anchor;
 use super::super::printer::Page;
 use super::super::width::{bounding, range};
@@ -123,41 +123,39 @@ impl Plan<'_> {
     }
 
     fn own_checks(&self, ty: &Ty) -> Vec<String> {
-        let rules = &bounding(ty);
-        let mut out = Vec::new();
-        for (function, bound) in [
-            ("MinLength", rules.min_length),
-            ("MaxLength", rules.max_length),
-            ("MinItems", rules.min_items),
-            ("MaxItems", rules.max_items),
-            ("MinProperties", rules.min_properties),
-            ("MaxProperties", rules.max_properties),
-        ] {
-            let bound = bound.filter(|bound| *bound <= i64::MAX as u64);
-            out.extend(bound.map(|bound| format!("Check.{function}(it, {bound})")));
-        }
-        if let Some(pattern) = &rules.pattern {
-            out.push(format!("Check.Pattern(it, {})", quote(&with_end_anchor(pattern, "\\z"))));
-        }
-        if rules.format == Some(Format::Uuid) {
-            out.push("Check.Uuid(it)".to_owned());
-        }
-        numbers(&ty.kind, rules, &mut out);
-        if rules.unique_items
-            && let Kind::List(item) = &ty.kind
-        {
-            out.push(format!("Check.Unique(it, {})", self.writer(item)));
-        }
-        if let Some(allowed) = &rules.allowed {
-            out.push(self.allowed(ty, allowed));
-        }
-        if !rules.json_types.is_empty() {
-            let names: String =
-                rules.json_types.iter().map(|kind| format!(", {}", quote(json_type(*kind)))).collect();
-            out.push(format!("Check.JsonType(it{names})"));
-        }
-        out.extend(rules.rule.map(|rule| format!("Rules.Rule(it, {rule})")));
-        out
+        // Lengths and counts are of the type long here.
+        let countable = |constraint: &Constraint<'_>| !matches!(constraint, Constraint::Size(_, bound) if *bound > i64::MAX as u64);
+        let rules = bounding(ty);
+        rules.each().iter().filter(|c| countable(c)).filter_map(|c| self.own_check(ty, c)).collect()
+    }
+
+    fn own_check(&self, ty: &Ty, constraint: &Constraint<'_>) -> Option<String> {
+        Some(match constraint {
+            Constraint::Size(keyword, bound) => {
+                format!("Check.{}(it, {bound})", spelled(keyword, Case::Pascal))
+            }
+            Constraint::Pattern(pattern) => {
+                format!("Check.Pattern(it, {})", quote(&with_end_anchor(pattern, "\\z")))
+            }
+            Constraint::Uuid => "Check.Uuid(it)".to_owned(),
+            Constraint::Number(keyword, bound) => {
+                let function = spelled(keyword, Case::Pascal);
+                match number(*bound, &ty.kind) {
+                    Some(bound) => format!("Check.{function}(it, {bound})"),
+                    None => format!("Check.{function}((double)it, {})", double(*bound)),
+                }
+            }
+            Constraint::UniqueItems => {
+                let Kind::List(item) = &ty.kind else { return None };
+                format!("Check.Unique(it, {})", self.writer(item))
+            }
+            Constraint::Allowed(allowed) => self.allowed(ty, allowed),
+            Constraint::JsonTypes(types) => {
+                let names: String = types.iter().map(|kind| format!(", {}", quote(kind.name()))).collect();
+                format!("Check.JsonType(it{names})")
+            }
+            Constraint::Rule(rule) => format!("Rules.Rule(it, {rule})"),
+        })
     }
 
     fn allowed(&self, ty: &Ty, allowed: &[Json]) -> String {
@@ -167,7 +165,7 @@ impl Plan<'_> {
             (Kind::Float | Kind::Int(_), Json::Number(value)) => number(*value, &ty.kind),
             _ => None,
         };
-        if matches!(ty.kind, Kind::String | Kind::Bool | Kind::Float | Kind::Int(_)) {
+        if ty.kind.is_scalar() {
             let literals: String =
                 allowed.iter().filter_map(literal).map(|value| format!(", {value}")).collect();
             return format!("Check.OneOf(it{literals})");
@@ -185,22 +183,6 @@ fn lambda(check: &str) -> String {
 /// The same check of a value that is known not to be null, called `some`.
 fn rename(check: &str) -> String {
     format!("Check.Whole(some, {})", lambda(check))
-}
-
-fn numbers(kind: &Kind, rules: &Constraints, out: &mut Vec<String>) {
-    for (function, bound) in [
-        ("Minimum", rules.minimum),
-        ("Maximum", rules.maximum),
-        ("ExclusiveMinimum", rules.exclusive_minimum),
-        ("ExclusiveMaximum", rules.exclusive_maximum),
-        ("MultipleOf", rules.multiple_of),
-    ] {
-        let Some(bound) = bound else { continue };
-        match number(bound, kind) {
-            Some(bound) => out.push(format!("Check.{function}(it, {bound})")),
-            None => out.push(format!("Check.{function}((double)it, {})", double(bound))),
-        }
-    }
 }
 
 /// A number as a literal of the kind's type; none where that cannot hold it.
@@ -225,17 +207,5 @@ fn double(value: Number) -> String {
     match value {
         Number::Int(whole) => format!("{whole}D"),
         Number::Float(value) => format!("{value:?}D"),
-    }
-}
-
-fn json_type(kind: JsonType) -> &'static str {
-    match kind {
-        JsonType::Null => "null",
-        JsonType::Boolean => "boolean",
-        JsonType::Integer => "integer",
-        JsonType::Number => "number",
-        JsonType::String => "string",
-        JsonType::Array => "array",
-        JsonType::Object => "object",
     }
 }

@@ -109,9 +109,7 @@ impl<'a> Plan<'a> {
                 members.extend((0..shape.fields.len()).map(|index| self.member(member.ty, index)));
             }
         }
-        let scalar =
-            |field: &&Field| matches!(field.ty.kind, Kind::String | Kind::Bool | Kind::Int(_) | Kind::Float);
-        let shared = self.model.shared_fields(union).into_iter().filter(scalar);
+        let shared = self.model.shared_fields(union).into_iter().filter(|field| field.ty.kind.is_scalar());
         let first = union.members.first().map(|member| member.ty);
         let name = |field: &Field| {
             first.and_then(|id| self.field_named(id, &field.wire).map(|index| self.member(id, index)))

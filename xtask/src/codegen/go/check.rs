@@ -1,8 +1,7 @@
 //! `Validate`: straight-line code, one condition per constraint, in the order of the other languages.
+use super::super::constraint::Constraint;
 use super::super::json::{Json, Number, quote as json_quote};
-use super::super::model::{
-    Additional, Constraints, Format, JsonType, Kind, Presence, Shape, Struct, TaggedUnion, Ty, TypeId,
-};
+use super::super::model::{Additional, Kind, Presence, Shape, Struct, TaggedUnion, Ty, TypeId};
 use super::super::printer::Page;
 use super::super::width::{bounding, range};
 use super::Draft;
@@ -237,47 +236,30 @@ impl Draft<'_> {
     }
 
     fn own_checks(&mut self, page: &mut Page, ty: &Ty, spot: &Spot) {
-        let rules = &bounding(ty);
         let value = spot.value.as_str();
-        let count = |bound: u64, what: &str| format!("{bound} {what}{}", if bound == 1 { "" } else { "s" });
-        for (keyword, bound, sign, words) in [
-            ("minLength", rules.min_length, "<", ("must have at least", "character")),
-            ("maxLength", rules.max_length, ">", ("must have at most", "character")),
-            ("minItems", rules.min_items, "<", ("must have at least", "item")),
-            ("maxItems", rules.max_items, ">", ("must have at most", "item")),
-            ("minProperties", rules.min_properties, "<", ("must have at least", "entry")),
-            ("maxProperties", rules.max_properties, ">", ("must have at most", "entry")),
-        ] {
-            let Some(bound) = bound.filter(|bound| *bound <= i64::MAX as u64) else { continue };
-            let size = if keyword.ends_with("Length") { "length" } else { "len" };
-            let message = format!("{} {}", words.0, count(bound, words.1)).replace("entrys", "entries");
-            spot.refuse(page, &format!("{size}({value}) {sign} {bound}"), keyword, &message);
-        }
-        if let Some(pattern) = &rules.pattern {
-            self.check_pattern(page, pattern, spot);
-        }
-        if rules.format == Some(Format::Uuid) {
-            spot.refuse(page, &format!("!isUUID({value})"), "format", "must be a UUID");
-        }
-        numbers(page, &ty.kind, rules, spot);
-        if rules.unique_items
-            && let Kind::List(item) = &ty.kind
-        {
-            let writer = self.plan.writer(None, item);
-            let condition = format!("!distinct({value}, {writer})");
-            spot.refuse(page, &condition, "uniqueItems", "must have no two equal items");
-        }
-        if let Some(allowed) = &rules.allowed {
-            allowed_check(page, &ty.kind, allowed, spot);
-        }
-        if !rules.json_types.is_empty() {
-            let names: Vec<&str> = rules.json_types.iter().map(|kind| json_type(*kind)).collect();
-            let quoted: Vec<String> = names.iter().map(|name| quote(name)).collect();
-            let condition = format!("!hasType({value}, {})", quoted.join(", "));
-            spot.refuse(page, &condition, "type", &format!("must be of the type {}", names.join(" or ")));
-        }
-        if let Some(rule) = rules.rule {
-            spot.descend(page, &format!("breaks({value}, {rule})"));
+        for constraint in bounding(ty).each() {
+            match constraint {
+                Constraint::Size(keyword, bound) => size_check(page, keyword, bound, spot),
+                Constraint::Pattern(pattern) => self.check_pattern(page, pattern, spot),
+                Constraint::Uuid => {
+                    spot.refuse(page, &format!("!isUUID({value})"), "format", "must be a UUID")
+                }
+                Constraint::Number(keyword, bound) => number_check(page, &ty.kind, (keyword, bound), spot),
+                Constraint::UniqueItems => {
+                    let Kind::List(item) = &ty.kind else { continue };
+                    let condition = format!("!distinct({value}, {})", self.plan.writer(None, item));
+                    spot.refuse(page, &condition, "uniqueItems", "must have no two equal items");
+                }
+                Constraint::Allowed(allowed) => allowed_check(page, &ty.kind, allowed, spot),
+                Constraint::JsonTypes(types) => {
+                    let names: Vec<&str> = types.iter().map(|kind| kind.name()).collect();
+                    let quoted: Vec<String> = names.iter().map(|name| quote(name)).collect();
+                    let condition = format!("!hasType({value}, {})", quoted.join(", "));
+                    let message = format!("must be of the type {}", names.join(" or "));
+                    spot.refuse(page, &condition, "type", &message);
+                }
+                Constraint::Rule(rule) => spot.descend(page, &format!("breaks({value}, {rule})")),
+            }
         }
     }
 
@@ -310,36 +292,39 @@ fn loop_name(letter: char, depth: usize) -> String {
     if depth == 0 { letter.to_string() } else { format!("{letter}{}", depth + 1) }
 }
 
-fn numbers(page: &mut Page, kind: &Kind, rules: &Constraints, spot: &Spot) {
+fn size_check(page: &mut Page, keyword: &str, bound: u64, spot: &Spot) {
+    if bound > i64::MAX as u64 {
+        return;
+    }
+    let (extreme, sign) = if keyword.starts_with("min") { ("least", "<") } else { ("most", ">") };
+    let (size, one, many) = match &keyword[3..] {
+        "Length" => ("length", "character", "characters"),
+        "Items" => ("len", "item", "items"),
+        _ => ("len", "entry", "entries"),
+    };
+    let message = format!("must have at {extreme} {bound} {}", if bound == 1 { one } else { many });
+    spot.refuse(page, &format!("{size}({}) {sign} {bound}", spot.value), keyword, &message);
+}
+
+fn number_check(page: &mut Page, kind: &Kind, (keyword, bound): (&str, Number), spot: &Spot) {
     let value = &spot.value;
-    for (keyword, bound, sign, words) in [
-        ("minimum", rules.minimum, "<", "must be at least"),
-        ("maximum", rules.maximum, ">", "must be at most"),
-        ("exclusiveMinimum", rules.exclusive_minimum, "<=", "must be greater than"),
-        ("exclusiveMaximum", rules.exclusive_maximum, ">=", "must be less than"),
-    ] {
-        let Some(bound) = bound else { continue };
-        let condition = match (kind, bound) {
-            (Kind::Int(int), Number::Int(whole)) => {
-                let (low, high) = range(*int);
-                match low <= whole && whole <= high {
-                    true => format!("{value} {sign} {whole}"),
-                    false => format!("float64({value}) {sign} {whole}"),
-                }
-            }
-            (Kind::Int(_), Number::Float(_)) => format!("float64({value}) {sign} {bound}"),
-            _ => format!("{value} {sign} {bound}"),
-        };
-        spot.refuse(page, &condition, keyword, &format!("{words} {bound}"));
-    }
-    if let Some(step) = rules.multiple_of {
-        let condition = match (kind, step) {
-            (Kind::Int(int), Number::Int(whole)) if whole <= range(*int).1 => format!("{value}%{whole} != 0"),
-            (Kind::Int(_), _) => format!("!isMultiple(float64({value}), {step})"),
-            _ => format!("!isMultiple({value}, {step})"),
-        };
-        spot.refuse(page, &condition, "multipleOf", &format!("must be a multiple of {step}"));
-    }
+    let fits = match (kind, bound) {
+        (Kind::Int(int), Number::Int(whole)) => (range(*int).0..=range(*int).1).contains(&whole),
+        (Kind::Int(_), Number::Float(_)) => false,
+        _ => true,
+    };
+    let operand = if fits { value.clone() } else { format!("float64({value})") };
+    let (condition, words) = match keyword {
+        "minimum" => (format!("{operand} < {bound}"), "must be at least"),
+        "maximum" => (format!("{operand} > {bound}"), "must be at most"),
+        "exclusiveMinimum" => (format!("{operand} <= {bound}"), "must be greater than"),
+        "exclusiveMaximum" => (format!("{operand} >= {bound}"), "must be less than"),
+        _ if fits && matches!(kind, Kind::Int(_)) => {
+            (format!("{value}%{bound} != 0"), "must be a multiple of")
+        }
+        _ => (format!("!isMultiple({operand}, {bound})"), "must be a multiple of"),
+    };
+    spot.refuse(page, &condition, keyword, &format!("{words} {bound}"));
 }
 
 fn allowed_check(page: &mut Page, kind: &Kind, allowed: &[Json], spot: &Spot) {
@@ -348,10 +333,9 @@ fn allowed_check(page: &mut Page, kind: &Kind, allowed: &[Json], spot: &Spot) {
             true
         }
         (Kind::Int(int), Json::Number(Number::Int(whole))) => (range(*int).0..=range(*int).1).contains(whole),
-        (Kind::String | Kind::Bool | Kind::Float | Kind::Int(_), _) => false,
-        _ => true,
+        (kind, _) => !kind.is_scalar(),
     };
-    let scalar = matches!(kind, Kind::String | Kind::Bool | Kind::Float | Kind::Int(_));
+    let scalar = kind.is_scalar();
     let literals: String = allowed
         .iter()
         .filter(fits)
@@ -369,16 +353,4 @@ fn allowed_check(page: &mut Page, kind: &Kind, allowed: &[Json], spot: &Spot) {
         _ => format!("must be one of {}", names.join(", ")),
     };
     spot.refuse(page, &format!("!{test}({}{literals})", spot.value), "enum", &message);
-}
-
-fn json_type(kind: JsonType) -> &'static str {
-    match kind {
-        JsonType::Null => "null",
-        JsonType::Boolean => "boolean",
-        JsonType::Integer => "integer",
-        JsonType::Number => "number",
-        JsonType::String => "string",
-        JsonType::Array => "array",
-        JsonType::Object => "object",
-    }
 }

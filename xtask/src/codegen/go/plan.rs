@@ -98,26 +98,19 @@ impl<'a> Plan<'a> {
 
     /// Methods for the scalars that all members have under the same name, here optional and there required.
     fn getters(&self, union: &TaggedUnion, fields: &HashSet<&str>) -> Vec<Getter> {
-        let Some((first, rest)) = union.members.split_first() else { return Vec::new() };
-        let Shape::Struct(shape) = &self.def(first.ty).shape else { return Vec::new() };
-        let mut out = Vec::new();
-        for (index, field) in shape.fields.iter().enumerate() {
-            let scalar = matches!(field.ty.kind, Kind::String | Kind::Bool | Kind::Int(_) | Kind::Float);
-            let alike = |(_, other): (usize, &Field)| other.ty.kind == field.ty.kind && !other.ty.nullable;
-            let shared = rest.iter().all(|member| self.field_of(member.ty, &field.wire).is_some_and(alike));
-            if !scalar || field.ty.nullable || !shared {
-                continue;
-            }
-            out.push(Getter {
-                method: clear(format!("Get{}", self.names.field(first.ty, index)), |name| {
-                    fields.contains(name)
-                }),
+        let Some(first) = union.members.first() else { return Vec::new() };
+        let getter = |field: &Field| {
+            let (index, _) = self.field_of(first.ty, &field.wire)?;
+            let wish = format!("Get{}", self.names.field(first.ty, index));
+            Some(Getter {
+                method: clear(wish, |name| fields.contains(name)),
                 wire: field.wire.clone(),
                 ty: self.base(None, &field.ty.kind),
                 reader: self.base_reader(None, &field.ty.kind),
-            });
-        }
-        out
+            })
+        };
+        let shared = self.model.shared_fields(union).into_iter();
+        shared.filter(|field| field.ty.kind.is_scalar()).filter_map(getter).collect()
     }
 
     /// The field of a struct that has a name on the wire.

@@ -3,8 +3,10 @@ use super::codec::literal;
 use super::declare::{Missing, place_path};
 use super::text::{self, Doc, bracket, call, text};
 use super::{Page, Sheet};
+use crate::codegen::constraint::Constraint;
 use crate::codegen::json::{Json, Number};
-use crate::codegen::model::{Additional, Constraints, Format, JsonType, Kind, Shape, Struct, Ty, TypeId};
+use crate::codegen::model::{Additional, Constraints, Kind, Shape, Struct, Ty, TypeId};
+use crate::codegen::names::{Case, spelled};
 use crate::codegen::pattern;
 
 impl<'a> Sheet<'a> {
@@ -112,53 +114,27 @@ fn broken_by(page: &mut Page, condition: &Doc) {
     });
 }
 
-/// The checks of a value's own constraints, in the order that all languages keep.
+/// The checks of a value's own constraints.
 fn own_checks(rules: &Constraints) -> Vec<Doc> {
-    let mut out = Vec::new();
-    for (name, bound) in [
-        ("min_length", rules.min_length),
-        ("max_length", rules.max_length),
-        ("min_items", rules.min_items),
-        ("max_items", rules.max_items),
-        ("min_properties", rules.min_properties),
-        ("max_properties", rules.max_properties),
-    ] {
-        if let Some(bound) = bound {
-            out.push(call(&format!("wire.{name}"), vec![text(bound.to_string())]));
+    let check = |constraint: &Constraint<'_>| match constraint {
+        Constraint::Size(keyword, bound) => {
+            call(&format!("wire.{}", spelled(keyword, Case::Snake)), vec![text(bound.to_string())])
         }
-    }
-    if let Some(expression) = &rules.pattern {
-        let expression = pattern::with_end_anchor(expression, "\\Z");
-        out.push(call("wire.pattern", vec![literal(&expression)]));
-    }
-    if rules.format == Some(Format::Uuid) {
-        out.push(text("wire.uuid"));
-    }
-    for (name, bound) in [
-        ("minimum", rules.minimum),
-        ("maximum", rules.maximum),
-        ("exclusive_minimum", rules.exclusive_minimum),
-        ("exclusive_maximum", rules.exclusive_maximum),
-        ("multiple_of", rules.multiple_of),
-    ] {
-        if let Some(bound) = bound {
-            out.push(call(&format!("wire.{name}"), vec![text(number(bound))]));
+        Constraint::Pattern(expression) => {
+            call("wire.pattern", vec![literal(&pattern::with_end_anchor(expression, "\\Z"))])
         }
-    }
-    if rules.unique_items {
-        out.push(text("wire.unique_items"));
-    }
-    if let Some(allowed) = &rules.allowed {
-        out.push(call("wire.allowed", allowed.iter().map(value).collect()));
-    }
-    if !rules.json_types.is_empty() {
-        let names = rules.json_types.iter().map(|kind| text(text::string(json_type(*kind)))).collect();
-        out.push(call("wire.json_type", names));
-    }
-    if let Some(rule) = rules.rule {
-        out.push(call("rules.rule", vec![text(rule.to_string())]));
-    }
-    out
+        Constraint::Uuid => text("wire.uuid"),
+        Constraint::Number(keyword, bound) => {
+            call(&format!("wire.{}", spelled(keyword, Case::Snake)), vec![text(number(*bound))])
+        }
+        Constraint::UniqueItems => text("wire.unique_items"),
+        Constraint::Allowed(allowed) => call("wire.allowed", allowed.iter().map(value).collect()),
+        Constraint::JsonTypes(types) => {
+            call("wire.json_type", types.iter().map(|kind| text(text::string(kind.name()))).collect())
+        }
+        Constraint::Rule(rule) => call("rules.rule", vec![text(rule.to_string())]),
+    };
+    rules.each().iter().map(check).collect()
 }
 
 /// A number as a literal. Python reads what Rust writes.
@@ -184,17 +160,5 @@ fn value(json: &Json) -> Doc {
             };
             bracket("{", entries.iter().map(entry).collect(), "}")
         }
-    }
-}
-
-fn json_type(kind: JsonType) -> &'static str {
-    match kind {
-        JsonType::Null => "null",
-        JsonType::Boolean => "boolean",
-        JsonType::Integer => "integer",
-        JsonType::Number => "number",
-        JsonType::String => "string",
-        JsonType::Array => "array",
-        JsonType::Object => "object",
     }
 }

@@ -1,7 +1,10 @@
 //! `validate()`: one call of the support code per constraint, each with the place it is about.
+use super::super::constraint::Constraint;
 use super::super::json::{Json, Number};
-use super::super::model::{Constraints, Format, Int, JsonType, Kind, Shape, Ty};
+use super::super::model::{Kind, Shape, Ty};
+use super::super::names::{Case, spelled};
 use super::super::printer::Page;
+use super::super::width::bounding;
 use super::Ctx;
 use super::text::{Value, WIDTH, array_within, float, quote};
 
@@ -196,46 +199,30 @@ fn drop_line(page: &mut Page, line: String) {
 
 /// The calls that check a value's own constraints.
 fn own_checks(ty: &Ty, value: &Value, scope: &[&str]) -> Vec<Call> {
-    let rules = &ty.constraints;
-    let mut out = Vec::new();
     let by_ref = value.reference();
-    for (name, bound) in [
-        ("min_length", rules.min_length),
-        ("max_length", rules.max_length),
-        ("min_items", rules.min_items),
-        ("max_items", rules.max_items),
-        ("min_properties", rules.min_properties),
-        ("max_properties", rules.max_properties),
-    ] {
-        let Some(bound) = bound else { continue };
-        let counted = match name {
-            "min_length" | "max_length" => by_ref.clone(),
-            _ => format!("{}.len()", value.expression),
-        };
-        out.push(Call::check(name, &counted).with(bound.to_string()));
-    }
-    if rules.pattern.is_some() {
-        out.push(Call::check("pattern", &by_ref).with(format!("&{}", pattern_name(scope))));
-    }
-    if rules.format == Some(Format::Uuid) {
-        out.push(Call::check("uuid", &by_ref));
-    }
-    numbers(&ty.kind, rules, &value.copy(), &mut out);
-    if rules.unique_items {
-        out.push(Call::check("unique_items", &by_ref));
-    }
-    if let Some(allowed) = &rules.allowed {
-        out.push(allowed_check(&ty.kind, allowed, value));
-    }
-    if !rules.json_types.is_empty() {
-        let names = rules.json_types.iter().map(|kind| quote(json_type(*kind))).collect();
-        out.push(Call::check("json_type", &by_ref).list(names));
-    }
-    if let Some(rule) = rules.rule {
-        let call = Call { name: "rules::rule".to_owned(), arguments: vec![Argument::Text(by_ref)] };
-        out.push(call.with(rule.to_string()));
-    }
-    out
+    let call = |constraint: &Constraint<'_>| match *constraint {
+        Constraint::Size(keyword, bound) => {
+            let counted = match keyword {
+                "minLength" | "maxLength" => by_ref.clone(),
+                _ => format!("{}.len()", value.expression),
+            };
+            Call::check(&spelled(keyword, Case::Snake), &counted).with(bound.to_string())
+        }
+        Constraint::Pattern(_) => Call::check("pattern", &by_ref).with(format!("&{}", pattern_name(scope))),
+        Constraint::Uuid => Call::check("uuid", &by_ref),
+        Constraint::Number(keyword, bound) => number_check(&ty.kind, keyword, bound, &value.copy()),
+        Constraint::UniqueItems => Call::check("unique_items", &by_ref),
+        Constraint::Allowed(allowed) => allowed_check(&ty.kind, allowed, value),
+        Constraint::JsonTypes(types) => {
+            let names = types.iter().map(|kind| quote(kind.name())).collect();
+            Call::check("json_type", &by_ref).list(names)
+        }
+        Constraint::Rule(rule) => {
+            let arguments = vec![Argument::Text(by_ref.clone()), Argument::Text(rule.to_string())];
+            Call { name: "rules::rule".to_owned(), arguments }
+        }
+    };
+    bounding(ty).each().iter().map(call).collect()
 }
 
 /// The name of the static that holds a pattern: the field's, or `PATTERN` where there is none.
@@ -271,42 +258,14 @@ fn loop_name(base: &str, depth: usize) -> String {
     }
 }
 
-/// The checks of a number's bounds.
-fn numbers(kind: &Kind, rules: &Constraints, value: &str, out: &mut Vec<Call>) {
-    let bounds = [
-        ("minimum", rules.minimum),
-        ("maximum", rules.maximum),
-        ("exclusive_minimum", rules.exclusive_minimum),
-        ("exclusive_maximum", rules.exclusive_maximum),
-        ("multiple_of", rules.multiple_of),
-    ];
-    for (name, bound) in bounds {
-        let Some(bound) = bound else { continue };
-        match (kind, bound) {
-            (Kind::Int(int), Number::Int(bound)) if is_trivial(*int, name, bound) => {}
-            (Kind::Int(_), Number::Int(bound)) => out.push(Call::check(name, value).with(bound.to_string())),
-            (Kind::Int(_), Number::Float(_)) => {
-                out.push(
-                    Call::check(&format!("{name}_float"), &format!("{value} as f64")).with(float(bound)),
-                );
-            }
-            _ => out.push(Call::check(&format!("{name}_float"), value).with(float(bound))),
+fn number_check(kind: &Kind, keyword: &str, bound: Number, value: &str) -> Call {
+    let name = spelled(keyword, Case::Snake);
+    match (kind, bound) {
+        (Kind::Int(_), Number::Int(bound)) => Call::check(&name, value).with(bound.to_string()),
+        (Kind::Int(_), Number::Float(_)) => {
+            Call::check(&format!("{name}_float"), &format!("{value} as f64")).with(float(bound))
         }
-    }
-}
-
-/// Whether every value of the type keeps a bound.
-fn is_trivial(int: Int, name: &str, bound: i128) -> bool {
-    let (low, high): (i128, i128) = match int {
-        Int::I32 => (i32::MIN.into(), i32::MAX.into()),
-        Int::U32 => (0, u32::MAX.into()),
-        Int::Safe64 | Int::I64 => (i64::MIN.into(), i64::MAX.into()),
-        Int::U64 => (0, u64::MAX.into()),
-    };
-    match name {
-        "minimum" => bound <= low,
-        "maximum" => bound >= high,
-        _ => false,
+        _ => Call::check(&format!("{name}_float"), value).with(float(bound)),
     }
 }
 
@@ -325,17 +284,5 @@ fn allowed_check(kind: &Kind, allowed: &[Json], value: &Value) -> Call {
         Kind::Bool => Call::check("one_of_booleans", &value.copy()).list(list),
         _ => Call::check("one_of_json", &value.reference())
             .with(quote(&Json::Array(allowed.to_vec()).compact())),
-    }
-}
-
-fn json_type(kind: JsonType) -> &'static str {
-    match kind {
-        JsonType::Null => "null",
-        JsonType::Boolean => "boolean",
-        JsonType::Integer => "integer",
-        JsonType::Number => "number",
-        JsonType::String => "string",
-        JsonType::Array => "array",
-        JsonType::Object => "object",
     }
 }

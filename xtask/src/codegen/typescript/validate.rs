@@ -1,10 +1,9 @@
 //! `validateX`: the first constraint that a value breaks, in the order of the schema.
 use super::layout::{self, Doc, call, text};
 use super::{Sheet, own_checks, quoting};
+use crate::codegen::constraint::Constraint;
 use crate::codegen::json::{Json, Number};
-use crate::codegen::model::{
-    Additional, Constraints, Format, Int, JsonType, Kind, Struct, TaggedUnion, Ty, TypeId,
-};
+use crate::codegen::model::{Additional, Int, Kind, Struct, TaggedUnion, Ty, TypeId};
 
 impl Sheet<'_> {
     pub(super) fn validate_struct(&mut self, id: TypeId, shape: &Struct) {
@@ -121,58 +120,33 @@ impl Sheet<'_> {
         own_checks(ty) || held.iter().any(|id| self.checked[id.0])
     }
 
-    /// The checks of a value's own constraints, in the order that all languages keep.
+    /// The checks of a value's own constraints.
     fn own_tests(&mut self, ty: &Ty) -> Vec<Doc> {
-        let rules = &ty.constraints;
-        let mut out = Vec::new();
-        for (name, bound) in [
-            ("minLength", rules.min_length),
-            ("maxLength", rules.max_length),
-            ("minItems", rules.min_items),
-            ("maxItems", rules.max_items),
-            ("minProperties", rules.min_properties),
-            ("maxProperties", rules.max_properties),
-        ] {
-            if let Some(bound) = bound {
-                out.push(call(&self.support(name), vec![text(bound.to_string())]));
-            }
-        }
-        if let Some(pattern) = &rules.pattern {
-            out.push(call(&self.support("pattern"), vec![text(quoting::regex(pattern))]));
-        }
-        if rules.format == Some(Format::Uuid) {
-            out.push(text(self.support("uuid")));
-        }
-        self.number_tests(&ty.kind, rules, &mut out);
-        if rules.unique_items {
-            out.push(text(self.support("uniqueItems")));
-        }
-        if let Some(allowed) = &rules.allowed {
-            let values = allowed.iter().map(|value| literal(value, &ty.kind)).collect();
-            let head = format!("{}([", self.support("allowed"));
-            out.push(layout::enclosed(&head, values, "])"));
-        }
-        if !rules.json_types.is_empty() {
-            let names = rules.json_types.iter().map(|kind| text(quoting::string(json_type(*kind)))).collect();
-            out.push(call(&self.support("jsonType"), names));
-        }
-        if let Some(rule) = rules.rule {
-            self.imports.entry("rules").or_default().values.insert("rule".to_owned());
-            out.push(call("rule", vec![text(rule.to_string())]));
-        }
-        out
+        ty.constraints.each().iter().map(|constraint| self.own_test(constraint, &ty.kind)).collect()
     }
 
-    fn number_tests(&mut self, kind: &Kind, rules: &Constraints, out: &mut Vec<Doc>) {
-        for (name, bound) in [
-            ("minimum", rules.minimum),
-            ("maximum", rules.maximum),
-            ("exclusiveMinimum", rules.exclusive_minimum),
-            ("exclusiveMaximum", rules.exclusive_maximum),
-            ("multipleOf", rules.multiple_of),
-        ] {
-            if let Some(bound) = bound {
-                out.push(call(&self.support(name), vec![text(number(bound, kind))]));
+    fn own_test(&mut self, constraint: &Constraint<'_>, kind: &Kind) -> Doc {
+        match constraint {
+            Constraint::Size(keyword, bound) => call(&self.support(keyword), vec![text(bound.to_string())]),
+            Constraint::Pattern(pattern) => {
+                call(&self.support("pattern"), vec![text(quoting::regex(pattern))])
+            }
+            Constraint::Uuid => text(self.support("uuid")),
+            Constraint::Number(keyword, bound) => {
+                call(&self.support(keyword), vec![text(number(*bound, kind))])
+            }
+            Constraint::UniqueItems => text(self.support("uniqueItems")),
+            Constraint::Allowed(allowed) => {
+                let values = allowed.iter().map(|value| literal(value, kind)).collect();
+                layout::enclosed(&format!("{}([", self.support("allowed")), values, "])")
+            }
+            Constraint::JsonTypes(types) => {
+                let names = types.iter().map(|kind| text(quoting::string(kind.name()))).collect();
+                call(&self.support("jsonType"), names)
+            }
+            Constraint::Rule(rule) => {
+                self.imports.entry("rules").or_default().values.insert("rule".to_owned());
+                call("rule", vec![text(rule.to_string())])
             }
         }
     }
@@ -211,17 +185,5 @@ fn literal(value: &Json, kind: &Kind) -> Doc {
             };
             layout::braces(entries.iter().map(entry).collect())
         }
-    }
-}
-
-fn json_type(kind: JsonType) -> &'static str {
-    match kind {
-        JsonType::Null => "null",
-        JsonType::Boolean => "boolean",
-        JsonType::Integer => "integer",
-        JsonType::Number => "number",
-        JsonType::String => "string",
-        JsonType::Array => "array",
-        JsonType::Object => "object",
     }
 }
