@@ -111,6 +111,16 @@ fn unavailable(context: impl Into<String>, source: Option<Error>) -> StoreError 
     StoreError::Unavailable { context: context.into(), source: source.map(Into::into) }
 }
 
+/// Whether TLS failed: it is not spoken there, or the certificate is none that counts.
+pub(crate) fn is_unencrypted(error: &Error) -> bool {
+    match error {
+        Error::Tls(_) => true,
+        // The driver gives errors of the handshake as broken data.
+        Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+        _ => false,
+    }
+}
+
 /// Whether a connection could not be made at all.
 pub(crate) fn is_unreachable(error: &Error) -> bool {
     match error {

@@ -2,7 +2,7 @@
 //! a person is told what to do about when it cannot be done.
 
 use crate::database::{Database, pool, quoted_name};
-use crate::failure::is_unreachable;
+use crate::failure::{is_unencrypted, is_unreachable};
 use crate::settings::{APP_ROLE, Settings, TRANSFER_ROLE};
 use sha2::{Digest as _, Sha256};
 use sqlx::postgres::PgRow;
@@ -43,6 +43,17 @@ pub enum SetupError {
         place: String,
         /// The driver's error.
         #[source]
+        source: Error,
+    },
+    /// The encrypted connection that `sslmode` asks for was not made.
+    #[error(
+        "the connection to PostgreSQL at {place} could not be encrypted: {source}. sslmode in the address says what \
+         is asked for, sslrootcert whose certificates are trusted, and verify-full checks the name as well"
+    )]
+    Encryption {
+        /// Host, port and database.
+        place: String,
+        /// The driver's error.
         source: Error,
     },
     /// The server refused the user, the password or the database.
@@ -180,6 +191,7 @@ impl Setup {
         let place = self.place.clone();
         match error {
             Error::Database(told) => SetupError::Refused { place, problem: told.message().to_owned() },
+            error if is_unencrypted(&error) => SetupError::Encryption { place, source: error },
             error if is_unreachable(&error) => SetupError::Unreachable { place, source: error },
             error => SetupError::Other { place, source: error },
         }

@@ -11,3 +11,4 @@ mod records;
 mod round_trips;
 mod security;
 mod suite;
+mod tls;
