@@ -152,7 +152,7 @@ async fn a_damaged_file_is_told_as_damaged() {
     drop(reopen(folder.path()).await);
     let file = folder.path().join(FILE);
     let connection = Connection::open(&file).unwrap();
-    connection.execute("UPDATE documents SET acl = 'no list'", ()).unwrap();
+    connection.execute("UPDATE chunks SET headings = 'no list'", ()).unwrap();
     drop(connection);
     let again = reopen(folder.path()).await.adapter();
     let error = again.knowledge.list(&Access::public("o"), None, 10).await.unwrap_err();
@@ -160,4 +160,58 @@ async fn a_damaged_file_is_told_as_damaged() {
     // What does not need the documents goes on.
     let listed = again.conversations.list(&Scope::new("o", "ada"), 10).await.unwrap();
     assert_eq!(listed.len(), 4);
+}
+
+#[tokio::test]
+async fn a_document_whose_list_cannot_be_read_is_nobodys_and_the_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = reopen(folder.path()).await;
+    let text = "The courier brings parcels.";
+    for id in ["a", "b", "c", "d", "e"] {
+        let chunk = Chunk {
+            text: text.to_owned(),
+            headings: Vec::new(),
+            start: 0,
+            end: text.len(),
+            embedding: vec![1.0],
+        };
+        let document = Document {
+            id: id.into(),
+            organization: "o".into(),
+            source: id.to_owned(),
+            title: id.to_owned(),
+            url: None,
+            acl: AccessList::Restricted {
+                users: ["ada".to_owned()].into(),
+                groups: ["sales".to_owned()].into(),
+            },
+            content_hash: id.to_owned(),
+            chunks: vec![chunk],
+            updated_at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        first.adapter().knowledge.put(document).await.unwrap();
+    }
+    drop(first);
+    let connection = Connection::open(folder.path().join(FILE)).unwrap();
+    // Cut short, of another program, broken as text, with something beside that could narrow it.
+    connection
+        .execute_batch(
+            r#"UPDATE documents SET acl = substr(acl, 1, 30) WHERE id = 'a';
+               UPDATE documents SET acl = '{"kind":"everyone"}' WHERE id = 'b';
+               UPDATE documents SET acl = CAST(x'ff7b7d' AS TEXT) WHERE id = 'c';
+               UPDATE documents SET acl = '{"kind":"public","except":["ada"]}' WHERE id = 'd';"#,
+        )
+        .unwrap();
+    drop(connection);
+    let store = reopen(folder.path()).await.adapter();
+    let access = Access::user("o", "ada", ["sales"]);
+    let listed = store.knowledge.list(&access, None, 10).await.unwrap();
+    assert_eq!(listed.iter().map(|info| info.id.as_str()).collect::<Vec<_>>(), ["e"]);
+    for hits in [
+        store.knowledge.keyword(&access, "courier", 10).await.unwrap(),
+        store.knowledge.dense(&access, &[1.0], 10).await.unwrap(),
+    ] {
+        assert_eq!(hits.iter().map(|hit| hit.chunk.document.as_str()).collect::<Vec<_>>(), ["e"]);
+    }
+    assert_eq!(store.knowledge.list(&Access::public("o"), None, 10).await.unwrap(), []);
 }

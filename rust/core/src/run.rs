@@ -2,6 +2,7 @@
 //! data without `async`; [`Run::next`] says what it wants, and stays the same until that is answered.
 
 use crate::cost::{CostBudget, CostTracker};
+use crate::knowledge::Withdrawn;
 use crate::llm::{FinishReason, Usage};
 use crate::memory::next_exchange;
 use crate::message::{ChatMessage, RequestedCall, plain_text};
@@ -296,6 +297,26 @@ impl Run {
         let at = self.last_user_message().unwrap_or(self.messages.len());
         self.messages.splice(at..at, context);
         self.phases_done += 1;
+    }
+
+    /// Takes the passages of these documents (source and title) out of what the run was given: out of
+    /// instructions and results of tools. Returns how many texts that changed. What the model and the person
+    /// said stays.
+    pub fn withdraw<'a>(&mut self, documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> usize {
+        let withdrawn = Withdrawn::new(documents);
+        let given = self.messages.iter_mut().filter_map(|message| match message {
+            ChatMessage::System { text } | ChatMessage::Tool { text, .. } => Some(text),
+            ChatMessage::User { .. } | ChatMessage::Assistant { .. } => None,
+        });
+        let results = self.pending.iter_mut().filter_map(|pending| pending.result.as_mut());
+        let mut changed = 0;
+        for text in given.chain(results.map(|result| &mut result.text)) {
+            if let Some(left) = withdrawn.out_of(text) {
+                *text = left;
+                changed += 1;
+            }
+        }
+        changed
     }
 
     /// Whether the run may still walk phases: the model has not replied, and nobody cancelled.

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use smooai_smooth_operator_core::{KnowledgeBase, KnowledgeError, KnowledgePassage};
 use smooai_smooth_operator_protocol::Citation;
 use smooai_smooth_operator_retrieval::{Retriever, ScoredPassage, cite};
-use smooai_smooth_operator_store::{Access, Passage};
+use smooai_smooth_operator_store::{Access, DocumentId, Passage};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One search and what it found.
@@ -13,6 +14,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Finding {
     query: String,
     passages: Vec<(Passage, f32)>,
+}
+
+impl Finding {
+    /// The documents that its passages are of.
+    pub(crate) fn documents(&self) -> impl Iterator<Item = &DocumentId> {
+        self.passages.iter().map(|(passage, _)| &passage.chunk.document)
+    }
+
+    /// Takes the passages of all other documents out; returns the source and title of each.
+    pub(crate) fn keep(&mut self, readable: &BTreeSet<DocumentId>) -> Vec<(String, String)> {
+        let gone = self.passages.extract_if(.., |(passage, _)| !readable.contains(&passage.chunk.document));
+        gone.map(|(passage, _)| (passage.source, passage.title)).collect()
+    }
 }
 
 /// The documents as one reader sees them. It remembers what it gave out, so that what the model was
@@ -31,6 +45,11 @@ impl Evidence {
     /// What was found so far, for a checkpoint.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         self.lock().clone()
+    }
+
+    /// Whose eyes these are.
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// At most `limit` citations, one per document, in the order of the searches' best passages.

@@ -14,6 +14,7 @@ mod seams;
 mod service;
 mod settings;
 mod sink;
+mod sources;
 mod tools;
 mod turn;
 mod wire;

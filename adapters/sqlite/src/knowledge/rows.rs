@@ -5,7 +5,7 @@ use crate::row::{get_instant, get_json, instant, json};
 use rusqlite::{Connection, Row, params};
 use smooai_smooth_operator_retrieval::analyse::Analyser;
 use smooai_smooth_operator_retrieval::index::Snapshot;
-use smooai_smooth_operator_store::{Chunk, Document, DocumentId, OrganizationId};
+use smooai_smooth_operator_store::{AccessList, Chunk, Document, DocumentId, OrganizationId};
 
 /// Puts the document in place of the one with its id.
 pub(super) fn replace(connection: &Connection, document: &Document) -> Result<(), Failure> {
@@ -94,7 +94,8 @@ fn document(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Document
         source: row.get("source")?,
         title: row.get("title")?,
         url: row.get("url")?,
-        acl: get_json(row, "acl")?,
+        // One that cannot be read hides its document; the others are there.
+        acl: row.get_ref("acl")?.as_str().map_or(AccessList::Nobody, AccessList::read),
         content_hash: row.get("content_hash")?,
         chunks,
         updated_at: get_instant(row, "updated_at")?,

@@ -67,8 +67,8 @@ impl<'s> Turn<'s> {
         Ok(Self { service, caller, session, claim, agent, evidence, state })
     }
 
-    /// Takes a turn up again from what was stored when it parked.
-    pub(super) fn restore(
+    /// Takes a turn up again from what was stored when it parked, without what was revoked since.
+    pub(super) async fn restore(
         service: &'s Service,
         caller: &'s Caller,
         session: Session,
@@ -76,7 +76,10 @@ impl<'s> Turn<'s> {
         mut state: State,
     ) -> Result<Self, ServiceError> {
         let settings = service.agent_of(&session)?;
-        let evidence = service.evidence(caller, &session, std::mem::take(&mut state.findings));
+        let findings = std::mem::take(&mut state.findings);
+        let run = &mut state.checkpoint.run;
+        let findings = service.found_before(&caller.access(&session), run, findings).await?;
+        let evidence = service.evidence(caller, &session, findings);
         let place = Place { caller, session: &session, claim: &claim };
         let agent = service.agent(&place, &settings, state.model.as_deref(), &evidence);
         Ok(Self { service, caller, session, claim, agent, evidence, state })

@@ -1,0 +1,162 @@
+//! The sources of answers that were given before. An answer keeps what it cited; whenever that is shown
+//! again, or a parked turn goes on, it is asked anew what of it the reader may see: lists change, and
+//! documents go.
+
+use crate::evidence::Finding;
+use crate::service::Service;
+use serde_json::Value;
+use smooai_smooth_operator_core::Run;
+use smooai_smooth_operator_protocol::{Citation, TurnResponse};
+use smooai_smooth_operator_store::{Access, ChunkRef, DocumentId, Message, StoreError};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// The key of an answer's stored form under which its citations stand.
+const CITATIONS: &str = "citations";
+
+/// An answer is not held up for longer than this by the question which of its citations may be shown.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// An answer as it is stored: the response, and what it cited.
+pub(crate) fn structured(response: &TurnResponse, citations: &[Citation]) -> serde_json::Result<Value> {
+    let mut structured = serde_json::to_value(response)?;
+    if let (Value::Object(fields), false) = (&mut structured, citations.is_empty()) {
+        fields.insert(CITATIONS.to_owned(), serde_json::to_value(citations)?);
+    }
+    Ok(structured)
+}
+
+/// The documents that a message cites.
+pub(crate) fn cited(message: &Message) -> impl Iterator<Item = DocumentId> {
+    let citations = message.structured.as_ref().and_then(|structured| structured.get(CITATIONS)?.as_array());
+    citations.into_iter().flatten().filter_map(document)
+}
+
+/// Leaves out the citations of all other documents, and the key with the last of them.
+pub(crate) fn keep_cited(message: &mut Message, readable: &BTreeSet<DocumentId>) {
+    let Some(Value::Object(fields)) = &mut message.structured else { return };
+    let Some(citations) = fields.get_mut(CITATIONS) else { return };
+    if let Value::Array(citations) = citations {
+        citations.retain(|citation| document(citation).is_some_and(|id| readable.contains(&id)));
+        if !citations.is_empty() {
+            return;
+        }
+    }
+    fields.remove(CITATIONS);
+}
+
+fn document(citation: &Value) -> Option<DocumentId> {
+    citation.get("id")?.as_str().map(DocumentId::from)
+}
+
+impl Service {
+    /// Those of the documents that the reader may see now, by one query.
+    async fn readable(
+        &self,
+        access: &Access,
+        documents: BTreeSet<DocumentId>,
+    ) -> Result<BTreeSet<DocumentId>, StoreError> {
+        if documents.is_empty() {
+            return Ok(documents);
+        }
+        // What was cited has a first piece; a document without one is gone for a reader.
+        let first = documents.into_iter().map(|document| ChunkRef { document, ordinal: 0 });
+        let passages = self.storage.knowledge.passages(access, &first.collect::<Vec<_>>()).await?;
+        Ok(passages.into_iter().map(|passage| passage.chunk.document).collect())
+    }
+
+    /// Those of the documents that the reader may see now; none where that cannot be found out in time,
+    /// which is logged: the answer is shown without its citations then.
+    pub(crate) async fn citable(
+        &self,
+        access: &Access,
+        documents: BTreeSet<DocumentId>,
+    ) -> BTreeSet<DocumentId> {
+        match tokio::time::timeout(DEADLINE, self.readable(access, documents)).await {
+            Ok(Ok(readable)) => readable,
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "citations are left out: whether they may be shown could not be found out"
+                );
+                BTreeSet::new()
+            }
+            Err(_elapsed) => {
+                let limit_ms = DEADLINE.as_millis();
+                tracing::warn!(limit_ms, "citations are left out: whether they may be shown took too long");
+                BTreeSet::new()
+            }
+        }
+    }
+
+    /// What was found before a park, as far as the reader may see it now. The passages of other documents
+    /// are taken out of the run as well, so that no model is given them from here on.
+    pub(crate) async fn found_before(
+        &self,
+        access: &Access,
+        run: &mut Run,
+        mut findings: Vec<Finding>,
+    ) -> Result<Vec<Finding>, StoreError> {
+        let documents = findings.iter().flat_map(Finding::documents).cloned().collect();
+        let readable = self.readable(access, documents).await?;
+        let gone: Vec<(String, String)> =
+            findings.iter_mut().flat_map(|finding| finding.keep(&readable)).collect();
+        if !gone.is_empty() {
+            let changed = run.withdraw(gone.iter().map(|(source, title)| (source.as_str(), title.as_str())));
+            tracing::info!(
+                passages = gone.len(),
+                changed,
+                "a turn goes on without passages that were revoked"
+            );
+        }
+        Ok(findings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use serde_json::json;
+    use smooai_smooth_operator_store::Direction;
+
+    fn message(structured: Option<Value>) -> Message {
+        Message {
+            id: "m".into(),
+            conversation: "c".into(),
+            direction: Direction::Outbound,
+            text: "Well.".to_owned(),
+            structured,
+            from: "agent".into(),
+            to: "user".into(),
+            request_id: "t".to_owned(),
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn only_what_is_readable_stays_cited() {
+        let two = json!({"responseParts": [], "citations": [{"id": "a", "title": "A"}, {"id": "b"}]});
+        let mut both = message(Some(two));
+        assert_eq!(cited(&both).collect::<Vec<_>>(), ["a".into(), "b".into()]);
+        keep_cited(&mut both, &["b".into(), "x".into()].into());
+        assert_eq!(both.structured, Some(json!({"responseParts": [], "citations": [{"id": "b"}]})));
+        keep_cited(&mut both, &BTreeSet::new());
+        assert_eq!(both.structured, Some(json!({"responseParts": []})));
+    }
+
+    #[test]
+    fn citations_that_cannot_be_read_are_not_shown() {
+        for odd in [json!("a"), json!({"id": "a"}), json!([]), json!(["a"]), json!([{"id": 1}, {}, null])] {
+            let mut odd = message(Some(json!({"citations": odd, "x": 1})));
+            assert_eq!(cited(&odd).count(), 0);
+            keep_cited(&mut odd, &["a".into()].into());
+            assert_eq!(odd.structured, Some(json!({"x": 1})));
+        }
+        for other in [None, Some(json!([1])), Some(json!({"x": 1}))] {
+            let mut kept = message(other.clone());
+            keep_cited(&mut kept, &BTreeSet::new());
+            assert_eq!(kept.structured, other);
+        }
+    }
+}
