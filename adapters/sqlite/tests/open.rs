@@ -6,7 +6,7 @@ use smooai_smooth_operator_adapter_sqlite::{FILE, OpenError, Sqlite, open};
 use smooai_smooth_operator_retrieval::analyse::Language;
 use smooai_smooth_operator_retrieval::{DeterministicEmbedder, Embedder as _};
 use smooai_smooth_operator_store::{
-    Access, AccessList, Chunk, Document, Hit, LinesOut, Scope, StorageAdapter, suite,
+    Access, AccessList, Chunk, ChunkRef, Document, Hit, LinesOut, Scope, StorageAdapter, suite,
 };
 use std::path::Path;
 
@@ -149,15 +149,42 @@ async fn a_damaged_file_is_told_as_damaged() {
     let first = reopen(folder.path()).await;
     suite::fill(&first.adapter(), &Scope::new("o", "ada")).await;
     drop(first);
-    drop(reopen(folder.path()).await);
+    let second = reopen(folder.path()).await;
+    for (id, acl) in [("whole", AccessList::Public), ("hidden", AccessList::Nobody)] {
+        let chunk = Chunk {
+            text: "Whole.".to_owned(),
+            headings: Vec::new(),
+            start: 0,
+            end: 6,
+            embedding: Vec::new(),
+        };
+        let document = Document {
+            id: id.into(),
+            organization: "o".into(),
+            source: id.to_owned(),
+            title: id.to_owned(),
+            url: None,
+            acl,
+            content_hash: id.to_owned(),
+            chunks: vec![chunk],
+            updated_at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        second.adapter().knowledge.put(document).await.unwrap();
+    }
+    drop(second);
     let file = folder.path().join(FILE);
     let connection = Connection::open(&file).unwrap();
-    connection.execute("UPDATE chunks SET headings = 'no list'", ()).unwrap();
+    connection.execute("UPDATE chunks SET headings = 'no list' WHERE text <> 'Whole.'", ()).unwrap();
     drop(connection);
     let again = reopen(folder.path()).await.adapter();
     let error = again.knowledge.list(&Access::public("o"), None, 10).await.unwrap_err();
     assert!(error.to_string().contains("documents cannot be read"), "{error}");
-    // What does not need the documents goes on.
+    // What does not need all the documents goes on: passages come from the file.
+    let chunk = |document: &str| ChunkRef { document: document.into(), ordinal: 0 };
+    let whole = again.knowledge.passages(&Access::public("o"), &[chunk("whole")]).await.unwrap();
+    assert_eq!(whole.iter().map(|passage| passage.text.as_str()).collect::<Vec<_>>(), ["Whole."]);
+    assert_eq!(again.knowledge.passages(&Access::public("p"), &[chunk("whole")]).await.unwrap(), []);
+    assert_eq!(again.knowledge.passages(&Access::public("o"), &[chunk("hidden")]).await.unwrap(), []);
     let listed = again.conversations.list(&Scope::new("o", "ada"), 10).await.unwrap();
     assert_eq!(listed.len(), 4);
 }

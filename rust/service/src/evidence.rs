@@ -1,5 +1,6 @@
 //! What a turn was given from the documents: the one place where its citations come from.
 
+use crate::quotes::{Quote, quotes};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use smooai_smooth_operator_core::{KnowledgeBase, KnowledgeError, KnowledgePassage};
@@ -75,6 +76,13 @@ impl Evidence {
             }
         }
         cited
+    }
+
+    /// What of an answer is quoted from what was found.
+    pub(crate) fn quotes(&self, answer: &str) -> Vec<Quote> {
+        let findings = self.lock();
+        let passages = findings.iter().flat_map(|finding| &finding.passages);
+        quotes(answer, passages.map(|(passage, _)| (passage.chunk.document.as_str(), passage.text.as_str())))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Finding>> {

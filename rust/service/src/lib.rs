@@ -10,6 +10,7 @@ mod caller;
 mod error;
 mod evidence;
 mod forms;
+mod quotes;
 mod seams;
 mod service;
 mod settings;

@@ -1,8 +1,9 @@
-//! The sources of answers that were given before. An answer keeps what it cited; whenever that is shown
-//! again, or a parked turn goes on, it is asked anew what of it the reader may see: lists change, and
-//! documents go.
+//! The sources of answers that were given before. An answer keeps what it cited and what it quotes; whenever
+//! it is shown again, is given to a model as memory, or a parked turn goes on, it is asked anew what of that
+//! the reader may see: lists change, and documents go.
 
 use crate::evidence::Finding;
+use crate::quotes::{Quote, without};
 use crate::service::Service;
 use serde_json::Value;
 use smooai_smooth_operator_core::Run;
@@ -14,39 +15,65 @@ use std::time::Duration;
 /// The key of an answer's stored form under which its citations stand.
 const CITATIONS: &str = "citations";
 
+/// The key under which its quotations stand. It is never shown.
+const QUOTES: &str = "quotes";
+
+/// The key of the response's texts.
+const PARTS: &str = "responseParts";
+
 /// An answer is not held up for longer than this by the question which of its citations may be shown.
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// An answer as it is stored: the response, and what it cited.
-pub(crate) fn structured(response: &TurnResponse, citations: &[Citation]) -> serde_json::Result<Value> {
+/// An answer as it is stored: the response, what it cited, and what its text quotes.
+pub(crate) fn structured(
+    response: &TurnResponse,
+    citations: &[Citation],
+    quotes: &[Quote],
+) -> serde_json::Result<Value> {
     let mut structured = serde_json::to_value(response)?;
-    if let (Value::Object(fields), false) = (&mut structured, citations.is_empty()) {
-        fields.insert(CITATIONS.to_owned(), serde_json::to_value(citations)?);
+    if let Value::Object(fields) = &mut structured {
+        if !citations.is_empty() {
+            fields.insert(CITATIONS.to_owned(), serde_json::to_value(citations)?);
+        }
+        if !quotes.is_empty() {
+            fields.insert(QUOTES.to_owned(), serde_json::to_value(quotes)?);
+        }
     }
     Ok(structured)
 }
 
-/// The documents that a message cites.
-pub(crate) fn cited(message: &Message) -> impl Iterator<Item = DocumentId> {
-    let citations = message.structured.as_ref().and_then(|structured| structured.get(CITATIONS)?.as_array());
-    citations.into_iter().flatten().filter_map(document)
+/// The documents that messages cite or quote.
+pub(crate) fn documents(messages: &[Message]) -> BTreeSet<DocumentId> {
+    let named = |list: &'static str, name: &'static str| {
+        let structured = messages.iter().filter_map(|message| message.structured.as_ref());
+        let listed = structured.filter_map(move |structured| structured.get(list)?.as_array()).flatten();
+        listed.filter_map(move |one| one.get(name)?.as_str()).map(DocumentId::from)
+    };
+    named(CITATIONS, "id").chain(named(QUOTES, "document")).collect()
 }
 
-/// Leaves out the citations of all other documents, and the key with the last of them.
-pub(crate) fn keep_cited(message: &mut Message, readable: &BTreeSet<DocumentId>) {
+/// Leaves out the citations of all other documents, and the key with the last of them; takes what is quoted
+/// from them out of the texts.
+pub(crate) fn keep(message: &mut Message, readable: &BTreeSet<DocumentId>) {
     let Some(Value::Object(fields)) = &mut message.structured else { return };
-    let Some(citations) = fields.get_mut(CITATIONS) else { return };
-    if let Value::Array(citations) = citations {
-        citations.retain(|citation| document(citation).is_some_and(|id| readable.contains(&id)));
-        if !citations.is_empty() {
-            return;
+    let may_be_read = |id: &str| readable.contains(&DocumentId::from(id));
+    if let Some(mut citations) = fields.remove(CITATIONS)
+        && let Value::Array(cited) = &mut citations
+    {
+        cited.retain(|citation| citation.get("id").and_then(Value::as_str).is_some_and(may_be_read));
+        if !cited.is_empty() {
+            fields.insert(CITATIONS.to_owned(), citations);
         }
     }
-    fields.remove(CITATIONS);
-}
-
-fn document(citation: &Value) -> Option<DocumentId> {
-    citation.get("id")?.as_str().map(DocumentId::from)
+    let quotes = fields.remove(QUOTES).and_then(|quotes| serde_json::from_value::<Vec<Quote>>(quotes).ok());
+    let Some(quotes) = quotes else { return };
+    let text = without(&message.text, &quotes, may_be_read);
+    if let Some(Value::Array(parts)) = fields.get_mut(PARTS) {
+        for part in parts.iter_mut().filter(|part| part.as_str() == Some(message.text.as_str())) {
+            *part = Value::String(text.clone());
+        }
+    }
+    message.text = text;
 }
 
 impl Service {
@@ -66,7 +93,7 @@ impl Service {
     }
 
     /// Those of the documents that the reader may see now; none where that cannot be found out in time,
-    /// which is logged: the answer is shown without its citations then.
+    /// which is logged: the answer is shown without its citations and quotations then.
     pub(crate) async fn citable(
         &self,
         access: &Access,
@@ -138,24 +165,39 @@ mod tests {
     fn only_what_is_readable_stays_cited() {
         let two = json!({"responseParts": [], "citations": [{"id": "a", "title": "A"}, {"id": "b"}]});
         let mut both = message(Some(two));
-        assert_eq!(cited(&both).collect::<Vec<_>>(), ["a".into(), "b".into()]);
-        keep_cited(&mut both, &["b".into(), "x".into()].into());
+        assert_eq!(documents(std::slice::from_ref(&both)), ["a".into(), "b".into()].into());
+        keep(&mut both, &["b".into(), "x".into()].into());
         assert_eq!(both.structured, Some(json!({"responseParts": [], "citations": [{"id": "b"}]})));
-        keep_cited(&mut both, &BTreeSet::new());
+        keep(&mut both, &BTreeSet::new());
         assert_eq!(both.structured, Some(json!({"responseParts": []})));
+    }
+
+    #[test]
+    fn what_is_quoted_goes_from_the_text_and_its_part_and_is_never_shown_as_such() {
+        let quotes = json!([{"document": "a", "start": 0, "end": 4}]);
+        let mut one = message(Some(json!({"responseParts": ["Well."], "quotes": quotes})));
+        let mut other = one.clone();
+        assert_eq!(documents(std::slice::from_ref(&one)), ["a".into()].into());
+        keep(&mut one, &["a".into()].into());
+        assert_eq!((one.text.as_str(), one.structured), ("Well.", Some(json!({"responseParts": ["Well."]}))));
+        keep(&mut other, &BTreeSet::new());
+        assert_eq!(
+            (other.text.as_str(), other.structured),
+            ("[…].", Some(json!({"responseParts": ["[…]."]})))
+        );
     }
 
     #[test]
     fn citations_that_cannot_be_read_are_not_shown() {
         for odd in [json!("a"), json!({"id": "a"}), json!([]), json!(["a"]), json!([{"id": 1}, {}, null])] {
             let mut odd = message(Some(json!({"citations": odd, "x": 1})));
-            assert_eq!(cited(&odd).count(), 0);
-            keep_cited(&mut odd, &["a".into()].into());
+            assert!(documents(std::slice::from_ref(&odd)).is_empty());
+            keep(&mut odd, &["a".into()].into());
             assert_eq!(odd.structured, Some(json!({"x": 1})));
         }
         for other in [None, Some(json!([1])), Some(json!({"x": 1}))] {
             let mut kept = message(other.clone());
-            keep_cited(&mut kept, &BTreeSet::new());
+            keep(&mut kept, &BTreeSet::new());
             assert_eq!(kept.structured, other);
         }
     }

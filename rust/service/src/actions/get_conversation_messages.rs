@@ -40,13 +40,10 @@ pub(super) async fn get_conversation_messages(
         // A smaller page begins as the larger one did, so this is asked once.
         let citable = match &citable {
             Some(citable) => citable,
-            None => {
-                let cited = page.messages.iter().flat_map(sources::cited).collect();
-                citable.insert(service.citable(&access, cited).await)
-            }
+            None => citable.insert(service.citable(&access, sources::documents(&page.messages)).await),
         };
         let messages = page.messages.into_iter().map(|mut message| {
-            sources::keep_cited(&mut message, citable);
+            sources::keep(&mut message, citable);
             shown(message, &session)
         });
         let data = GetConversationMessagesReply {

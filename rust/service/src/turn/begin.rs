@@ -7,6 +7,7 @@ use crate::error::ServiceError;
 use crate::evidence::Evidence;
 use crate::service::Service;
 use crate::settings::HISTORY_MESSAGES;
+use crate::sources;
 use smooai_smooth_operator_core::{ChatMessage, Checkpoint, ContentPart};
 use smooai_smooth_operator_store::{Claim, Direction, Message, MessageId, Page, Session};
 use std::sync::Arc;
@@ -96,10 +97,14 @@ impl Service {
         Arc::new(Evidence::new(Arc::clone(&self.retriever), caller.access(session), findings))
     }
 
-    /// The newest messages that fit the budget, oldest first.
+    /// The newest messages that fit the budget, oldest first, without what they quote from documents that
+    /// were revoked since.
     async fn history(&self, caller: &Caller, session: &Session) -> Result<Vec<ChatMessage>, ServiceError> {
         let page = Page { limit: HISTORY_MESSAGES, before: None };
-        let newest = self.storage.messages.page(&caller.scope, &session.conversation, page).await?.messages;
+        let mut newest =
+            self.storage.messages.page(&caller.scope, &session.conversation, page).await?.messages;
+        let quotable = self.citable(&caller.access(session), sources::documents(&newest)).await;
+        newest.iter_mut().for_each(|message| sources::keep(message, &quotable));
         let mut left = self.settings.history_tokens;
         let mut history = Vec::with_capacity(newest.len());
         for message in newest {

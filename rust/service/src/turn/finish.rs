@@ -31,13 +31,15 @@ impl Turn<'_> {
             return self.cancelled(sink).await;
         };
         let citations = self.citations().await;
+        let quotes = self.evidence.quotes(&text);
+        let structured = structured(&response, &citations, &quotes).map_err(ServiceError::internal)?;
         let now = service.world.now();
         let message = Message {
             id: MessageId::new(service.world.uuid()),
             conversation: self.session.conversation.clone(),
             direction: Direction::Outbound,
             text,
-            structured: Some(structured(&response, &citations).map_err(ServiceError::internal)?),
+            structured: Some(structured),
             from: self.session.agent_participant.clone(),
             to: self.session.user_participant.clone(),
             request_id: self.claim.request_id.clone(),
