@@ -319,6 +319,21 @@ impl Run {
         changed
     }
 
+    /// Puts `mark` in the place of these stretches wherever the model said them before this turn. Returns how
+    /// many texts that changed.
+    pub fn unsay<'a>(&mut self, stretches: impl IntoIterator<Item = &'a str> + Clone, mark: &str) -> usize {
+        let this_turn = self.last_user_message().unwrap_or(0);
+        let mut changed = 0;
+        for message in &mut self.messages[..this_turn] {
+            let ChatMessage::Assistant { text, .. } = message else { continue };
+            let stretches = stretches.clone().into_iter().filter(|stretch| !stretch.is_empty());
+            let left = stretches.fold(text.clone(), |text, stretch| text.replace(stretch, mark));
+            changed += usize::from(left != *text);
+            *text = left;
+        }
+        changed
+    }
+
     /// Whether the run may still walk phases: the model has not replied, and nobody cancelled.
     pub(crate) fn is_before_first_reply(&self) -> bool {
         self.iterations == 0 && self.answer.is_none()

@@ -1,6 +1,6 @@
 //! What a turn was given from the documents: the one place where its citations come from.
 
-use crate::quotes::{Quote, quotes};
+use crate::quotes::{Quote, Quoted, quotes};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use smooai_smooth_operator_core::{KnowledgeBase, KnowledgeError, KnowledgePassage};
@@ -36,11 +36,18 @@ pub(crate) struct Evidence {
     retriever: Arc<Retriever>,
     access: Access,
     findings: Mutex<Vec<Finding>>,
+    /// What the answers of the turn's memory quote.
+    quoted: Vec<Quoted>,
 }
 
 impl Evidence {
-    pub(crate) fn new(retriever: Arc<Retriever>, access: Access, findings: Vec<Finding>) -> Self {
-        Self { retriever, access, findings: Mutex::new(findings) }
+    pub(crate) fn new(
+        retriever: Arc<Retriever>,
+        access: Access,
+        findings: Vec<Finding>,
+        quoted: Vec<Quoted>,
+    ) -> Self {
+        Self { retriever, access, findings: Mutex::new(findings), quoted }
     }
 
     /// What was found so far, for a checkpoint.
@@ -78,11 +85,13 @@ impl Evidence {
         cited
     }
 
-    /// What of an answer is quoted from what was found.
+    /// What of an answer is quoted from what was found, now or for an earlier answer.
     pub(crate) fn quotes(&self, answer: &str) -> Vec<Quote> {
         let findings = self.lock();
         let passages = findings.iter().flat_map(|finding| &finding.passages);
-        quotes(answer, passages.map(|(passage, _)| (passage.chunk.document.as_str(), passage.text.as_str())))
+        let found = passages.map(|(passage, _)| (passage.chunk.document.as_str(), passage.text.as_str()));
+        let earlier = self.quoted.iter().map(|quoted| (quoted.document.as_str(), quoted.text.as_str()));
+        quotes(answer, found.chain(earlier))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Finding>> {

@@ -9,7 +9,7 @@ use std::ops::Range;
 const WORDS: usize = 4;
 
 /// What stands where a quotation was taken out.
-const CUT: &str = "[…]";
+pub(crate) const CUT: &str = "[…]";
 
 /// A stretch of an answer that is quoted from a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,15 @@ pub(crate) struct Quote {
     pub start: usize,
     /// Where it ends, in bytes.
     pub end: usize,
+}
+
+/// What an earlier answer quoted. An answer that repeats it quotes the same document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Quoted {
+    /// The document's id.
+    pub document: String,
+    /// The words, as the answer has them.
+    pub text: String,
 }
 
 /// What of the answer is quoted from which of these texts, each with its document.

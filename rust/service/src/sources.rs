@@ -3,8 +3,9 @@
 //! the reader may see: lists change, and documents go.
 
 use crate::evidence::Finding;
-use crate::quotes::{Quote, without};
+use crate::quotes::{CUT, Quote, Quoted, without};
 use crate::service::Service;
+use serde::Deserialize as _;
 use serde_json::Value;
 use smooai_smooth_operator_core::Run;
 use smooai_smooth_operator_protocol::{Citation, TurnResponse};
@@ -50,6 +51,17 @@ pub(crate) fn documents(messages: &[Message]) -> BTreeSet<DocumentId> {
         listed.filter_map(move |one| one.get(name)?.as_str()).map(DocumentId::from)
     };
     named(CITATIONS, "id").chain(named(QUOTES, "document")).collect()
+}
+
+/// What a message quotes from these documents.
+pub(crate) fn quoted(message: &Message, readable: &BTreeSet<DocumentId>) -> Vec<Quoted> {
+    let quotes = message.structured.as_ref().and_then(|structured| structured.get(QUOTES));
+    let quotes: Vec<Quote> = quotes.and_then(|quotes| Vec::deserialize(quotes).ok()).unwrap_or_default();
+    let quoted = |Quote { document, start, end }| {
+        let text = message.text.get(start..end)?.to_owned();
+        readable.contains(&DocumentId::from(document.as_str())).then_some(Quoted { document, text })
+    };
+    quotes.into_iter().filter_map(quoted).collect()
 }
 
 /// Leaves out the citations of all other documents, and the key with the last of them; takes what is quoted
@@ -116,27 +128,35 @@ impl Service {
         }
     }
 
-    /// What was found before a park, as far as the reader may see it now. The passages of other documents
-    /// are taken out of the run as well, so that no model is given them from here on.
-    pub(crate) async fn found_before(
+    /// Takes out of a turn that was parked what its reader may not see any more: passages that were found,
+    /// and what earlier answers quote. No model is given them from here on.
+    pub(crate) async fn withdraw(
         &self,
         access: &Access,
         run: &mut Run,
-        mut findings: Vec<Finding>,
-    ) -> Result<Vec<Finding>, StoreError> {
-        let documents = findings.iter().flat_map(Finding::documents).cloned().collect();
-        let readable = self.readable(access, documents).await?;
+        findings: &mut [Finding],
+        quoted: &mut Vec<Quoted>,
+    ) -> Result<(), StoreError> {
+        let found = findings.iter().flat_map(Finding::documents).cloned();
+        let said = quoted.iter().map(|quoted| DocumentId::from(quoted.document.as_str()));
+        let readable = self.readable(access, found.chain(said).collect()).await?;
         let gone: Vec<(String, String)> =
             findings.iter_mut().flat_map(|finding| finding.keep(&readable)).collect();
-        if !gone.is_empty() {
-            let changed = run.withdraw(gone.iter().map(|(source, title)| (source.as_str(), title.as_str())));
-            tracing::info!(
-                passages = gone.len(),
-                changed,
-                "a turn goes on without passages that were revoked"
-            );
+        let unsaid: Vec<Quoted> = quoted
+            .extract_if(.., |quoted| !readable.contains(&DocumentId::from(quoted.document.as_str())))
+            .collect();
+        if gone.is_empty() && unsaid.is_empty() {
+            return Ok(());
         }
-        Ok(findings)
+        let mut changed = run.withdraw(gone.iter().map(|(source, title)| (source.as_str(), title.as_str())));
+        changed += run.unsay(unsaid.iter().map(|quoted| quoted.text.as_str()), CUT);
+        tracing::info!(
+            passages = gone.len(),
+            quotations = unsaid.len(),
+            changed,
+            "a turn goes on without what was revoked while it waited"
+        );
+        Ok(())
     }
 }
 

@@ -2,11 +2,87 @@
 //! in the next turn, in a turn that is running, and in one that waits for a person.
 
 use crate::stage::{Client, Reply, Stage};
+use async_trait::async_trait;
 use serde_json::{Value, json};
 use smooai_smooth_operator::Settings;
-use smooai_smooth_operator_store::{AccessList, Chunk, Document, StorageAdapter};
-use std::sync::Arc;
+use smooai_smooth_operator_store::{
+    Access, AccessList, Chunk, ChunkRef, Document, DocumentId, DocumentInfo, Hit, KnowledgeStore,
+    OrganizationId, Passage, Put, StorageAdapter, StoreError,
+};
+use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
+
+/// Documents that cannot be read for a while.
+struct Troubled {
+    inner: Arc<dyn KnowledgeStore>,
+    trouble: Arc<Mutex<Trouble>>,
+}
+
+#[derive(Clone, Copy)]
+enum Trouble {
+    None,
+    /// The store says that it cannot.
+    Refused,
+    /// The store says nothing.
+    Silent,
+}
+
+#[async_trait]
+impl KnowledgeStore for Troubled {
+    async fn put(&self, document: Document) -> Result<Put, StoreError> {
+        self.inner.put(document).await
+    }
+
+    async fn content_hash(
+        &self,
+        organization: &OrganizationId,
+        id: &DocumentId,
+    ) -> Result<Option<String>, StoreError> {
+        self.inner.content_hash(organization, id).await
+    }
+
+    async fn delete(&self, organization: &OrganizationId, id: &DocumentId) -> Result<bool, StoreError> {
+        self.inner.delete(organization, id).await
+    }
+
+    async fn list(
+        &self,
+        access: &Access,
+        after: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Vec<DocumentInfo>, StoreError> {
+        self.inner.list(access, after, limit).await
+    }
+
+    async fn keyword(&self, access: &Access, query: &str, limit: usize) -> Result<Vec<Hit>, StoreError> {
+        self.inner.keyword(access, query, limit).await
+    }
+
+    async fn dense(&self, access: &Access, vector: &[f32], limit: usize) -> Result<Vec<Hit>, StoreError> {
+        self.inner.dense(access, vector, limit).await
+    }
+
+    async fn passages(&self, access: &Access, chunks: &[ChunkRef]) -> Result<Vec<Passage>, StoreError> {
+        let trouble = *self.trouble.lock().unwrap();
+        match trouble {
+            Trouble::None => self.inner.passages(access, chunks).await,
+            Trouble::Refused => {
+                let context = "the table secret_documents is gone".to_owned();
+                Err(StoreError::Unavailable { context, source: None })
+            }
+            Trouble::Silent => std::future::pending().await,
+        }
+    }
+}
+
+/// A stage whose documents can be made unreadable.
+fn troubled(replies: Vec<Reply>) -> (Stage, Arc<Mutex<Trouble>>) {
+    let mut storage = smooai_smooth_operator_adapter_memory::adapter();
+    let trouble = Arc::new(Mutex::new(Trouble::None));
+    let inner = Arc::clone(&storage.knowledge);
+    storage.knowledge = Arc::new(Troubled { inner, trouble: Arc::clone(&trouble) });
+    (Stage::over(storage, Settings::default(), replies), trouble)
+}
 
 const QUESTION: &str = "What is the chief salary and the return window?";
 
@@ -202,4 +278,79 @@ async fn a_parked_turn_is_resumed_with_the_groups_that_its_person_has_then() {
     let (prompt, answer) = approved(&stage, &session, &["sales"]).await;
     assert!(prompt.contains(RETURNS) && !prompt.contains(SALARIES), "{prompt}");
     assert_eq!(cited(&answer["citations"]), ["returns.md"], "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_that_repeats_an_earlier_one_quotes_the_same_document() {
+    let stage = Stage::new(vec![
+        Reply::Text("The chief salary is 1 doubloon."),
+        Reply::Text("I said that the chief salary is 1 doubloon."),
+    ]);
+    let (mut client, session) = cited_turn(&stage).await;
+    client.ask(&session, "t2", "Again?");
+    client.until("eventual_response").await;
+    assert_eq!(
+        client.messages(&session).await[0]["content"]["text"],
+        "I said that the chief salary is 1 doubloon."
+    );
+    put(&stage.storage, "salaries.md", SALARIES, AccessList::Nobody).await;
+    let messages = client.messages(&session).await;
+    assert_eq!(messages[0]["content"]["text"], "I said that […].");
+    assert_eq!(messages[2]["content"]["text"], "[…].");
+}
+
+#[tokio::test]
+async fn a_parked_turn_goes_on_without_what_earlier_answers_quote() {
+    let stage = Stage::new(vec![
+        Reply::Text("The chief salary is 1 doubloon."),
+        Reply::Calls(vec![("pay", json!({"amount": 1}))]),
+    ]);
+    let (mut client, session) = cited_turn(&stage).await;
+    client.ask(&session, "t2", "Pay it.");
+    client.until("write_confirmation_required").await;
+    let parked = format!("{:?}", stage.script.asked.lock().unwrap()[1].messages);
+    assert!(parked.contains("1 doubloon"), "{parked}");
+    put(&stage.storage, "salaries.md", SALARIES, AccessList::Nobody).await;
+    let (prompt, answer) = approved(&stage, &session, &["board"]).await;
+    assert!(prompt.contains("[…]") && !prompt.contains("doubloon"), "{prompt}");
+    assert!(answer.get("citations").is_none(), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_checked_is_not_shown_and_the_rest_is() {
+    let (stage, trouble) =
+        troubled(vec![Reply::Text("The chief salary is 1 doubloon."), Reply::Text("Well.")]);
+    let (mut client, session) = cited_turn(&stage).await;
+    let before = client.messages(&session).await;
+    for kind in [Trouble::Refused, Trouble::Silent] {
+        *trouble.lock().unwrap() = kind;
+        let messages = client.messages(&session).await;
+        assert_eq!(messages[0]["content"]["text"], "[…].");
+        assert!(messages[0]["content"]["structuredResponse"].get("citations").is_none());
+        assert_eq!(messages[1], before[1]);
+    }
+    *trouble.lock().unwrap() = Trouble::None;
+    assert_eq!(client.messages(&session).await, before);
+}
+
+#[tokio::test]
+async fn a_parked_turn_that_cannot_be_checked_ends_and_frees_its_conversation() {
+    let (stage, trouble) =
+        troubled(vec![Reply::Calls(vec![("pay", json!({"amount": 1}))]), Reply::Text("Hi.")]);
+    documents(&stage.storage).await;
+    let mut client = stage.client("ada").with_groups(&["board"]);
+    let session = client.session(&[]).await;
+    client.ask(&session, "t1", QUESTION);
+    client.until("write_confirmation_required").await;
+    *trouble.lock().unwrap() = Trouble::Refused;
+    client.say(
+        &json!({"action": "confirm_tool_action", "requestId": "v", "sessionId": session, "approved": true}),
+    );
+    let error = client.until("error").await;
+    assert_eq!((&error["requestId"], &error["error"]["code"]), (&json!("t1"), &json!("STORAGE_ERROR")));
+    assert!(!error.to_string().contains("secret_documents"), "{error}");
+    assert_eq!(stage.paid.load(std::sync::atomic::Ordering::SeqCst), 0);
+    *trouble.lock().unwrap() = Trouble::None;
+    client.ask(&session, "t2", "Hello?");
+    client.until("eventual_response").await;
 }
