@@ -31,6 +31,8 @@ pub enum Build {
     Debug,
     /// `cargo build --release`
     Release,
+    /// `cargo build --features dynamodb`
+    Dynamodb,
 }
 
 /// The server's executable, built once per process. `SMOOTH_OPERATOR_SERVER` names one that is built
@@ -41,7 +43,12 @@ pub enum Build {
 pub async fn server_binary(build: Build) -> Result<PathBuf> {
     static DEBUG: OnceCell<PathBuf> = OnceCell::const_new();
     static RELEASE: OnceCell<PathBuf> = OnceCell::const_new();
-    let cell = if build == Build::Debug { &DEBUG } else { &RELEASE };
+    static DYNAMODB: OnceCell<PathBuf> = OnceCell::const_new();
+    let cell = match build {
+        Build::Debug => &DEBUG,
+        Build::Release => &RELEASE,
+        Build::Dynamodb => &DYNAMODB,
+    };
     cell.get_or_try_init(|| async {
         match named_binary() {
             Some(path) => Ok(PathBuf::from(path)),
@@ -72,8 +79,14 @@ struct CargoTarget {
 async fn cargo_build(build: Build) -> Result<PathBuf> {
     let mut cargo = Command::new(option_env!("CARGO").unwrap_or("cargo"));
     cargo.args(["build", "--quiet", "--package", PACKAGE, "--message-format=json"]);
-    if build == Build::Release {
-        cargo.arg("--release");
+    match build {
+        Build::Debug => {}
+        Build::Release => {
+            cargo.arg("--release");
+        }
+        Build::Dynamodb => {
+            cargo.args(["--features", "dynamodb"]);
+        }
     }
     let output = cargo
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -153,8 +166,18 @@ impl Setup {
     /// # Errors
     /// When it cannot be built or started, or ends before it listens; the error holds its stderr.
     pub async fn start(self) -> Result<ServerProcess> {
-        let binary = server_binary(if self.release { Build::Release } else { Build::Debug }).await?;
+        let binary = server_binary(self.build()).await?;
         self.start_program(&binary).await
+    }
+
+    /// A plain build holds no DynamoDB.
+    fn build(&self) -> Build {
+        let dynamodb = ("SMOOTH_AGENT_STORAGE".to_owned(), "dynamodb".to_owned());
+        match self.release {
+            true => Build::Release,
+            false if self.env.contains(&dynamodb) => Build::Dynamodb,
+            false => Build::Debug,
+        }
     }
 
     /// Starts another program that says in its first line where it listens, as the server does.

@@ -30,9 +30,16 @@ impl Stage {
     /// # Errors
     /// When it does not start.
     pub async fn with(script: Script, settings: impl FnOnce(Setup) -> Setup) -> Result<Self> {
+        Self::on(script, settings(Setup::new().env("SMOOTH_AGENT_STORAGE", "memory"))).await
+    }
+
+    /// A server with these settings alone, which uses the gateway.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn on(script: Script, setup: Setup) -> Result<Self> {
         let gateway = Gateway::start(script).await?;
-        let setup = Setup::new().env("SMOOTH_AGENT_STORAGE", "memory").gateway(&gateway.url(), KEY);
-        let server = settings(setup).start().await?;
+        let server = setup.gateway(&gateway.url(), KEY).start().await?;
         Ok(Self { gateway, server })
     }
 

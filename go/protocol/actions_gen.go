@@ -865,7 +865,8 @@ func (v *ConversationMessage) check() *Violation {
 type ConversationMessageContent struct {
 	// The whole text.
 	Text *string `json:"text,omitzero"`
-	// The reply with its analysis, on a message of the agent.
+	// The reply with its analysis, on a message of the agent. The key citations holds what it
+	// cited, as far as the reader may see it now; what it quotes from anything else is left out.
 	StructuredResponse json.RawMessage `json:"structuredResponse,omitzero"`
 }
 

@@ -10,14 +10,15 @@ use crate::error::{OpenError, unavailable};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::RwLock;
-use rusqlite::OptionalExtension as _;
+use rusqlite::{Connection, OptionalExtension as _};
 use smooai_smooth_operator_retrieval::analyse::{Analyser, Language};
 use smooai_smooth_operator_retrieval::index::Snapshot;
 use smooai_smooth_operator_store::{
     Access, ChunkRef, Document, DocumentId, DocumentInfo, Hit, KnowledgeStore, OrganizationId, Passage, Put,
     Result,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
 
@@ -97,6 +98,17 @@ impl Knowledge {
         self.loaded().await?;
         let shelf = self.shelves.read().get(organization).map(Arc::clone);
         Ok(shelf.map(|shelf| shelf.current.load_full()).unwrap_or_default())
+    }
+
+    /// The documents of these chunks, as they are in the file.
+    async fn on_file(&self, organization: &OrganizationId, chunks: &[ChunkRef]) -> Result<Snapshot> {
+        let named: BTreeSet<DocumentId> = chunks.iter().map(|chunk| chunk.document.clone()).collect();
+        let organization = organization.clone();
+        let read = move |connection: &Connection| rows::documents(connection, &organization, &named);
+        let documents = self.database.read("reading documents", read).await?;
+        let analyser = Arc::clone(&self.analyser);
+        let of = move || Snapshot::of(documents.into_iter().map(Ok::<_, Infallible>), &analyser);
+        aside(of).await.map(|Ok(snapshot)| snapshot)
     }
 
     /// Searches here, or aside when there is much to search.
@@ -195,8 +207,13 @@ impl KnowledgeStore for Knowledge {
         self.search(access, move |snapshot, access, _| snapshot.dense(access, &vector, limit)).await
     }
 
+    /// While the documents are being read into memory, these come from the file: what is asked about an
+    /// earlier conversation does not wait for the index.
     async fn passages(&self, access: &Access, chunks: &[ChunkRef]) -> Result<Vec<Passage>> {
-        Ok(self.snapshot(&access.organization).await?.passages(access, chunks))
+        if matches!(*self.loading.borrow(), Loading::Done) {
+            return Ok(self.snapshot(&access.organization).await?.passages(access, chunks));
+        }
+        Ok(self.on_file(&access.organization, chunks).await?.passages(access, chunks))
     }
 }
 

@@ -6,7 +6,7 @@ use smooai_smooth_operator_adapter_sqlite::{FILE, OpenError, Sqlite, open};
 use smooai_smooth_operator_retrieval::analyse::Language;
 use smooai_smooth_operator_retrieval::{DeterministicEmbedder, Embedder as _};
 use smooai_smooth_operator_store::{
-    Access, AccessList, Chunk, Document, Hit, LinesOut, Scope, StorageAdapter, suite,
+    Access, AccessList, Chunk, ChunkRef, Document, Hit, LinesOut, Scope, StorageAdapter, suite,
 };
 use std::path::Path;
 
@@ -149,15 +149,96 @@ async fn a_damaged_file_is_told_as_damaged() {
     let first = reopen(folder.path()).await;
     suite::fill(&first.adapter(), &Scope::new("o", "ada")).await;
     drop(first);
-    drop(reopen(folder.path()).await);
+    let second = reopen(folder.path()).await;
+    for (id, acl) in [("whole", AccessList::Public), ("hidden", AccessList::Nobody)] {
+        let chunk = Chunk {
+            text: "Whole.".to_owned(),
+            headings: Vec::new(),
+            start: 0,
+            end: 6,
+            embedding: Vec::new(),
+        };
+        let document = Document {
+            id: id.into(),
+            organization: "o".into(),
+            source: id.to_owned(),
+            title: id.to_owned(),
+            url: None,
+            acl,
+            content_hash: id.to_owned(),
+            chunks: vec![chunk],
+            updated_at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        second.adapter().knowledge.put(document).await.unwrap();
+    }
+    drop(second);
     let file = folder.path().join(FILE);
     let connection = Connection::open(&file).unwrap();
-    connection.execute("UPDATE documents SET acl = 'no list'", ()).unwrap();
+    connection.execute("UPDATE chunks SET headings = 'no list' WHERE text <> 'Whole.'", ()).unwrap();
     drop(connection);
     let again = reopen(folder.path()).await.adapter();
     let error = again.knowledge.list(&Access::public("o"), None, 10).await.unwrap_err();
     assert!(error.to_string().contains("documents cannot be read"), "{error}");
-    // What does not need the documents goes on.
+    // What does not need all the documents goes on: passages come from the file.
+    let chunk = |document: &str| ChunkRef { document: document.into(), ordinal: 0 };
+    let whole = again.knowledge.passages(&Access::public("o"), &[chunk("whole")]).await.unwrap();
+    assert_eq!(whole.iter().map(|passage| passage.text.as_str()).collect::<Vec<_>>(), ["Whole."]);
+    assert_eq!(again.knowledge.passages(&Access::public("p"), &[chunk("whole")]).await.unwrap(), []);
+    assert_eq!(again.knowledge.passages(&Access::public("o"), &[chunk("hidden")]).await.unwrap(), []);
     let listed = again.conversations.list(&Scope::new("o", "ada"), 10).await.unwrap();
     assert_eq!(listed.len(), 4);
+}
+
+#[tokio::test]
+async fn a_document_whose_list_cannot_be_read_is_nobodys_and_the_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = reopen(folder.path()).await;
+    let text = "The courier brings parcels.";
+    for id in ["a", "b", "c", "d", "e"] {
+        let chunk = Chunk {
+            text: text.to_owned(),
+            headings: Vec::new(),
+            start: 0,
+            end: text.len(),
+            embedding: vec![1.0],
+        };
+        let document = Document {
+            id: id.into(),
+            organization: "o".into(),
+            source: id.to_owned(),
+            title: id.to_owned(),
+            url: None,
+            acl: AccessList::Restricted {
+                users: ["ada".to_owned()].into(),
+                groups: ["sales".to_owned()].into(),
+            },
+            content_hash: id.to_owned(),
+            chunks: vec![chunk],
+            updated_at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        first.adapter().knowledge.put(document).await.unwrap();
+    }
+    drop(first);
+    let connection = Connection::open(folder.path().join(FILE)).unwrap();
+    // Cut short, of another program, broken as text, with something beside that could narrow it.
+    connection
+        .execute_batch(
+            r#"UPDATE documents SET acl = substr(acl, 1, 30) WHERE id = 'a';
+               UPDATE documents SET acl = '{"kind":"everyone"}' WHERE id = 'b';
+               UPDATE documents SET acl = CAST(x'ff7b7d' AS TEXT) WHERE id = 'c';
+               UPDATE documents SET acl = '{"kind":"public","except":["ada"]}' WHERE id = 'd';"#,
+        )
+        .unwrap();
+    drop(connection);
+    let store = reopen(folder.path()).await.adapter();
+    let access = Access::user("o", "ada", ["sales"]);
+    let listed = store.knowledge.list(&access, None, 10).await.unwrap();
+    assert_eq!(listed.iter().map(|info| info.id.as_str()).collect::<Vec<_>>(), ["e"]);
+    for hits in [
+        store.knowledge.keyword(&access, "courier", 10).await.unwrap(),
+        store.knowledge.dense(&access, &[1.0], 10).await.unwrap(),
+    ] {
+        assert_eq!(hits.iter().map(|hit| hit.chunk.document.as_str()).collect::<Vec<_>>(), ["e"]);
+    }
+    assert_eq!(store.knowledge.list(&Access::public("o"), None, 10).await.unwrap(), []);
 }

@@ -2,7 +2,9 @@
 //! test reads as a transcript of what is said and what must be seen.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod approval;
+mod backend;
 mod cancel;
 mod codes;
 mod conversations;
@@ -18,6 +20,7 @@ mod shop;
 mod side_models;
 mod storage;
 mod streaming;
+mod tenants;
 mod together;
 mod tokens;
 mod tools;

@@ -46,11 +46,13 @@ fn token(claims: &Value) -> String {
     signed(SECRET, &header(), &all)
 }
 
-fn guarded(setup: Setup) -> Setup {
+/// A server that lets in whom a token of these tests names.
+pub fn guarded(setup: Setup) -> Setup {
     setup.env("SMOOTH_AGENT_AUTH_MODE", "jwt").env("AUTH_JWT_HS256_SECRET", SECRET)
 }
 
-async fn connect(stage: &Stage, claims: &Value) -> Result<Socket> {
+/// A connection of somebody with these claims; `alice` of `acme` unless they say otherwise.
+pub async fn connect(stage: &Stage, claims: &Value) -> Result<Socket> {
     let bearer = format!("Bearer {}", token(claims));
     Socket::connect_with(&stage.server.ws_url(), &[("authorization", &bearer)]).await
 }

@@ -3,6 +3,7 @@
 use crate::message::ChatMessage;
 use crate::workflow::{Phase, PhaseError};
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -117,6 +118,53 @@ pub fn format_passages(passages: &[KnowledgePassage]) -> String {
     out
 }
 
+/// How a passage begins and ends in what [`format_passages`] writes; no text inside one holds either.
+const OPENING: &str = "<passage id=\"";
+const CLOSING: &str = "</passage>";
+/// What stands in the place of a passage that was taken out.
+const WITHDRAWN: &str = "[a passage stood here that may no longer be read]";
+
+/// Documents whose passages are to be taken out of texts, by source and title.
+pub(crate) struct Withdrawn(BTreeSet<(String, String)>);
+
+impl Withdrawn {
+    pub(crate) fn new<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        Self(documents.into_iter().map(|(source, title)| (attribute(source), attribute(title))).collect())
+    }
+
+    /// The text without their passages; `None` when it holds none.
+    pub(crate) fn out_of(&self, text: &str) -> Option<String> {
+        let mut out = String::new();
+        let mut rest = text;
+        let mut found = false;
+        while let Some(at) = rest.find(OPENING) {
+            let (before, passage) = rest.split_at(at);
+            // One that a limit has cut ends with the text.
+            let end = passage.find(CLOSING).map_or(passage.len(), |end| end + CLOSING.len());
+            let (passage, after) = passage.split_at(end);
+            let withdrawn = self.holds(passage);
+            out.push_str(before);
+            out.push_str(if withdrawn { WITHDRAWN } else { passage });
+            found |= withdrawn;
+            rest = after;
+        }
+        out.push_str(rest);
+        found.then_some(out)
+    }
+
+    fn holds(&self, passage: &str) -> bool {
+        let Some((header, _)) = passage.split_once('>') else {
+            // Cut within its header: it may be anybody's.
+            return !self.0.is_empty();
+        };
+        let named = header.split_once("\" source=\"").and_then(|(_, rest)| rest.split_once("\" title=\""));
+        named.is_some_and(|(source, title)| {
+            let title = title.strip_suffix('"').unwrap_or(title);
+            self.0.contains(&(source.to_owned(), title.to_owned()))
+        })
+    }
+}
+
 /// Escapes an attribute's value; a control character becomes a space, so that it stays on one line.
 fn attribute(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
@@ -196,6 +244,39 @@ Two.
     fn other_tags_in_a_text_are_left_alone() {
         let text = "a < b, <b>bold</b>, </p>, <pass>, «é»<";
         assert!(format_passages(&[passage("s", "t", text)]).contains(text));
+    }
+
+    #[test]
+    fn passages_of_a_document_are_taken_out_and_others_stay() {
+        let kept = passage("b.md", "B", "Two.");
+        let gone = passage(
+            "a.md",
+            "A & \"a\"\n",
+            "Secret </passage> <passage id=\"9\" source=\"b.md\" title=\"B\">",
+        );
+        let namesake = passage("a.md", "Another", "Three.");
+        let text =
+            format!("Before.\n{}\nAfter.", format_passages(&[gone.clone(), kept, gone.clone(), namesake]));
+        let withdrawn = Withdrawn::new([(gone.source.as_str(), gone.title.as_str())]);
+        let left = withdrawn.out_of(&text).unwrap();
+        assert!(!left.contains("Secret"), "{left}");
+        assert!(left.starts_with("Before.\n[a passage") && left.ends_with("\nAfter."), "{left}");
+        assert!(left.contains("Two.") && left.contains("Three."), "{left}");
+        assert_eq!(withdrawn.out_of(&left), None);
+        assert_eq!(Withdrawn::new([]).out_of(&text), None);
+    }
+
+    #[test]
+    fn a_passage_that_a_limit_has_cut_is_taken_out_to_the_end() {
+        let gone = passage("a.md", "A", "Secret words.");
+        let withdrawn = Withdrawn::new([("a.md", "A")]);
+        let whole = format_passages(&[passage("b.md", "B", "Two."), gone]);
+        let second = whole.rfind(OPENING).unwrap();
+        for end in second + OPENING.len()..whole.len() {
+            let cut = format!("{}\n[cut: the first {end} bytes]", &whole[..end]);
+            let left = withdrawn.out_of(&cut).unwrap();
+            assert!(left.contains("Two.") && !left.contains("Sec") && !left.contains("a.md"), "{left}");
+        }
     }
 
     struct Shelf {

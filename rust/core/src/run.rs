@@ -2,6 +2,7 @@
 //! data without `async`; [`Run::next`] says what it wants, and stays the same until that is answered.
 
 use crate::cost::{CostBudget, CostTracker};
+use crate::knowledge::Withdrawn;
 use crate::llm::{FinishReason, Usage};
 use crate::memory::next_exchange;
 use crate::message::{ChatMessage, RequestedCall, plain_text};
@@ -296,6 +297,41 @@ impl Run {
         let at = self.last_user_message().unwrap_or(self.messages.len());
         self.messages.splice(at..at, context);
         self.phases_done += 1;
+    }
+
+    /// Takes the passages of these documents (source and title) out of what the run was given: out of
+    /// instructions and results of tools. Returns how many texts that changed. What the model and the person
+    /// said stays.
+    pub fn withdraw<'a>(&mut self, documents: impl IntoIterator<Item = (&'a str, &'a str)>) -> usize {
+        let withdrawn = Withdrawn::new(documents);
+        let given = self.messages.iter_mut().filter_map(|message| match message {
+            ChatMessage::System { text } | ChatMessage::Tool { text, .. } => Some(text),
+            ChatMessage::User { .. } | ChatMessage::Assistant { .. } => None,
+        });
+        let results = self.pending.iter_mut().filter_map(|pending| pending.result.as_mut());
+        let mut changed = 0;
+        for text in given.chain(results.map(|result| &mut result.text)) {
+            if let Some(left) = withdrawn.out_of(text) {
+                *text = left;
+                changed += 1;
+            }
+        }
+        changed
+    }
+
+    /// Puts `mark` in the place of these stretches wherever the model said them before this turn. Returns how
+    /// many texts that changed.
+    pub fn unsay<'a>(&mut self, stretches: impl IntoIterator<Item = &'a str> + Clone, mark: &str) -> usize {
+        let this_turn = self.last_user_message().unwrap_or(0);
+        let mut changed = 0;
+        for message in &mut self.messages[..this_turn] {
+            let ChatMessage::Assistant { text, .. } = message else { continue };
+            let stretches = stretches.clone().into_iter().filter(|stretch| !stretch.is_empty());
+            let left = stretches.fold(text.clone(), |text, stretch| text.replace(stretch, mark));
+            changed += usize::from(left != *text);
+            *text = left;
+        }
+        changed
     }
 
     /// Whether the run may still walk phases: the model has not replied, and nobody cancelled.

@@ -3,10 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::analyse::Language;
+use crate::rerank::{RerankError, Reranker};
 use crate::{DeterministicEmbedder, Retriever, cite};
+use async_trait::async_trait;
 use jiff::Timestamp;
-use smooai_smooth_operator_store::{Access, AccessList, Chunk, ChunkRef, Document, KnowledgeStore};
+use smooai_smooth_operator_store::{
+    Access, AccessList, Chunk, ChunkRef, Document, DocumentId, KnowledgeStore,
+};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -18,8 +23,9 @@ pub const READERS: usize = 3;
 const AT_ONCE: usize = 32;
 
 /// Makes random documents in organisations of the store that nobody else uses, and asks random questions:
-/// the same chunks, order, scores, lists, passages and citations must come as from an organisation that
-/// holds only what the reader may see.
+/// the same chunks, order, scores, lists, counts, passages and citations must come as from an organisation
+/// that holds only what the reader may see; for every other seed after a reranker. Then one document's list
+/// is changed or the document removed, and the first reader asks again: the change holds at once.
 ///
 /// # Panics
 /// When they do not; the message holds the seed.
@@ -48,17 +54,74 @@ async fn case(store: Arc<dyn KnowledgeStore>, seed: u64) {
             documents.insert(document.id.clone(), document);
         }
     }
+    let first = numbers.reader(&organization);
     for n in 0..READERS {
-        let access = numbers.reader(&organization);
-        let (question, limit) = (numbers.words(5), 1 + numbers.below(8));
-        let alone = Access { organization: format!("o {seed} alone {n}").into(), ..access.clone() };
-        for document in documents.values().filter(|document| access.admits(&document.acl)) {
-            let organization = alone.organization.clone();
-            store.put(Document { organization, ..document.clone() }).await.unwrap();
-        }
-        let whole = seen(&store, &access, &question, limit).await;
-        let alone = seen(&store, &alone, &question, limit).await;
-        assert_eq!(whole, alone, "seed {seed}, {access:?}, {question:?}, limit {limit}");
+        let access = if n == 0 { first.clone() } else { numbers.reader(&organization) };
+        let asked = Asked { question: numbers.words(5), limit: 1 + numbers.below(8), rerank: seed % 2 == 1 };
+        compare(&store, &documents, &access, &format!("o {seed} alone {n}"), &asked).await;
+    }
+    let Some(changed) = documents.keys().nth(numbers.below(documents.len().max(1))).cloned() else { return };
+    if numbers.below(4) == 0 {
+        store.delete(&organization.clone().into(), &changed).await.unwrap();
+        documents.remove(&changed);
+    } else if let Some(document) = documents.get_mut(&changed) {
+        document.acl = numbers.list();
+        document.content_hash.push_str(" changed");
+        store.put(document.clone()).await.unwrap();
+    }
+    let asked = Asked { question: numbers.words(5), limit: 8, rerank: false };
+    compare(&store, &documents, &first, &format!("o {seed} changed"), &asked).await;
+}
+
+/// What a reader wants to know.
+#[derive(Debug)]
+struct Asked {
+    question: String,
+    limit: usize,
+    rerank: bool,
+}
+
+/// Holds what the reader gets against what he gets where only his documents are.
+async fn compare(
+    store: &Arc<dyn KnowledgeStore>,
+    documents: &BTreeMap<DocumentId, Document>,
+    access: &Access,
+    elsewhere: &str,
+    asked: &Asked,
+) {
+    let alone = Access { organization: elsewhere.into(), ..access.clone() };
+    let mut readable = 0;
+    for document in documents.values().filter(|document| access.admits(&document.acl)) {
+        let organization = alone.organization.clone();
+        store.put(Document { organization, ..document.clone() }).await.unwrap();
+        readable += 1;
+    }
+    let listed = store.list(access, None, 100).await.unwrap();
+    assert_eq!(listed.len(), readable, "{access:?}");
+    let (whole, alone) = (seen(store, access, asked).await, seen(store, &alone, asked).await);
+    assert_eq!(whole, alone, "{access:?}, {asked:?}, compared with {elsewhere:?}");
+}
+
+/// Orders passages by a number made of their texts and the question: whatever it is shown counts.
+struct ByContent;
+
+#[async_trait]
+impl Reranker for ByContent {
+    async fn rerank(
+        &self,
+        query: &str,
+        texts: &[String],
+        top: usize,
+    ) -> Result<Vec<(usize, f32)>, RerankError> {
+        let weigh = |text: &String| {
+            let mut hash = DefaultHasher::new();
+            (query, text, texts.len()).hash(&mut hash);
+            (hash.finish() % 1_000) as f32 / 1_000.0
+        };
+        let mut order: Vec<(usize, f32)> = texts.iter().map(weigh).enumerate().collect();
+        order.sort_by(|a, b| b.1.total_cmp(&a.1));
+        order.truncate(top);
+        Ok(order)
     }
 }
 
@@ -67,7 +130,8 @@ fn embedder() -> DeterministicEmbedder {
 }
 
 /// Everything that a reader gets to see for a question.
-async fn seen(store: &Arc<dyn KnowledgeStore>, access: &Access, question: &str, limit: usize) -> String {
+async fn seen(store: &Arc<dyn KnowledgeStore>, access: &Access, asked: &Asked) -> String {
+    let (question, limit) = (asked.question.as_str(), asked.limit);
     let embedder = embedder();
     let keyword = store.keyword(access, question, limit).await.unwrap();
     let dense = store.dense(access, &embedder.vector(question), limit).await.unwrap();
@@ -77,7 +141,10 @@ async fn seen(store: &Arc<dyn KnowledgeStore>, access: &Access, question: &str, 
         .flat_map(|n| (0..3).map(move |ordinal| ChunkRef { document: format!("d{n}").into(), ordinal }))
         .collect();
     let passages = store.passages(access, &every).await.unwrap();
-    let retriever = Retriever::new(Arc::clone(store), Arc::new(embedder));
+    let mut retriever = Retriever::new(Arc::clone(store), Arc::new(embedder));
+    if asked.rerank {
+        retriever = retriever.with_reranker(Arc::new(ByContent));
+    }
     let retrieved = retriever.retrieve(access, question, limit).await.unwrap();
     let cited = cite(question, &retrieved.passages, 8);
     format!("{keyword:?}\n{dense:?}\n{list:?}\n{page:?}\n{passages:?}\n{retrieved:?}\n{cited:?}")
@@ -160,9 +227,9 @@ impl Numbers {
         Document {
             id: format!("d{}", self.below(7)).into(),
             organization: organization.into(),
-            source: "s".to_owned(),
+            source: format!("{}.md", self.words(1)),
             title,
-            url: None,
+            url: (self.below(2) == 0).then(|| format!("https://docs.example.org/{}", self.below(9))),
             acl: self.list(),
             content_hash: version.to_string(),
             chunks,

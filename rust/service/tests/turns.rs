@@ -1,5 +1,6 @@
 //! Turns through the service in process: order of events, memory, parks, verdicts, and who may do what.
 
+mod revocation;
 mod stage;
 
 use async_trait::async_trait;

@@ -1,7 +1,8 @@
 //! Who may read what: the scope of records and the access to documents.
 
 use crate::{OrganizationId, PrincipalId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Whose conversations and sessions a call may touch.
@@ -64,8 +65,10 @@ impl Access {
     }
 }
 
-/// A document's access list, inside its organisation.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A document's access list, inside its organisation. One that cannot be read admits nobody: reading it
+/// gives [`AccessList::Nobody`] instead of an error, so that a record of another program hides its document
+/// and not the whole store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum AccessList {
     /// Everyone in the organisation; what an absent list means.
@@ -80,6 +83,34 @@ pub enum AccessList {
     },
     /// Nobody; what an unreadable list means.
     Nobody,
+}
+
+impl AccessList {
+    /// The list of a stored text.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or(Self::Nobody)
+    }
+
+    /// A list as it is written. Something unknown beside what is known may narrow it, so it is not read.
+    fn of(value: Value) -> Option<Self> {
+        let Value::Object(mut fields) = value else { return None };
+        let kind = fields.remove("kind")?;
+        let mut names = |name| serde_json::from_value(fields.remove(name)?).ok();
+        let list = match kind.as_str()? {
+            "public" => Self::Public,
+            "nobody" => Self::Nobody,
+            "restricted" => Self::Restricted { users: names("users")?, groups: names("groups")? },
+            _ => return None,
+        };
+        fields.is_empty().then_some(list)
+    }
+}
+
+impl<'de> Deserialize<'de> for AccessList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::of(Value::deserialize(deserializer)?).unwrap_or(Self::Nobody))
+    }
 }
 
 #[cfg(test)]
@@ -98,5 +129,39 @@ mod tests {
         assert!(!Access::public("o").admits(&list));
         assert!(Access::public("o").admits(&AccessList::Public));
         assert!(!Access::user("o", "ada", ["support"]).admits(&AccessList::Nobody));
+    }
+
+    #[test]
+    fn a_list_is_read_as_it_was_written() {
+        let restricted = AccessList::Restricted {
+            users: ["ada".to_owned(), "\"".to_owned()].into(),
+            groups: ["support".to_owned()].into(),
+        };
+        for list in [AccessList::Public, AccessList::Nobody, restricted] {
+            assert_eq!(AccessList::read(&serde_json::to_string(&list).unwrap()), list);
+        }
+        assert_eq!(AccessList::default(), AccessList::Public, "an absent list");
+    }
+
+    #[test]
+    fn an_unreadable_list_is_nobody() {
+        for text in [
+            "",
+            "null",
+            "{}",
+            "[]",
+            "\"public\"",
+            "{\"kind\":\"public\"",
+            "{\"kind\":\"everyone\"}",
+            "{\"kind\":\"Public\"}",
+            "{\"kind\":\"public\",\"except\":[\"ada\"]}",
+            "{\"kind\":\"restricted\"}",
+            "{\"kind\":\"restricted\",\"users\":[\"ada\"]}",
+            "{\"kind\":\"restricted\",\"users\":[\"ada\"],\"groups\":null}",
+            "{\"kind\":\"restricted\",\"users\":[\"ada\"],\"groups\":[],\"not\":[\"ada\"]}",
+            "{\"kind\":\"restricted\",\"users\":[1],\"groups\":[]}",
+        ] {
+            assert_eq!(AccessList::read(text), AccessList::Nobody, "{text}");
+        }
     }
 }

@@ -324,7 +324,10 @@ export function validateConversationMessage(value: ConversationMessage): Violati
 export interface ConversationMessageContent {
   /** The whole text. */
   text?: string;
-  /** The reply with its analysis, on a message of the agent. */
+  /**
+   * The reply with its analysis, on a message of the agent. The key citations holds what it cited, as far as
+   * the reader may see it now; what it quotes from anything else is left out.
+   */
   structuredResponse?: Json;
 }
 

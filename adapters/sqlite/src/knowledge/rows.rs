@@ -2,10 +2,11 @@
 
 use crate::error::Failure;
 use crate::row::{get_instant, get_json, instant, json};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use smooai_smooth_operator_retrieval::analyse::Analyser;
 use smooai_smooth_operator_retrieval::index::Snapshot;
-use smooai_smooth_operator_store::{Chunk, Document, DocumentId, OrganizationId};
+use smooai_smooth_operator_store::{AccessList, Chunk, Document, DocumentId, OrganizationId};
+use std::collections::BTreeSet;
 
 /// Puts the document in place of the one with its id.
 pub(super) fn replace(connection: &Connection, document: &Document) -> Result<(), Failure> {
@@ -67,6 +68,21 @@ pub(crate) fn documents_after(
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Those of the documents that are there.
+pub(super) fn documents(
+    connection: &Connection,
+    organization: &OrganizationId,
+    named: &BTreeSet<DocumentId>,
+) -> Result<Vec<Document>, Failure> {
+    let mut find = connection.prepare_cached("SELECT * FROM documents WHERE organization = ? AND id = ?")?;
+    let mut found = Vec::with_capacity(named.len());
+    for id in named {
+        let one = find.query_row((organization.as_str(), id.as_str()), |row| document(connection, row));
+        found.extend(one.optional()?);
+    }
+    Ok(found)
+}
+
 /// All documents, ready to be searched, by organisation.
 pub(super) fn snapshots(
     connection: &Connection,
@@ -94,7 +110,8 @@ fn document(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Document
         source: row.get("source")?,
         title: row.get("title")?,
         url: row.get("url")?,
-        acl: get_json(row, "acl")?,
+        // One that cannot be read hides its document; the others are there.
+        acl: row.get_ref("acl")?.as_str().map_or(AccessList::Nobody, AccessList::read),
         content_hash: row.get("content_hash")?,
         chunks,
         updated_at: get_instant(row, "updated_at")?,

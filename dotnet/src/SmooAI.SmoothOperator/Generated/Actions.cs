@@ -474,7 +474,10 @@ public sealed record ConversationMessageContent : IWire<ConversationMessageConte
     /// <summary>The whole text.</summary>
     public string? Text { get; init; }
 
-    /// <summary>The reply with its analysis, on a message of the agent.</summary>
+    /// <summary>
+    /// The reply with its analysis, on a message of the agent. The key citations holds what it cited, as far
+    /// as the reader may see it now; what it quotes from anything else is left out.
+    /// </summary>
     public JsonElement? StructuredResponse { get; init; }
 
     /// <summary>The first constraint of the schema that a value breaks, or null.</summary>

@@ -475,7 +475,9 @@ class ConversationMessageContent:
     text: str | None = None
     """The whole text."""
     structured_response: wire.Json | wire.Unset = wire.UNSET
-    """The reply with its analysis, on a message of the agent."""
+    """The reply with its analysis, on a message of the agent. The key citations holds what it cited, as
+    far as the reader may see it now; what it quotes from anything else is left out.
+    """
 
     @staticmethod
     def decode(value: object) -> ConversationMessageContent:

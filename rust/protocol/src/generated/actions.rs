@@ -466,7 +466,8 @@ pub struct ConversationMessageContent {
     /// The whole text.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub text: Option<String>,
-    /// The reply with its analysis, on a message of the agent.
+    /// The reply with its analysis, on a message of the agent. The key citations holds what it cited, as far
+    /// as the reader may see it now; what it quotes from anything else is left out.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
     pub structured_response: Option<serde_json::Value>,
 }

@@ -5,6 +5,7 @@ use crate::caller::Caller;
 use crate::error::ServiceError;
 use crate::service::Service;
 use crate::sink::EventSink;
+use crate::sources;
 use jiff::Timestamp;
 use smooai_smooth_operator_protocol::{
     ConversationMessage, ConversationMessageContent, GetConversationMessagesParams,
@@ -28,14 +29,25 @@ pub(super) async fn get_conversation_messages(
         (None, Some(before)) => ("/before", Some(before_alias(before))),
         (None, None) => ("/cursor", None),
     };
+    let access = caller.access(&session);
+    let mut citable = None;
     let mut limit = params.limit.unwrap_or(DEFAULT_LIMIT) as usize;
     let data = loop {
         let page = Page { limit, before: before.clone() };
         let page = service.storage.messages.page(&caller.scope, &session.conversation, page).await;
         let page = page.map_err(|error| no_position(field, error))?;
         let count = page.messages.len();
+        // A smaller page begins as the larger one did, so this is asked once.
+        let citable = match &citable {
+            Some(citable) => citable,
+            None => citable.insert(service.citable(&access, sources::documents(&page.messages)).await),
+        };
+        let messages = page.messages.into_iter().map(|mut message| {
+            sources::keep(&mut message, citable);
+            shown(message, &session)
+        });
         let data = GetConversationMessagesReply {
-            messages: page.messages.into_iter().map(|message| shown(message, &session)).collect(),
+            messages: messages.collect(),
             has_more: page.next.is_some(),
             next_cursor: page.next,
         };

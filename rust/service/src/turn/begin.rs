@@ -4,9 +4,11 @@ use super::{State, Turn};
 use crate::agents::Place;
 use crate::caller::Caller;
 use crate::error::ServiceError;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Finding};
+use crate::quotes::Quoted;
 use crate::service::Service;
 use crate::settings::HISTORY_MESSAGES;
+use crate::sources;
 use smooai_smooth_operator_core::{ChatMessage, Checkpoint, ContentPart};
 use smooai_smooth_operator_store::{Claim, Direction, Message, MessageId, Page, Session};
 use std::sync::Arc;
@@ -36,7 +38,7 @@ impl<'s> Turn<'s> {
         opening: Opening,
     ) -> Result<Self, ServiceError> {
         let Opening { session, claim, text, attachments, stream, model, skill } = opening;
-        let history = service.history(caller, &session).await?;
+        let (history, quoted) = service.history(caller, &session).await?;
         if history.is_empty() {
             service.entitle(caller, &session, &text).await?;
         }
@@ -58,17 +60,17 @@ impl<'s> Turn<'s> {
             settings.instructions.push_str("\n\n");
             settings.instructions.push_str(&skill);
         }
-        let evidence = service.evidence(caller, &session, Vec::new());
+        let evidence = service.evidence(caller, &session, Vec::new(), quoted.clone());
         let place = Place { caller, session: &session, claim: &claim };
         let agent = service.agent(&place, &settings, model.as_deref(), &evidence);
         let parts = [ContentPart::Text { text }].into_iter().chain(attachments).collect();
         let run = agent.begin(history, ChatMessage::User { parts });
-        let state = State { checkpoint: Checkpoint::new(run), stream, model, findings: Vec::new() };
+        let state = State { checkpoint: Checkpoint::new(run), stream, model, findings: Vec::new(), quoted };
         Ok(Self { service, caller, session, claim, agent, evidence, state })
     }
 
-    /// Takes a turn up again from what was stored when it parked.
-    pub(super) fn restore(
+    /// Takes a turn up again from what was stored when it parked, without what was revoked since.
+    pub(super) async fn restore(
         service: &'s Service,
         caller: &'s Caller,
         session: Session,
@@ -76,7 +78,11 @@ impl<'s> Turn<'s> {
         mut state: State,
     ) -> Result<Self, ServiceError> {
         let settings = service.agent_of(&session)?;
-        let evidence = service.evidence(caller, &session, std::mem::take(&mut state.findings));
+        let run = &mut state.checkpoint.run;
+        let (findings, quoted) = (&mut state.findings, &mut state.quoted);
+        service.withdraw(&caller.access(&session), run, findings, quoted).await?;
+        let findings = std::mem::take(&mut state.findings);
+        let evidence = service.evidence(caller, &session, findings, state.quoted.clone());
         let place = Place { caller, session: &session, claim: &claim };
         let agent = service.agent(&place, &settings, state.model.as_deref(), &evidence);
         Ok(Self { service, caller, session, claim, agent, evidence, state })
@@ -88,15 +94,25 @@ impl Service {
         &self,
         caller: &Caller,
         session: &Session,
-        findings: Vec<crate::evidence::Finding>,
+        findings: Vec<Finding>,
+        quoted: Vec<Quoted>,
     ) -> Arc<Evidence> {
-        Arc::new(Evidence::new(Arc::clone(&self.retriever), caller.access(session), findings))
+        Arc::new(Evidence::new(Arc::clone(&self.retriever), caller.access(session), findings, quoted))
     }
 
-    /// The newest messages that fit the budget, oldest first.
-    async fn history(&self, caller: &Caller, session: &Session) -> Result<Vec<ChatMessage>, ServiceError> {
+    /// The newest messages that fit the budget, oldest first, without what they quote from documents that
+    /// were revoked since; and what they still quote.
+    async fn history(
+        &self,
+        caller: &Caller,
+        session: &Session,
+    ) -> Result<(Vec<ChatMessage>, Vec<Quoted>), ServiceError> {
         let page = Page { limit: HISTORY_MESSAGES, before: None };
-        let newest = self.storage.messages.page(&caller.scope, &session.conversation, page).await?.messages;
+        let mut newest =
+            self.storage.messages.page(&caller.scope, &session.conversation, page).await?.messages;
+        let quotable = self.citable(&caller.access(session), sources::documents(&newest)).await;
+        let quoted = newest.iter().flat_map(|message| sources::quoted(message, &quotable)).collect();
+        newest.iter_mut().for_each(|message| sources::keep(message, &quotable));
         let mut left = self.settings.history_tokens;
         let mut history = Vec::with_capacity(newest.len());
         for message in newest {
@@ -109,7 +125,7 @@ impl Service {
             history.push(said);
         }
         history.reverse();
-        Ok(history)
+        Ok((history, quoted))
     }
 
     /// Gives a conversation that has no title one from its first message.

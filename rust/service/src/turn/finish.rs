@@ -6,10 +6,11 @@ use crate::error::ServiceError;
 use crate::service::Stop;
 use crate::settings::MAX_CITATIONS;
 use crate::sink::EventSink;
+use crate::sources::structured;
 use crate::wire;
 use smooai_smooth_operator_core::Answer;
-use smooai_smooth_operator_protocol::TurnResult;
-use smooai_smooth_operator_store::{Activity, Direction, Message, MessageId};
+use smooai_smooth_operator_protocol::{Citation, TurnResult};
+use smooai_smooth_operator_store::{Activity, Direction, DocumentId, Message, MessageId};
 use tokio_util::sync::CancellationToken;
 
 /// A turn adds the person's message and the answer.
@@ -29,13 +30,16 @@ impl Turn<'_> {
         let Some(Analysis { response, needs_escalation, escalation_reason }) = judging.await else {
             return self.cancelled(sink).await;
         };
+        let citations = self.citations().await;
+        let quotes = self.evidence.quotes(&text);
+        let structured = structured(&response, &citations, &quotes).map_err(ServiceError::internal)?;
         let now = service.world.now();
         let message = Message {
             id: MessageId::new(service.world.uuid()),
             conversation: self.session.conversation.clone(),
             direction: Direction::Outbound,
             text,
-            structured: Some(serde_json::to_value(&response).map_err(ServiceError::internal)?),
+            structured: Some(structured),
             from: self.session.agent_participant.clone(),
             to: self.session.user_participant.clone(),
             request_id: self.claim.request_id.clone(),
@@ -49,18 +53,25 @@ impl Turn<'_> {
         service.storage.sessions.record(scope, &self.session.id, activity).await?;
         service.storage.turns.release(&self.claim).await?;
 
-        let citations =
-            Some(self.evidence.citations(MAX_CITATIONS)).filter(|citations| !citations.is_empty());
         let result = TurnResult {
             message_id,
             response,
             needs_escalation,
             escalation_reason,
-            citations,
+            citations: Some(citations).filter(|citations| !citations.is_empty()),
             usage: wire::usage(answer.usage),
             directive: None,
         };
         Ok(sink.send(self.stamp().eventual_response(result)).await?)
+    }
+
+    /// What the answer rests on, as far as its reader may see it at this moment: a turn may take minutes.
+    async fn citations(&self) -> Vec<Citation> {
+        let mut citations = self.evidence.citations(MAX_CITATIONS);
+        let cited = citations.iter().map(|citation| DocumentId::from(citation.id.as_str())).collect();
+        let readable = self.service.citable(self.evidence.access(), cited).await;
+        citations.retain(|citation| readable.contains(&DocumentId::from(citation.id.as_str())));
+        citations
     }
 
     pub(super) async fn cancelled(&self, sink: &mut dyn EventSink) -> Result<(), Stop> {

@@ -13,6 +13,7 @@ mod watch;
 use crate::caller::Caller;
 use crate::error::ServiceError;
 use crate::evidence::{Evidence, Finding};
+use crate::quotes::Quoted;
 use crate::service::Service;
 use crate::settings::AgentSettings;
 use crate::sink::EventSink;
@@ -49,6 +50,9 @@ struct State {
     model: Option<String>,
     /// What was found so far.
     findings: Vec<Finding>,
+    /// What the answers of the turn's memory quote.
+    #[serde(default)]
+    quoted: Vec<Quoted>,
 }
 
 impl Turn<'_> {

@@ -86,8 +86,10 @@ impl Service {
             self.release(&claim).await;
             return Err(closed.into());
         }
-        let restored = State::read(parked.turn.checkpoint)
-            .and_then(|state| Turn::restore(self, caller, parked.session, claim.clone(), state));
+        let restored = match State::read(parked.turn.checkpoint) {
+            Ok(state) => Turn::restore(self, caller, parked.session, claim.clone(), state).await,
+            Err(error) => Err(error),
+        };
         let mut turn = match restored {
             Ok(turn) => turn,
             Err(error) => {

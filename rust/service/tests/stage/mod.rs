@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use async_trait::async_trait;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use smooai_smooth_operator::{
@@ -61,6 +61,8 @@ pub enum Reply {
     Calls(Vec<(&'static str, Value)>),
     /// Says nothing until it is dropped.
     Silence,
+    /// Says its text when it is told to.
+    Held(Arc<Notify>, &'static str),
     /// Fails.
     Error(LlmError),
 }
@@ -79,9 +81,13 @@ impl LlmProvider for Script {
         self.asked.lock().unwrap().push(request);
         self.heard.notify_waiters();
         let reply = self.replies.lock().unwrap().pop_front().expect("the script has no more replies");
+        let (held, reply) = match reply {
+            Reply::Held(held, text) => (Some(held), Reply::Text(text)),
+            other => (None, other),
+        };
         let usage = Usage { prompt_tokens: 10, completion_tokens: 5, cost_usd: Some(0.001) };
         let deltas = match reply {
-            Reply::Silence => return Ok(Box::pin(stream::pending())),
+            Reply::Silence | Reply::Held(..) => return Ok(Box::pin(stream::pending())),
             Reply::Error(error) => return Err(error),
             Reply::Text(text) => {
                 let pieces = text.split_inclusive(' ').map(|piece| ModelDelta::Text(piece.to_owned()));
@@ -102,11 +108,34 @@ impl LlmProvider for Script {
                 calls.chain([ModelDelta::Usage(usage), ModelDelta::Finish(FinishReason::ToolCalls)]).collect()
             }
         };
-        Ok(Box::pin(stream::iter(deltas.into_iter().map(Ok))))
+        let deltas = stream::iter(deltas.into_iter().map(Ok));
+        let hold = async move {
+            if let Some(held) = held {
+                held.notified().await;
+            }
+            deltas
+        };
+        Ok(Box::pin(stream::once(hold).flatten()))
     }
 
     fn is_available(&self) -> bool {
         true
+    }
+}
+
+impl Script {
+    /// Waits until the model was asked so many times.
+    pub async fn asked(&self, times: usize) {
+        let asked = async {
+            loop {
+                let heard = self.heard.notified();
+                if self.asked.lock().unwrap().len() >= times {
+                    return;
+                }
+                heard.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.expect("the model to be asked in time");
     }
 }
 
@@ -243,6 +272,12 @@ impl Stage {
 }
 
 impl Client {
+    /// The same caller with these groups in his token.
+    pub fn with_groups(mut self, groups: &[&str]) -> Self {
+        self.caller.groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        self
+    }
+
     /// Sends a frame; the service answers beside the test.
     pub fn say(&self, frame: &Value) {
         let (service, caller, leave) = (Arc::clone(&self.service), self.caller.clone(), self.leave.clone());
@@ -305,6 +340,13 @@ impl Client {
     pub async fn session(&mut self, supports: &[&str]) -> String {
         self.say(&json!({"action": "create_conversation_session", "requestId": "s", "supports": supports}));
         self.until("immediate_response").await["data"]["sessionId"].as_str().unwrap().to_owned()
+    }
+
+    /// The messages of the session's conversation, newest first.
+    pub async fn messages(&mut self, session: &str) -> Vec<Value> {
+        self.say(&json!({"action": "get_conversation_messages", "requestId": "m", "sessionId": session}));
+        let page = self.until("immediate_response").await;
+        page["data"]["messages"].as_array().unwrap().clone()
     }
 
     pub fn ask(&self, session: &str, request_id: &str, message: &str) {
