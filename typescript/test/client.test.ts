@@ -476,7 +476,8 @@ test("a connection that cannot be made is refused with its reason; the next atte
 
 test("a connection that does not come about ends at its limit", async () => {
   mockTime();
-  const silent = { addEventListener: () => {}, send: () => {}, close: () => {} };
+  const handlers = { onopen: null, onmessage: null, onclose: null, onerror: null };
+  const silent = { ...handlers, send: () => {}, close: () => {} };
   const client = connectTo({ openSocket: () => silent, timeouts: { connect: 100 } });
   const connecting = assert.rejects(client.connect(), { code: "TIMEOUT", kind: "connect" });
   await settle();
