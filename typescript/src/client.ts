@@ -2,12 +2,9 @@
 import { ClosedError, ConnectionError, SmoothError } from "./errors.js";
 import { ActionCalls, decodeEvent, parseJson, stringifyJson } from "./generated/index.js";
 import type { Action, Event } from "./generated/index.js";
-import { Call, Mux } from "./mux.js";
-import type { Waiter } from "./mux.js";
-import { Pending } from "./pending.js";
-import type { CallOptions, Timeouts } from "./pending.js";
-import { Connection } from "./socket.js";
-import type { ConnectionOptions } from "./socket.js";
+import { Call, Mux, type Waiter } from "./mux.js";
+import { Pending, type CallOptions, type Timeouts } from "./pending.js";
+import { Connection, type ConnectionOptions } from "./socket.js";
 import { Turn } from "./turn.js";
 
 /** How a client connects and behaves. Only `url` is needed. */
@@ -88,7 +85,7 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
     const requestId = action.requestId ?? this.#mux.newId();
     const sessionId = "sessionId" in action ? (action.sessionId ?? "") : "";
     const limits = { ...this.#timeouts, ...timeouts };
-    const turn = new Turn({ sessionId, requestId }, this, limits).until(signal);
+    const turn = new Turn(requestId, sessionId, this, limits).until(signal);
     this.#send({ ...action, requestId }, turn);
     return turn;
   }

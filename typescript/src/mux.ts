@@ -16,28 +16,27 @@ export interface Waiter {
 }
 
 /** A call: ends with what it reads out of an event, or with a refusal. */
-export class Call<T> extends Pending<T> implements Waiter {
+export class Call<T> extends Pending<T> {
   readonly isTurn = false;
   sent = false;
-  readonly #action: string;
-  readonly #read: (event: Event) => T | undefined;
 
   /** `read` gives nothing for an event that is not the answer. */
-  constructor(action: string, read: (event: Event) => T | undefined) {
+  constructor(
+    private readonly action: string,
+    private readonly read: (event: Event) => T | undefined,
+  ) {
     super();
-    this.#action = action;
-    this.#read = read;
   }
 
   offer(event: Event): boolean {
     try {
-      const value = this.#read(event);
+      const value = this.read(event);
       if (event.type === "error" || event.type === "interaction_invalid") this.fail(new ServerError(event));
       else if (value === undefined) return false;
       else this.resolve(value);
     } catch (cause) {
       const details = { requestId: requestIdOf(event), cause };
-      this.fail(new SmoothError("BAD_REPLY", `${this.#action}: ${String(cause)}`, details));
+      this.fail(new SmoothError("BAD_REPLY", `${this.action}: ${String(cause)}`, details));
     }
     // A turn that another kind of answer concerns sees it too.
     return event.type === "error" || event.type === "immediate_response";

@@ -1,7 +1,6 @@
 // A WebSocket for Node, which has none before version 22, and none that can send a header or tell why it was refused.
 import { createHash, randomBytes, randomFillSync } from "node:crypto";
-import { request as requestHttp } from "node:http";
-import type { ClientRequest } from "node:http";
+import { request as requestHttp, type ClientRequest } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { Duplex } from "node:stream";
 import type { OpenSocket, TokenBy, WebSocketLike } from "./socket.js";
@@ -65,30 +64,25 @@ export class NodeSocket implements WebSocketLike {
 
   constructor(url: string, token?: string, tokenBy: TokenBy = "header") {
     const key = randomBytes(16).toString("base64");
-    const headers: Record<string, string> = {
+    const asked: Record<string, string> = {
       Connection: "Upgrade",
       Upgrade: "websocket",
       "Sec-WebSocket-Version": "13",
       "Sec-WebSocket-Key": key,
     };
-    if (token !== undefined && tokenBy === "header") headers["Authorization"] = `Bearer ${token}`;
-    else if (token !== undefined) headers["Sec-WebSocket-Protocol"] = `smooth-operator, bearer.${token}`;
+    if (token !== undefined && tokenBy === "header") asked["Authorization"] = `Bearer ${token}`;
+    else if (token !== undefined) asked["Sec-WebSocket-Protocol"] = `smooth-operator, bearer.${token}`;
     const { protocol, href } = new URL(url);
     const begin = protocol === "wss:" || protocol === "https:" ? requestHttps : requestHttp;
-    this.#request = begin(href.replace(/^ws/, "http"), { headers });
+    this.#request = begin(href.replace(/^ws/, "http"), { headers: asked });
     this.#request.setNoDelay(true);
     this.#request.on("error", (error) => this.#end(1006, error.message, error));
     this.#request.on("response", ({ statusCode: status, statusMessage: message }) =>
       this.#end(1006, "", { status, message }),
     );
-    this.#request.on(
-      "upgrade",
-      ({ headers: { "sec-websocket-accept": accepted } }, stream: Duplex, first: Buffer) => {
-        const hash = createHash("sha1").update(key + accepting);
-        this.#stream = stream;
-        if (accepted === hash.digest("base64")) this.#open(stream, first);
-        else this.#end(1006, "the server's handshake is wrong");
-      },
+    const accept = createHash("sha1").update(`${key}${accepting}`).digest("base64");
+    this.#request.on("upgrade", ({ headers }, stream: Duplex, first: Buffer) =>
+      this.#open(headers["sec-websocket-accept"] === accept, stream, first),
     );
     this.#request.end();
   }
@@ -107,10 +101,13 @@ export class NodeSocket implements WebSocketLike {
     this.#closing = setTimeout(() => this.#end(1006), closeLimit);
   }
 
-  #open(stream: Duplex, first: Buffer): void {
+  #open(accepted: boolean, stream: Duplex, first: Buffer): void {
+    if (this.#ended) return void stream.destroy();
+    this.#stream = stream;
     stream.on("error", (error) => this.#end(1006, error.message, error));
     stream.on("end", () => this.#end(1006));
     stream.on("close", () => this.#end(1006));
+    if (!accepted) return this.#end(1006, "the server's handshake is wrong");
     this.onopen?.();
     stream.on("data", (data: Buffer) => this.#take(data));
     if (first.length > 0) stream.unshift(first);

@@ -1,6 +1,5 @@
 // What a caller waits for. It ends once: by an answer, a failure, a limit or the caller's signal, whichever is first.
-import { TimeoutError } from "./errors.js";
-import type { TimeoutKind } from "./errors.js";
+import { TimeoutError, type TimeoutKind } from "./errors.js";
 
 /** Limits in milliseconds; `Infinity` for none. */
 export interface Timeouts {

@@ -1,7 +1,6 @@
 // The connection: opens it, keeps it alive, opens it again when it is lost.
-import { ClosedError, ConnectionError, TimeoutError } from "./errors.js";
-import { after } from "./pending.js";
-import type { Pending } from "./pending.js";
+import { ClosedError, ConnectionError, SmoothError, TimeoutError } from "./errors.js";
+import { after, Pending } from "./pending.js";
 
 /**
  * What is used of a WebSocket: the browser's, and most others, fit. `onmessage` gets an object with `data`,
@@ -68,37 +67,38 @@ const openStandardSocket: OpenSocket = (url, token, tokenBy) => {
   return new WebSocket(url, token === undefined ? [] : ["smooth-operator", `bearer.${token}`]);
 };
 
+/** @internal */
 type Waiter = Pick<Pending<unknown>, "ended" | "fail" | "onEnd">;
 
+/** @internal */
 export class Connection {
-  readonly #options: ConnectionOptions;
-  readonly #events: ConnectionEvents;
-  readonly #limit: number;
-  #state: "idle" | "connecting" | "open" | "pausing" | "closed" = "idle";
-  /** Counts up whenever what is under way is void, so that late news of it is recognised. */
-  #epoch = 0;
+  /** The attempt, connection or pause of this moment. When it ends, so do its socket and its timers. */
+  #stage: Pick<Pending<unknown>, "fail"> | undefined;
+  /** The socket, while it is open. */
   #socket: WebSocketLike | undefined;
-  /** The one timer of each state: the limit of an attempt, the next heartbeat, the end of a pause. */
-  #stopTimer = (): void => {};
   /** What to do when there is a connection, and for whom. */
   readonly #waiting = new Map<Waiter, () => void>();
   /** Those of them who do not wait for another attempt. */
   readonly #hasty = new Set<Waiter>();
+  #running = false;
+  #closed = false;
   /** Whether there was a connection, which is opened again though nobody waits. */
   #kept = false;
+  /** Whether the last token was refused, so that a fresh one is tried. */
   #refused = false;
+  /** How many attempts and connections have ended since a frame came. */
   #failures = 0;
   #silentBeats = 0;
 
   /** An attempt may take `limit` milliseconds. */
-  constructor(options: ConnectionOptions, events: ConnectionEvents, limit: number) {
-    this.#options = options;
-    this.#events = events;
-    this.#limit = limit;
-  }
+  constructor(
+    private readonly options: ConnectionOptions,
+    private readonly events: ConnectionEvents,
+    private readonly limit: number,
+  ) {}
 
   get isOpen(): boolean {
-    return this.#state === "open";
+    return this.#socket !== undefined;
   }
 
   /** Connects, in one attempt, and one more with a fresh token when the first is refused. */
@@ -109,13 +109,13 @@ export class Connection {
   }
 
   /** Runs as soon as there is a connection, unless the waiter has ended by then. */
-  whenOpen(waiter: Waiter, run: () => void, limit = this.#limit): void {
+  whenOpen(waiter: Waiter, run: () => void, limit = this.limit): void {
     if (waiter.ended) return;
-    if (this.#state === "closed") return waiter.fail(new ClosedError());
-    if (this.#state === "open") return run();
+    if (this.#closed) return waiter.fail(new ClosedError());
+    if (this.isOpen) return run();
     this.#waiting.set(waiter, run);
     waiter.onEnd(() => this.#waiting.delete(waiter));
-    if (this.#state === "idle") void this.#attempt(limit);
+    if (!this.#running) void this.#run(limit);
   }
 
   /** Sends a frame; only while open. */
@@ -124,124 +124,124 @@ export class Connection {
   }
 
   close(): void {
-    this.#leave("closed");
-    this.#failAll(new ClosedError());
+    this.#closed = true;
+    this.#stage?.fail(new ClosedError());
+    this.#failWaiting(new ClosedError());
   }
 
-  /** Forgets the socket and the timer; what they still say is not heard. */
-  #leave(next: "idle" | "connecting" | "closed"): void {
-    this.#epoch += 1;
-    this.#stopTimer();
-    this.#socket?.close(1000);
-    this.#socket = undefined;
-    this.#state = next;
+  get #isNeeded(): boolean {
+    return !this.#closed && (this.#kept || this.#waiting.size > 0);
   }
 
-  #failAll(error: Error): void {
+  #failWaiting(error: Error): void {
     for (const waiter of this.#waiting.keys()) waiter.fail(error);
   }
 
-  async #attempt(limit = this.#limit): Promise<void> {
-    this.#leave("connecting");
-    const epoch = this.#epoch;
-    const isCurrent = (): boolean => epoch === this.#epoch;
-    this.#stopTimer = after(limit, () => this.#ended(new TimeoutError("connect", limit)));
+  /** Attempts, connections and the pauses between them, one after the other, as long as they are needed. */
+  async #run(limit: number): Promise<void> {
+    this.#running = true;
+    while (this.#isNeeded) {
+      const error = await this.#live(limit);
+      limit = this.limit;
+      if (this.#closed) return;
+      this.options.logger?.warn(error.message, { code: error.code, failures: this.#failures });
+      if (error.code === "CONNECTION_LOST") this.events.lost(error);
+      const refusal = error instanceof ConnectionError && isRefusal(error.status) ? error : undefined;
+      if (!refusal) this.#hasty.forEach((waiter) => waiter.fail(error));
+      else if (this.#refused || typeof this.options.token !== "function") {
+        const { message, status, cause } = refusal;
+        this.#failWaiting(new ConnectionError("UNAUTHENTICATED", message, { status, cause }));
+        break;
+      } else this.#refused = true;
+      // A server that accepts each token and ends at once is not asked at full speed.
+      const atOnce = refusal !== undefined && this.#failures < 2;
+      const span = Math.min(pauses.longest, pauses.first * 2 ** this.#failures);
+      this.#failures += 1;
+      if (!atOnce && this.#isNeeded) await this.#pause(Math.random() * span);
+    }
+    this.#running = false;
+  }
+
+  async #pause(milliseconds: number): Promise<void> {
+    const stage = new Pending<void>();
+    this.#stage = stage;
+    stage.onEnd(after(milliseconds, () => stage.resolve()));
+    await stage.result.catch(() => {});
+  }
+
+  /** One attempt and, if it succeeds, the connection up to its end: tells why it ended. */
+  async #live(limit: number): Promise<SmoothError> {
+    const stage = new Pending<never>();
+    this.#stage = stage;
+    const stopLimit = after(limit, () => stage.fail(new TimeoutError("connect", limit)));
+    stage.onEnd(stopLimit);
+    const { token, tokenBy, url, openSocket = openStandardSocket } = this.options;
     try {
-      const { token, tokenBy, url, openSocket = openStandardSocket } = this.#options;
-      const value = typeof token === "function" ? await token({ refused: this.#refused }) : token;
-      if (isCurrent()) this.#listen(openSocket(url, value, tokenBy), isCurrent);
+      const fetched = typeof token === "function" ? token({ refused: this.#refused }) : token;
+      const value = await Promise.race([stage.result, fetched]);
+      this.#listen(openSocket(url, value, tokenBy), stage, stopLimit);
+      return await stage.result;
     } catch (cause) {
-      const error = new ConnectionError("CONNECTION_FAILED", `cannot connect: ${String(cause)}`, { cause });
-      if (isCurrent()) this.#ended(error);
+      const error =
+        cause instanceof SmoothError
+          ? cause
+          : new ConnectionError("CONNECTION_FAILED", `cannot connect: ${String(cause)}`, { cause });
+      stage.fail(error);
+      return error;
     }
   }
 
-  #listen(socket: WebSocketLike, isCurrent: () => boolean): void {
+  #listen(socket: WebSocketLike, stage: Pending<never>, stopLimit: () => void): void {
     let problem: unknown;
-    this.#socket = socket;
+    stage.onEnd(() => socket.close(1000));
     socket.onopen = () => {
-      if (isCurrent()) this.#opened();
+      stopLimit();
+      if (!stage.ended) this.#opened(socket, stage);
     };
     socket.onmessage = ({ data }: { data: unknown }) => {
-      if (!isCurrent()) return;
+      if (stage.ended) return;
       this.#silentBeats = 0;
       this.#failures = 0;
-      if (typeof data === "string") this.#events.frame(data);
+      if (typeof data === "string") this.events.frame(data);
     };
     socket.onerror = (event: unknown) => {
       problem = event;
     };
     socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
-      if (!isCurrent()) return;
-      const status = statusOf(problem) ?? (code === 1006 || code === 1005 ? undefined : code);
-      const said = `${status ?? "no code"}${reason === "" ? "" : ` ${reason}`}`;
+      const { status: refused }: { status?: unknown } = Object(problem);
+      const told = code === 1005 || code === 1006 ? undefined : code;
+      const status = typeof refused === "number" ? refused : told;
       const kind = isRefusal(status) ? "UNAUTHENTICATED" : "CONNECTION_FAILED";
+      const what = this.isOpen ? "the connection was lost" : "cannot connect";
+      const message = `${what}: ${status ?? "no code"} ${reason}`.trimEnd();
       const details = { status, cause: problem };
-      this.#ended(
-        this.isOpen
-          ? new ConnectionError("CONNECTION_LOST", `the connection was lost: ${said}`, details)
-          : new ConnectionError(kind, `cannot connect: ${said}`, details),
-      );
+      stage.fail(new ConnectionError(this.isOpen ? "CONNECTION_LOST" : kind, message, details));
     };
   }
 
-  #opened(): void {
-    this.#stopTimer();
-    this.#state = "open";
+  #opened(socket: WebSocketLike, stage: Pending<never>): void {
+    this.#socket = socket;
     this.#kept = true;
     this.#refused = false;
     this.#silentBeats = 0;
-    this.#options.logger?.debug("connected", { url: this.#options.url.replace(/[?#].*/, "") });
-    this.#beat();
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const run of waiting) run();
-  }
-
-  #beat(): void {
-    this.#stopTimer = after(this.#options.heartbeat ?? 15_000, () => {
-      if (this.#silentBeats > mostSilentBeats) {
-        return this.#ended(
-          new ConnectionError("CONNECTION_LOST", "the server has not answered for too long"),
-        );
-      }
-      if (this.#silentBeats > 0) this.#events.ping();
-      this.#silentBeats += 1;
-      this.#beat();
+    let stopBeat = (): void => {};
+    stage.onEnd(() => {
+      this.#socket = undefined;
+      stopBeat();
     });
-  }
-
-  /** An attempt or a connection is over. Another follows, unless nobody needs one or no token is accepted. */
-  #ended(error: ConnectionError | TimeoutError): void {
-    const wasOpen = this.isOpen;
-    this.#leave("idle");
-    this.#options.logger?.warn(error.message, { code: error.code, failures: this.#failures });
-    if (wasOpen) this.#events.lost(error);
-    const status = error instanceof ConnectionError ? error.status : undefined;
-    if (!isRefusal(status)) {
-      for (const waiter of this.#hasty) waiter.fail(error);
-      if (this.#kept || this.#waiting.size > 0) this.#pause();
-    } else if (typeof this.#options.token === "function" && !this.#refused) {
-      this.#refused = true;
-      // A server that accepts each token and ends at once is not asked at full speed.
-      this.#pause(this.#failures < 2 ? 0 : undefined);
-    } else {
-      this.#failAll(new ConnectionError("UNAUTHENTICATED", error.message, { status, cause: error.cause }));
+    const beat = (): void => {
+      if (this.#silentBeats > mostSilentBeats) {
+        return stage.fail(new ConnectionError("CONNECTION_LOST", "the server has not answered for too long"));
+      }
+      if (this.#silentBeats > 0) this.events.ping();
+      this.#silentBeats += 1;
+      stopBeat = after(this.options.heartbeat ?? 15_000, beat);
+    };
+    beat();
+    this.options.logger?.debug("connected", { url: this.options.url.replace(/[?#].*/, "") });
+    for (const [waiter, run] of this.#waiting) {
+      this.#waiting.delete(waiter);
+      run();
     }
   }
-
-  /** Another attempt, after a pause out of a span that doubles (full jitter). */
-  #pause(milliseconds?: number): void {
-    // Who heard of the end may have closed.
-    if (this.#state !== "idle") return;
-    this.#state = "pausing";
-    const span = Math.min(pauses.longest, pauses.first * 2 ** this.#failures);
-    this.#failures += 1;
-    this.#stopTimer = after(milliseconds ?? Math.random() * span, () => void this.#attempt());
-  }
-}
-
-function statusOf(problem: unknown): number | undefined {
-  if (typeof problem !== "object" || problem === null || !("status" in problem)) return undefined;
-  return typeof problem.status === "number" ? problem.status : undefined;
 }

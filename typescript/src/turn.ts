@@ -1,18 +1,8 @@
 // A turn: one message up to its terminal event. Iterate its events, await its end, both, or neither.
 import { CancelledError, ServerError, SmoothError, TimeoutError } from "./errors.js";
-import type {
-  ActionCalls,
-  ConfirmToolActionReply,
-  Event,
-  OtpInvalidEvent,
-  OtpVerifiedEvent,
-  SubmitInteractionReply,
-  TurnResult,
-} from "./generated/index.js";
+import type { ActionCalls, Event, TurnResult } from "./generated/index.js";
 import { json, jsonObject } from "./generated/runtime.js";
-import type { Waiter } from "./mux.js";
-import { after, Pending } from "./pending.js";
-import type { CallOptions, Timeouts } from "./pending.js";
+import { after, Pending, type CallOptions, type Timeouts } from "./pending.js";
 
 /** What a turn asks of its client. */
 export type TurnHost = Pick<
@@ -22,25 +12,15 @@ export type TurnHost = Pick<
 
 type Ids = Pick<Turn, "sessionId" | "requestId">;
 
-/** An event on which a turn stands still until a person has answered. */
-export type ParkEvent = Extract<
-  Event,
-  { type: "write_confirmation_required" | "otp_verification_required" | "interaction_required" }
->;
+const parks = ["write_confirmation_required", "otp_verification_required", "interaction_required"] as const;
 
-const isPark = (event: Event): event is ParkEvent =>
-  event.type === "write_confirmation_required" ||
-  event.type === "otp_verification_required" ||
-  event.type === "interaction_required";
+/** An event on which a turn stands still until a person has answered. */
+export type ParkEvent = Extract<Event, { type: (typeof parks)[number] }>;
+
+const isPark = (event: Event): event is ParkEvent => parks.some((type) => type === event.type);
 
 /** Events that may arrive while a turn is parked, and leave it so. */
-const whileParked: readonly string[] = [
-  "keepalive",
-  "otp_sent",
-  "otp_invalid",
-  "interaction_invalid",
-  "$unknown",
-];
+const whileParked: string[] = ["keepalive", "otp_sent", "otp_invalid", "interaction_invalid", "$unknown"];
 
 /** Whether a turn that is parked goes on waiting: its call is shown after the question, and keepalives come. */
 const staysParked = (event: Event): boolean =>
@@ -48,32 +28,18 @@ const staysParked = (event: Event): boolean =>
   (event.type === "stream_chunk" && event.data.state.rawResponse?.toolCall !== undefined);
 
 /** Events that are not kept for a reader who is far behind. */
-const droppable: readonly string[] = [
-  "keepalive",
-  "stream_chunk",
-  "stream_reasoning",
-  "stream_preamble",
-  "$unknown",
-];
+const droppable: string[] = ["keepalive", "stream_chunk", "stream_reasoning", "stream_preamble", "$unknown"];
 
-const terminal: readonly string[] = ["eventual_response", "error", "cancelled"];
+const terminal: string[] = ["eventual_response", "error", "cancelled"];
 
 /** How many events wait for a reader before pieces of text are joined and steps are dropped. */
 const mostWaiting = 1024;
 
-export class Turn
-  extends Pending<TurnResult>
-  implements AsyncIterable<Event>, PromiseLike<TurnResult>, Waiter
-{
-  /** The id that every event of the turn carries. */
-  readonly requestId: string;
-  readonly sessionId: string;
+export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, PromiseLike<TurnResult> {
   /** @internal */
   readonly isTurn = true;
   /** @internal */
   sent = false;
-  readonly #host: TurnHost;
-  readonly #limits: Timeouts;
   #events: Event[] = [];
   #parked: ParkEvent | undefined;
   #dropped = 0;
@@ -88,13 +54,14 @@ export class Turn
   #left: number;
   #stopTimer = (): void => {};
 
-  /** Made by `client.sendMessage`. */
-  constructor(ids: Ids, host: TurnHost, limits: Timeouts) {
+  /** Made by `client.sendMessage`; every event of the turn carries its `requestId`. */
+  constructor(
+    readonly requestId: string,
+    readonly sessionId: string,
+    private readonly host: TurnHost,
+    private readonly limits: Timeouts,
+  ) {
     super();
-    this.requestId = ids.requestId;
-    this.sessionId = ids.sessionId;
-    this.#host = host;
-    this.#limits = limits;
     this.#left = limits.turn;
     // Nobody need wait for the end: its failure must not end the process.
     this.result.catch(() => {});
@@ -146,29 +113,29 @@ export class Turn
   }
 
   /** Approves or denies the tool call that the turn waits on. */
-  confirm(approved: boolean): Promise<ConfirmToolActionReply> {
-    return this.#host.confirmToolAction({ ...this.#ids(), approved });
+  confirm(approved: boolean) {
+    return this.host.confirmToolAction({ ...this.#ids(), approved });
   }
 
   /** Enters the one-time code that the turn waits on. */
-  verify(code: string): Promise<OtpVerifiedEvent | OtpInvalidEvent> {
-    return this.#host.verifyOtp({ ...this.#ids(), code });
+  verify(code: string) {
+    return this.host.verifyOtp({ ...this.#ids(), code });
   }
 
   /** Fills in the form that the turn waits on: `IdentityIntakeValues`, `ChoicesValues`, or those of another kind. */
-  async submit(values: object): Promise<SubmitInteractionReply> {
-    return this.#host.submitInteraction({ ...this.#form(), values: jsonObject(json(values)) });
+  async submit(values: object) {
+    return this.host.submitInteraction({ ...this.#form(), values: jsonObject(json(values)) });
   }
 
   /** Declines the form that the turn waits on. */
-  async decline(): Promise<SubmitInteractionReply> {
-    return this.#host.submitInteraction({ ...this.#form(), declined: true });
+  async decline() {
+    return this.host.submitInteraction({ ...this.#form(), declined: true });
   }
 
   /** Stops the work. The turn then ends with `cancelled`; to stop only the waiting, abort the call's signal. */
   cancel(): void {
     if (this.ended) return;
-    if (this.sent) this.#host.cancel(this.#ids());
+    if (this.sent) this.host.cancel(this.#ids());
     else this.fail(new CancelledError(this.requestId));
   }
 
@@ -247,10 +214,10 @@ export class Turn
     this.#stopTimer();
     const now = performance.now();
     const silence = this.#since === undefined ? "request" : "idle";
-    const silent = this.#heard + this.#limits[silence];
+    const silent = this.#heard + this.limits[silence];
     const over = (this.#since ?? Infinity) + this.#left;
-    if (now >= silent) this.fail(new TimeoutError(silence, this.#limits[silence]));
-    else if (now >= over) this.fail(new TimeoutError("turn", this.#limits.turn));
+    if (now >= silent) this.fail(new TimeoutError(silence, this.limits[silence]));
+    else if (now >= over) this.fail(new TimeoutError("turn", this.limits.turn));
     else this.#stopTimer = after(Math.min(silent, over) - now, () => this.#look());
   }
 }
