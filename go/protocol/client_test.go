@@ -537,10 +537,37 @@ func TestTokens(t *testing.T) {
 			}
 			logging.Lock()
 			defer logging.Unlock()
-			if strings.Contains(log.String(), "secret") || !strings.Contains(log.String(), "connection lost") {
+			if strings.Contains(log.String(), "secret") || !strings.Contains(log.String(), "the connection ended") {
 				t.Errorf("the log: %s", log.String())
 			}
 		})
+	}
+}
+
+func TestItIsSilentWithoutALogger(t *testing.T) {
+	var log bytes.Buffer
+	var logging sync.Mutex
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(locked{&logging, &log}, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	defer slog.SetDefault(before)
+	var plays atomic.Int32
+	server := serve(t, func(c *protocoltest.Conn) error {
+		if plays.Add(1) > 1 {
+			return protocoltest.Assistant("back")(c)
+		}
+		return errors.Join(c.SendText("no frame"), c.Drop())
+	})
+	client := dial(t, server.URL, nil)
+	for _, err := client.Ping(bounded(t), protocol.PingParams{}); err != nil; { // it may still meet the old connection
+		_, err = client.Ping(bounded(t), protocol.PingParams{})
+	}
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+	logging.Lock()
+	defer logging.Unlock()
+	if log.Len() > 0 {
+		t.Errorf("the log: %s", log.String())
 	}
 }
 
@@ -575,7 +602,12 @@ func TestConnectingTimesOut(t *testing.T) {
 	}
 	defer func() { _ = listener.Close() }()
 	url := "ws://" + listener.Addr().String()
-	if _, err := protocol.Dial(t.Context(), url, &protocol.Options{ConnectTimeout: 20 * time.Millisecond}); !errors.Is(err, protocol.ErrTimeout) {
+	if _, err := protocol.Dial(t.Context(), url, &protocol.Options{ConnectTimeout: 20 * time.Millisecond}); !errors.Is(err, protocol.ErrConnectTimeout) {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := protocol.Dial(ctx, url, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }
