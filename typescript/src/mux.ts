@@ -11,6 +11,8 @@ export interface Waiter {
   sent: boolean;
   /** Takes an event that carries its id; `true` when it was meant for this one alone. */
   offer(event: Event): boolean;
+  /** A verdict under its id was taken: a turn no longer waits for a person. */
+  resume?(): void;
   fail(reason: unknown): void;
   onEnd(undo: () => void): void;
 }
@@ -93,6 +95,7 @@ export class Mux {
     const turnsOwn = turn !== undefined && event.type === "error" && endsTurn.includes(event.error.code);
     const call = turnsOwn ? undefined : waiting.find(({ isTurn }) => !isTurn);
     if (!call?.offer(event)) turn?.offer(event);
+    else if (event.type === "immediate_response") turn?.resume?.();
     return waiting.length > 0;
   }
 

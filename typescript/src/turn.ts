@@ -202,11 +202,15 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
       this.#left -= now - (this.#since ?? now);
       this.#since = undefined;
       this.#parked = event;
-    } else if (this.#since === undefined && !(this.#parked && staysParked(event))) {
-      this.#parked = undefined;
-      this.#since = now;
-      this.#look();
-    }
+    } else if (!(this.#parked && staysParked(event))) this.resume();
+  }
+
+  /** @internal */
+  resume(): void {
+    this.#parked = undefined;
+    if (this.#since !== undefined) return;
+    this.#since = this.#heard = performance.now();
+    this.#look();
   }
 
   /** A limit may have passed. The timer is not moved with each event: it looks, and goes on where one has come. */

@@ -254,6 +254,44 @@ test("a verdict under the turn's own id is answered, and the turn goes on", asyn
   assert.equal(await denied.text(), "left");
 });
 
+test("a verdict that was taken lets the clocks run again, one that was refused does not", async () => {
+  mockTime();
+  const client = connectTo({ heartbeat: Infinity, timeouts: { idle: 300 } });
+  server.on("send_message", (_, reply) =>
+    reply.accepted().confirmation("refund_order", "Refund order 4417."),
+  );
+  server.on("confirm_tool_action", (_, reply) => reply.error("RATE_LIMITED", "slow down"));
+  await client.connect();
+  const turn = client.sendMessage(message);
+  await settle();
+  await assert.rejects(turn.confirm(true), { code: "RATE_LIMITED" });
+  pass(86_400_000);
+  assert.equal(turn.parked?.type, "write_confirmation_required");
+  server.on("confirm_tool_action", ({ sessionId, approved }, reply) => reply.data({ sessionId, approved }));
+  await turn.confirm(true);
+  assert.equal(turn.parked, undefined);
+  pass(299);
+  assert.equal(turn.ended, false);
+  pass(1);
+  await assert.rejects(turn.text(), { kind: "idle" });
+});
+
+test("a failure of the turn is no answer to its verdict", async () => {
+  const client = connectTo();
+  let fail = (): void => {};
+  server.on("send_message", (_, reply) => {
+    reply.accepted().confirmation("refund_order", "Refund order 4417.");
+    fail = () => reply.error("AGENT_ERROR", "the model is gone");
+  });
+  server.on("confirm_tool_action", (_, reply) => {
+    fail();
+    reply.error("NO_PENDING_CONFIRMATION", "nothing waits");
+  });
+  const turn = client.sendMessage(message);
+  await assert.rejects(turn.confirm(true), { code: "NO_PENDING_CONFIRMATION" });
+  await assert.rejects(turn.text(), { code: "AGENT_ERROR" });
+});
+
 test("a refused verdict is the call's error and leaves the turn alone", async () => {
   const client = connectTo();
   let finish = (): void => {};
