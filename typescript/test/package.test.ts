@@ -78,7 +78,10 @@ test("the known program, every example of the README and the chat type-check aga
     writeFileSync(join(folder, `example-${index}.ts`), `${code}\nexport {};\n`),
   );
   writeFileSync(join(folder, "known.ts"), known);
-  writeFileSync(join(folder, "chat.ts"), readFileSync(join(root, "examples/chat.ts")));
+  writeFileSync(
+    join(folder, "chat.ts"),
+    readFileSync(join(folder, "node_modules/@smooai/smooth-operator/examples/chat.ts")),
+  );
   const compilerOptions = {
     target: "ES2022",
     module: "NodeNext",
@@ -207,6 +210,33 @@ test("what Deno, Bun and workers get runs by the standard WebSocket", async () =
       assert.equal(stdout, "it runs\nCONNECTION_FAILED true\n", platform);
     }
     assert.deepEqual(server.offered, Array(4).fill(["smooth-operator", "bearer.a.b-c"]));
+  } finally {
+    server.close();
+  }
+});
+
+test("the chat that comes with the package talks, asks before a tool runs, and ends with its input", async () => {
+  const fake = new FakeServer();
+  fake.on("send_message", (action, reply) => {
+    reply.accepted().token("Let me see. ").confirmation("refund_order", `Do you want to ${action.message}?`);
+    fake.on("confirm_tool_action", ({ sessionId, approved }, verdict) => {
+      verdict.data({ sessionId, approved });
+      reply.token(approved ? "Done." : "Then not.").done("");
+    });
+  });
+  const server = await listen(fake);
+  const chat = join(folder, "chat.ts");
+  try {
+    const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), chat, server.url]);
+    let out = "";
+    child.stdout.on("data", (data: Buffer) => (out += data.toString()));
+    child.stdin.end("refund order 4417\ny\n");
+    const code = await new Promise<number | null>((ended) => child.on("close", ended));
+    assert.equal(code, 0);
+    assert.equal(
+      out,
+      "You talk to Support. An empty line ends the chat.\n> Let me see. \nDo you want to refund order 4417? [y/N] Done.\n> ",
+    );
   } finally {
     server.close();
   }
