@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"strings"
 	"sync"
 	"time"
 )
@@ -134,10 +135,10 @@ func (t *Turn) Wait(ctx context.Context) (*TurnResult, error) {
 // Text waits as Wait does and returns the text of the answer.
 func (t *Turn) Text(ctx context.Context) (string, error) {
 	result, err := t.Wait(ctx)
-	if err != nil || len(result.Response.ResponseParts) == 0 {
+	if err != nil {
 		return "", err
 	}
-	return result.Response.ResponseParts[0], nil
+	return strings.Join(result.Response.ResponseParts, ""), nil
 }
 
 // Cancel asks the server to stop the work. The turn ends with ErrCancelled, or with its answer if that was faster.

@@ -229,6 +229,16 @@ func TestEndingAWaitEndsNothingElse(t *testing.T) {
 	}
 }
 
+func TestTheTextIsAllPartsOfTheAnswer(t *testing.T) {
+	turn := bareTurn()
+	answer := &EventualResponseEvent{}
+	answer.Data.Data.Response.ResponseParts = []string{"17 ", "days."}
+	turn.push(answer)
+	if got, err := turn.Text(t.Context()); err != nil || got != "17 days." {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
 func TestLeavingTheLoopLeavesTheRest(t *testing.T) {
 	turn := bareTurn()
 	turn.push(tokenEvent("a"))

@@ -177,8 +177,9 @@ export class Connection {
     stage.onEnd(stopLimit);
     const { token, tokenBy, url, openSocket = openStandardSocket } = this.options;
     try {
-      const fetched = typeof token === "function" ? token({ refused: this.#refused }) : token;
-      const value = await Promise.race([stage.result, fetched]);
+      const fetch = async (): Promise<string | undefined> =>
+        typeof token === "function" ? token({ refused: this.#refused }) : token;
+      const value = await Promise.race([stage.result, fetch()]);
       this.#listen(openSocket(url, value, tokenBy), stage, stopLimit);
       return await stage.result;
     } catch (cause) {

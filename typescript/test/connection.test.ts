@@ -13,8 +13,12 @@ test("a connection that cannot be made is refused with its reason; the next atte
   await client.connect();
   assert.equal(client.connected, true);
   const broken = new Error("the vault is closed");
-  const tokenless = connectTo({ token: () => Promise.reject(broken) });
-  await assert.rejects(tokenless.connect(), { code: "CONNECTION_FAILED", cause: broken });
+  const throws = (): never => {
+    throw broken;
+  };
+  for (const token of [throws, () => Promise.reject(broken)]) {
+    await assert.rejects(connectTo({ token }).connect(), { code: "CONNECTION_FAILED", cause: broken });
+  }
 });
 
 test("a connection that does not come about ends at its limit", async () => {
