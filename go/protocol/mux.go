@@ -120,7 +120,8 @@ func (m *mux) deliverBroken(frame []byte, err error) {
 	}
 }
 
-// fail ends everything that is under way.
+// fail ends everything that is under way. A connection that can resume its turns would keep them here and fail only the
+// calls.
 func (m *mux) fail(cause error) {
 	m.mu.Lock()
 	calls, turns := maps.Clone(m.calls), maps.Clone(m.turns)
