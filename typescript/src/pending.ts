@@ -31,6 +31,7 @@ export function after(milliseconds: number, run: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
+/** Something that ends once, with a value or with a reason why there is none. */
 export class Pending<T> {
   /** @internal */
   readonly result: Promise<T>;

@@ -35,6 +35,7 @@ const terminal: string[] = ["eventual_response", "error", "cancelled"];
 /** How many events wait for a reader before pieces of text are joined and steps are dropped. */
 const mostWaiting = 1024;
 
+/** What `client.sendMessage` gives: the events of one message as they come, and its result in the end. */
 export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, PromiseLike<TurnResult> {
   /** @internal */
   readonly isTurn = true;
@@ -54,9 +55,11 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
   #left: number;
   #stopTimer = (): void => {};
 
-  /** Made by `client.sendMessage`; every event of the turn carries its `requestId`. */
+  /** Made by `client.sendMessage`. */
   constructor(
+    /** The id that every event of the turn carries. */
     readonly requestId: string,
+    /** The session that the message was sent in. */
     readonly sessionId: string,
     private readonly host: TurnHost,
     private readonly limits: Timeouts,
@@ -91,10 +94,12 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
     return this.result.then(fulfilled, rejected);
   }
 
+  /** What the result rejects with, handled. */
   catch<B = never>(rejected: (reason: unknown) => B | PromiseLike<B>): Promise<TurnResult | B> {
     return this.result.catch(rejected);
   }
 
+  /** Runs at the end, whatever it is. */
   finally(run: () => void): Promise<TurnResult> {
     return this.result.finally(run);
   }
