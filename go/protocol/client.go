@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 	"time"
 )
@@ -64,28 +65,33 @@ func Dial(ctx context.Context, url string, options *Options) (*Client, error) {
 	c.mux = newMux(c.stray)
 	conn, err := c.socket.dial(ctx)
 	if err != nil {
-		c.socket.cancel()
 		return nil, err
 	}
-	_ = c.socket.change(conn, nil) // nobody has closed it yet
 	go c.socket.run(conn, c.mux.deliver, c.mux.fail)
 	return c, nil
 }
 
 func (o *Options) fill() {
-	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 10*time.Second)
-	o.RequestTimeout = cmp.Or(o.RequestTimeout, 30*time.Second)
-	o.IdleTimeout = cmp.Or(o.IdleTimeout, 75*time.Second)
-	o.TurnTimeout = cmp.Or(o.TurnTimeout, 10*time.Minute)
-	o.Heartbeat = cmp.Or(o.Heartbeat, 20*time.Second)
+	o.ConnectTimeout = limit(o.ConnectTimeout, 10*time.Second)
+	o.RequestTimeout = limit(o.RequestTimeout, 30*time.Second)
+	o.IdleTimeout = limit(o.IdleTimeout, 75*time.Second)
+	o.TurnTimeout = limit(o.TurnTimeout, 10*time.Minute)
+	o.Heartbeat = limit(o.Heartbeat, 20*time.Second)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+}
+
+// limit is a time-out as it was chosen, or the usual one; a negative one never comes.
+func limit(chosen, usual time.Duration) time.Duration {
+	if chosen < 0 {
+		return math.MaxInt64
+	}
+	return cmp.Or(chosen, usual)
 }
 
 // Close ends the connection. What is under way fails with ErrClosed; when Close returns, nothing of the client runs.
 // It returns nil; the result makes a Client an io.Closer.
 func (c *Client) Close() error {
 	c.socket.close()
-	c.mux.fail(ErrClosed, true)
 	return nil
 }
 
@@ -93,42 +99,28 @@ func (c *Client) Close() error {
 // server accepts it is the turn's first event. Ending ctx after that ends nothing: see [Turn.Cancel].
 func (c *Client) SendMessage(ctx context.Context, params SendMessageParams, options ...TurnOption) (*Turn, error) {
 	params.RequestID = withID(params.RequestID)
-	turn := &Turn{
-		RequestID: *params.RequestID,
-		SessionID: params.SessionID,
-		client:    c,
-		ended:     make(chan struct{}),
-		clock:     clock{left: c.options.TurnTimeout, quiet: c.options.IdleTimeout},
-	}
-	for _, option := range options {
-		option(turn)
-	}
-	if err := c.send(ctx, &params, func() error { return c.mux.begin(turn) }); err != nil {
-		c.mux.end(turn)
+	turn := newTurn(c, *params.RequestID, params.SessionID, options)
+	err := c.send(ctx, &params, func() error {
+		turn.resume() // now: once it is sent it may be parked at any moment
+		return claim(c.mux, c.mux.turns, turn.RequestID, turn)
+	})
+	if err != nil {
+		turn.fail(err)
 		return nil, err
 	}
-	turn.resume()
 	return turn, nil
 }
 
 // send writes an action, registered before so that no answer can be too fast.
 func (c *Client) send(ctx context.Context, action Action, register func() error) error {
-	id := action.GetRequestID()
-	frame, err := marshal(action, writeAction)
-	if err != nil {
-		return failure(id, "writing an action", err)
-	}
 	ctx, cancel := within(ctx, c.options.RequestTimeout, ErrRequestTimeout)
 	defer cancel()
-	conn, err := c.socket.acquire(ctx)
+	frame, err := marshal(action, writeAction)
+	if err == nil {
+		err = c.socket.send(ctx, frame, register)
+	}
 	if err != nil {
-		return failure(id, "waiting for a connection", err)
-	}
-	if err := register(); err != nil {
-		return err
-	}
-	if err := c.socket.write(conn, frame); err != nil {
-		return failure(id, "sending", err)
+		return failure(action.GetRequestID(), "sending", err)
 	}
 	return nil
 }
@@ -141,25 +133,14 @@ func (c *Client) exchange(ctx context.Context, action Action, events ...string) 
 	ctx, cancel := within(ctx, c.options.RequestTimeout, ErrRequestTimeout)
 	defer cancel()
 	id := action.GetRequestID()
-	var wait *pending
-	err := c.send(ctx, action, func() (err error) {
-		wait, err = c.mux.expect(id, events...)
-		return err
-	})
-	if wait != nil {
-		defer c.mux.forget(id, wait)
-	}
+	wait := &pending{events: events, answer: make(chan answer, 1)}
+	defer release(c.mux, c.mux.calls, id, wait)
+	err := c.send(ctx, action, func() error { return claim(c.mux, c.mux.calls, id, wait) })
 	if err != nil {
 		return answer{}, err
 	}
 	select {
 	case got := <-wait.answer:
-		switch event := got.event.(type) {
-		case *ErrorEvent:
-			return answer{}, answered(event)
-		case *InteractionInvalidEvent:
-			return answer{}, failure(id, "submitting values", &InteractionInvalidError{Event: event})
-		}
 		return got, got.err
 	case <-ctx.Done():
 		return answer{}, failure(id, "waiting for an answer", context.Cause(ctx))
@@ -168,11 +149,7 @@ func (c *Client) exchange(ctx context.Context, action Action, events ...string) 
 
 // call, await and tell are what the generated methods are made of.
 func call[T any](ctx context.Context, c *Client, action Action, read func(*reader) (T, error)) (*T, error) {
-	var refusals []string
-	if _, submits := action.(*SubmitInteractionParams); submits {
-		refusals = append(refusals, "interaction_invalid")
-	}
-	got, err := c.exchange(ctx, action, append(refusals, "immediate_response")...)
+	got, err := c.exchange(ctx, action, "immediate_response", "interaction_invalid")
 	if err != nil {
 		return nil, err
 	}

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
 // What went wrong on this side of the socket. Test for them with errors.Is.
 var (
-	// ErrClosed: the client was closed, by Close or because the server refuses it for good.
+	// ErrClosed: the client was closed.
 	ErrClosed = errors.New("the client is closed")
 	// ErrConnectionLost: the socket broke while a call or turn was under way. Whether the server did the work is
 	// unknown; the client is connecting again.
@@ -73,12 +74,8 @@ func (e *Error) Retryable() bool {
 	case e.Code != "":
 		return e.Code.Retryable()
 	}
-	for _, passing := range []error{ErrConnectionLost, ErrConnectionFailed, ErrTimeout, context.DeadlineExceeded} {
-		if errors.Is(e.Cause, passing) {
-			return true
-		}
-	}
-	return false
+	passing := []error{ErrConnectionLost, ErrConnectionFailed, ErrTimeout, context.DeadlineExceeded}
+	return slices.ContainsFunc(passing, func(cause error) bool { return errors.Is(e.Cause, cause) })
 }
 
 // RetryAfter returns how long the server asks to wait; 0 when it does not say.
@@ -93,13 +90,20 @@ func failure(requestID, doing string, cause error) *Error {
 	return &Error{Message: doing, RequestID: requestID, Cause: cause}
 }
 
-func answered(event *ErrorEvent) *Error {
-	return &Error{
-		Code:      event.Error.Code,
-		Message:   event.Error.Message,
-		Details:   event.Data.Details,
-		RequestID: event.GetRequestID(),
+// refusal is what an event says against a call or turn; nil when it says nothing against it.
+func refusal(event Event) error {
+	switch event := event.(type) {
+	case *ErrorEvent:
+		return &Error{
+			Code:      event.Error.Code,
+			Message:   event.Error.Message,
+			Details:   event.Data.Details,
+			RequestID: event.GetRequestID(),
+		}
+	case *InteractionInvalidEvent:
+		return failure(event.GetRequestID(), "submitting values", &InteractionInvalidError{Event: event})
 	}
+	return nil
 }
 
 // InteractionInvalidError says which submitted values the server finds wrong. The turn stays parked.

@@ -2,16 +2,16 @@ package protocol
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 )
 
 // mux knows who waits for what. It has no socket: frames are put in with deliver, and fail says that no more will come.
 type mux struct {
-	mu     sync.Mutex
-	calls  map[string]*pending
-	turns  map[string]*Turn
-	closed error
+	mu    sync.Mutex
+	calls map[string]*pending
+	turns map[string]*Turn
 	// stray takes what nobody waits for; err is set instead of event for a frame that cannot be read.
 	stray func(event Event, err error)
 }
@@ -33,49 +33,34 @@ func newMux(stray func(Event, error)) *mux {
 	return &mux{calls: map[string]*pending{}, turns: map[string]*Turn{}, stray: stray}
 }
 
-// expect registers a call. A verdict may go under the id of the turn that waits for it.
-func (m *mux) expect(id string, events ...string) (*pending, error) {
+// claim lets a call or a turn wait under an id, which only one of its kind may have at a time. A verdict may go under
+// the id of the turn that waits for it.
+func claim[W any](m *mux, waiting map[string]W, id string, waiter W) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed != nil {
-		return nil, m.closed
+	if _, taken := waiting[id]; taken {
+		return errInUse
 	}
-	if _, taken := m.calls[id]; taken {
-		return nil, failure(id, "sending", errInUse)
-	}
-	p := &pending{events: events, answer: make(chan answer, 1)}
-	m.calls[id] = p
-	return p, nil
-}
-
-// forget ends the wait for a call; what still comes for it is stray.
-func (m *mux) forget(id string, p *pending) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.calls[id] == p {
-		delete(m.calls, id)
-	}
-}
-
-func (m *mux) begin(t *Turn) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed != nil {
-		return m.closed
-	}
-	if _, taken := m.turns[t.RequestID]; taken {
-		return failure(t.RequestID, "sending", errInUse)
-	}
-	m.turns[t.RequestID] = t
+	waiting[id] = waiter
 	return nil
 }
 
-func (m *mux) end(t *Turn) {
+// release ends the wait of a call or a turn; what still comes for it is stray. It tells whether it still waited.
+func release[W comparable](m *mux, waiting map[string]W, id string, waiter W) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.turns[t.RequestID] == t {
-		delete(m.turns, t.RequestID)
+	waits := waiting[id] == waiter
+	if waits {
+		delete(waiting, id)
 	}
+	return waits
+}
+
+// at returns who waits under an id.
+func (m *mux) at(id string) (*pending, *Turn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls[id], m.turns[id]
 }
 
 // deliver takes one frame to whoever waits for it.
@@ -86,42 +71,35 @@ func (m *mux) deliver(frame []byte) {
 		return
 	}
 	id := event.GetRequestID()
-	m.mu.Lock()
-	call, turn := m.calls[id], m.turns[id]
-	taken := call != nil && call.takes(event)
+	call, turn := m.at(id)
+	taken := call != nil && call.takes(event) && !(turn != nil && failsTurn(event)) && release(m, m.calls, id, call)
 	if taken {
-		delete(m.calls, id)
+		call.answer <- answer{event: event, frame: frame, err: refusal(event)}
 	}
-	m.mu.Unlock()
-	if taken {
-		call.answer <- answer{event: event, frame: frame}
-		switch event.(type) {
-		case *ImmediateResponseEvent, *ErrorEvent:
-			if turn != nil { // they are about a verdict alone, and not part of the turn that waits for it
-				turn.resume()
-				return
-			}
-		}
-	}
-	switch {
-	case turn != nil:
-		turn.push(event)
-	case !taken:
+	switch _, isReply := event.(*ImmediateResponseEvent); {
+	case turn == nil && !taken:
 		m.stray(event, nil)
+	case turn == nil || taken && event.EventTag() == "error": // it is about the call alone
+	case taken && isReply: // so is this, but the turn no longer waits for the verdict
+		turn.resume()
+	default:
+		turn.push(event)
 	}
 }
 
 // takes tells whether an event answers the call.
 func (p *pending) takes(event Event) bool {
-	switch event := event.(type) {
-	case *ErrorEvent:
-		return true
-	case *ImmediateResponseEvent:
-		if event.Status == 202 {
-			return false // accepts a turn
-		}
+	if reply, ok := event.(*ImmediateResponseEvent); ok && reply.Status == 202 {
+		return false // it accepts a turn
 	}
-	return slices.Contains(p.events, event.EventTag())
+	return event.EventTag() == "error" || slices.Contains(p.events, event.EventTag())
+}
+
+// failsTurn tells whether an error is one by which a turn ends, and so no answer to a verdict under its id.
+func failsTurn(event Event) bool {
+	failed, ok := event.(*ErrorEvent)
+	ends := []ErrorCode{ErrorCodeAgentError, ErrorCodeLLMUnavailable, ErrorCodeInternalError, ErrorCodeOTPSendFailed}
+	return ok && slices.Contains(ends, failed.Error.Code)
 }
 
 // deliverBroken gives a frame that cannot be read to the call or turn that it names, so that neither waits in vain.
@@ -130,13 +108,10 @@ func (m *mux) deliverBroken(frame []byte, err error) {
 	if json.Valid(frame) {
 		id = peek(frame, "requestId", (*reader).text)
 	}
-	m.mu.Lock()
-	call, turn := m.calls[id], m.turns[id]
-	delete(m.calls, id)
-	m.mu.Unlock()
 	wrong := failure(id, "reading an event", err)
+	call, turn := m.at(id)
 	switch {
-	case call != nil:
+	case call != nil && release(m, m.calls, id, call):
 		call.answer <- answer{err: wrong}
 	case turn != nil:
 		turn.fail(wrong)
@@ -145,14 +120,13 @@ func (m *mux) deliverBroken(frame []byte, err error) {
 	}
 }
 
-// fail ends everything that is under way. With last set, nothing may begin any more.
-func (m *mux) fail(cause error, last bool) {
+// fail ends everything that is under way. A connection that can resume its turns would keep them here and fail only the
+// calls.
+func (m *mux) fail(cause error) {
 	m.mu.Lock()
-	calls, turns := m.calls, m.turns
-	m.calls, m.turns = map[string]*pending{}, map[string]*Turn{}
-	if last && m.closed == nil {
-		m.closed = &Error{Message: "sending", Cause: cause}
-	}
+	calls, turns := maps.Clone(m.calls), maps.Clone(m.turns)
+	clear(m.calls)
+	clear(m.turns)
 	m.mu.Unlock()
 	for id, call := range calls {
 		call.answer <- answer{err: failure(id, "waiting for an answer", cause)}

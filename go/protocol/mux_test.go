@@ -24,6 +24,12 @@ func muxWithTurn() (m *mux, turn *Turn, strays *[]string) {
 	return m, turn, strays
 }
 
+// expect lets a call wait for one of some events.
+func expect(m *mux, id string, events ...string) (*pending, error) {
+	call := &pending{events: events, answer: make(chan answer, 1)}
+	return call, claim(m, m.calls, id, call)
+}
+
 func frameOf(kind, id, rest string) []byte {
 	return fmt.Appendf(nil, `{"type":%q,"requestId":%q,"timestamp":1,%s}`, kind, id, rest)
 }
@@ -35,7 +41,7 @@ func errorFrame(id string, code ErrorCode) []byte {
 
 func TestAVerdictUnderTheTurnsIDIsNotTheTurns(t *testing.T) {
 	m, turn, strays := muxWithTurn()
-	call, err := m.expect("t", "immediate_response")
+	call, err := expect(m, "t", "immediate_response")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,9 +63,46 @@ func TestAVerdictUnderTheTurnsIDIsNotTheTurns(t *testing.T) {
 	}
 }
 
+func TestAVerdictLetsTheTurnGoOnWhenItIsTaken(t *testing.T) {
+	m, turn, _ := muxWithTurn()
+	for _, frame := range [][]byte{
+		errorFrame("t", ErrorCodeRateLimited),
+		frameOf("immediate_response", "t", `"status":200,"message":"","data":{}`),
+	} {
+		turn.push(&WriteConfirmationRequiredEvent{})
+		if _, err := expect(m, "t", "immediate_response"); err != nil {
+			t.Fatal(err)
+		}
+		refused := turn.Parked()
+		m.deliver(frame)
+		if event, _ := UnmarshalEvent(frame); event.EventTag() == "immediate_response" {
+			refused = nil
+		}
+		if got := turn.Parked(); got != refused {
+			t.Errorf("after %s it waits for %v", frame, got)
+		}
+	}
+}
+
+func TestAFailureOfTheTurnIsNoAnswerToItsVerdict(t *testing.T) {
+	m, turn, _ := muxWithTurn()
+	call, err := expect(m, "t", "immediate_response")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.deliver(errorFrame("t", ErrorCodeAgentError))
+	if _, err := turn.Wait(t.Context()); !errors.Is(err, &Error{Code: ErrorCodeAgentError}) {
+		t.Errorf("the turn got %v", err)
+	}
+	m.deliver(errorFrame("t", ErrorCodeNoPendingConfirmation))
+	if got := <-call.answer; !errors.Is(got.err, &Error{Code: ErrorCodeNoPendingConfirmation}) {
+		t.Errorf("the verdict got %v", got.err)
+	}
+}
+
 func TestABrokenFrameFailsWhoeverItNames(t *testing.T) {
 	m, turn, strays := muxWithTurn()
-	call, err := m.expect("c", "pong")
+	call, err := expect(m, "c", "pong")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,48 +124,43 @@ func TestABrokenFrameFailsWhoeverItNames(t *testing.T) {
 
 func TestAnIDIsUsedOnceAtATime(t *testing.T) {
 	m, turn, _ := muxWithTurn()
-	call, err := m.expect("c", "pong")
+	call, err := expect(m, "c", "pong")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.expect("c", "pong"); !errors.Is(err, errInUse) {
+	if _, err := expect(m, "c", "pong"); !errors.Is(err, errInUse) {
 		t.Errorf("got %v", err)
 	}
-	if err := m.begin(&Turn{RequestID: "t"}); !errors.Is(err, errInUse) {
+	if err := claim(m, m.turns, "t", &Turn{RequestID: "t"}); !errors.Is(err, errInUse) {
 		t.Errorf("got %v", err)
 	}
-	m.forget("c", call)
+	if !release(m, m.calls, "c", call) || release(m, m.calls, "c", call) {
+		t.Error("a call is forgotten once")
+	}
 	turn.push(answerEvent("a"))
-	if _, err := m.expect("c", "pong"); err != nil {
+	if _, err := expect(m, "c", "pong"); err != nil {
 		t.Error(err)
 	}
-	if err := m.begin(&Turn{RequestID: "t"}); err != nil {
+	if err := claim(m, m.turns, "t", &Turn{RequestID: "t"}); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestALossFailsWhatIsUnderWayAndTheLastAlsoWhatFollows(t *testing.T) {
+func TestALossFailsWhatIsUnderWay(t *testing.T) {
 	m, turn, _ := muxWithTurn()
-	call, err := m.expect("c", "pong")
+	call, err := expect(m, "c", "pong")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.fail(ErrConnectionLost, false)
+	m.fail(ErrConnectionLost)
 	if got := <-call.answer; !errors.Is(got.err, ErrConnectionLost) {
 		t.Errorf("the call got %v", got.err)
 	}
 	if _, err := turn.Wait(t.Context()); !errors.Is(err, ErrConnectionLost) {
 		t.Errorf("the turn got %v", err)
 	}
-	if _, err := m.expect("c", "pong"); err != nil {
+	if _, err := expect(m, "c", "pong"); err != nil {
 		t.Error(err)
-	}
-	m.fail(ErrClosed, true)
-	if _, err := m.expect("d", "pong"); !errors.Is(err, ErrClosed) {
-		t.Errorf("got %v", err)
-	}
-	if err := m.begin(&Turn{RequestID: "x"}); !errors.Is(err, ErrClosed) {
-		t.Errorf("got %v", err)
 	}
 }
 

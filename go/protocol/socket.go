@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -31,58 +30,42 @@ const (
 type socket struct {
 	url     string
 	options Options
-	log     *slog.Logger
-	ctx     context.Context
-	cancel  context.CancelFunc
-	done    chan struct{}
-
-	mu sync.Mutex
-	// conn is the connection, nil between two of them; changed closes when it is replaced.
-	conn    *websocket.Conn
-	changed chan struct{}
-	dead    error
+	// ctx ends when nothing may begin any more; its cause says why.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	// conns gives the connection to whoever wants to write, while there is one.
+	conns chan *websocket.Conn
+	// done closes when nothing runs any more.
+	done chan struct{}
 }
 
 func newSocket(url string, options Options) *socket {
-	ctx, cancel := context.WithCancel(context.Background())
-	return &socket{
-		url:     url,
-		options: options,
-		log:     options.Logger,
-		ctx:     ctx,
-		cancel:  cancel,
-		done:    make(chan struct{}),
-		changed: make(chan struct{}),
-	}
+	s := &socket{url: url, options: options, conns: make(chan *websocket.Conn), done: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	return s
 }
 
 // dial makes one connection. A token that is refused is asked for once more.
 func (s *socket) dial(ctx context.Context) (*websocket.Conn, error) {
 	ctx, cancel := within(ctx, s.options.ConnectTimeout, ErrConnectTimeout)
 	defer cancel()
-	conn, status, err := s.dialOnce(ctx)
-	if status == http.StatusUnauthorized && s.options.Token != nil {
-		conn, status, err = s.dialOnce(ctx)
+	conn, err := s.dialOnce(ctx)
+	if errors.Is(err, ErrUnauthenticated) && s.options.Token != nil {
+		conn, err = s.dialOnce(ctx)
 	}
-	switch {
-	case err == nil:
-		conn.SetReadLimit(frameLimit)
-		return conn, nil
-	case status == http.StatusUnauthorized:
-		return nil, failure("", "connecting", ErrUnauthenticated)
-	case ctx.Err() != nil:
-		return nil, failure("", "connecting", context.Cause(ctx))
+	if err != nil {
+		return nil, failure("", "connecting", cmp.Or(context.Cause(ctx), err))
 	}
-	return nil, failure("", "connecting", fmt.Errorf("%w: %w", ErrConnectionFailed, err))
+	return conn, nil
 }
 
-func (s *socket) dialOnce(ctx context.Context) (*websocket.Conn, int, error) {
+func (s *socket) dialOnce(ctx context.Context) (*websocket.Conn, error) {
 	options := websocket.DialOptions{HTTPClient: s.options.HTTPClient, HTTPHeader: http.Header{}}
 	maps.Copy(options.HTTPHeader, s.options.Header)
 	if s.options.Token != nil {
 		token, err := s.options.Token(ctx)
 		if err != nil {
-			return nil, 0, fmt.Errorf("asking for a token: %w", err)
+			return nil, fmt.Errorf("%w: asking for a token: %w", ErrConnectionFailed, err)
 		}
 		if s.options.TokenInSubprotocol {
 			options.Subprotocols = []string{"smooth-operator", "bearer." + token}
@@ -91,82 +74,79 @@ func (s *socket) dialOnce(ctx context.Context) (*websocket.Conn, int, error) {
 		}
 	}
 	conn, response, err := websocket.Dial(ctx, s.url, &options)
-	if err != nil && response != nil {
-		return nil, response.StatusCode, fmt.Errorf("the server answered %s", response.Status)
+	switch {
+	case err == nil:
+		conn.SetReadLimit(frameLimit)
+		return conn, nil
+	case response != nil && response.StatusCode == http.StatusUnauthorized:
+		return nil, ErrUnauthenticated
+	case response != nil:
+		err = fmt.Errorf("the server answered %s", response.Status)
 	}
-	return conn, 0, err
+	return nil, fmt.Errorf("%w: %w", ErrConnectionFailed, err)
 }
 
 // run reads from one connection after the other until the client is closed or the server refuses it for good. It
-// tells every loss to lost, the last one with last set.
-func (s *socket) run(conn *websocket.Conn, deliver func([]byte), lost func(cause error, last bool)) {
+// tells why each of them ended.
+func (s *socket) run(conn *websocket.Conn, deliver func([]byte), lost func(cause error)) {
 	defer close(s.done)
-	for attempt := 0; ; {
+	for attempt := 0; conn != nil; conn, attempt = s.redial(attempt) {
 		frames, err := s.read(conn, deliver)
-		if dead := s.change(nil, nil); dead != nil {
-			lost(dead, true)
-			return
-		}
-		s.log.Info("connection lost", "cause", err)
-		lost(fmt.Errorf("%w: %w", ErrConnectionLost, err), false)
 		if frames > 0 {
 			attempt = 0
 		}
-		if conn, attempt, err = s.redial(attempt); err != nil {
-			s.log.Info("not connecting again", "cause", err)
-			lost(s.change(nil, err), true)
-			return
-		}
-		_ = s.change(conn, nil) // if the client was closed meanwhile, the reader sees it
+		s.options.Logger.Info("the connection ended", "cause", err)
+		lost(cmp.Or(context.Cause(s.ctx), fmt.Errorf("%w: %w", ErrConnectionLost, err)))
 	}
 }
 
-// redial dials until it succeeds, with full jitter between the attempts.
-func (s *socket) redial(attempt int) (*websocket.Conn, int, error) {
-	for {
-		wait := time.NewTimer(backoff(attempt, rand.Float64()))
+// redial dials until it succeeds, with full jitter between the attempts; nil when nobody wants a connection any more.
+func (s *socket) redial(attempt int) (*websocket.Conn, int) {
+	for pause(s.ctx, backoff(attempt, rand.Float64())) {
 		attempt++
-		select {
-		case <-wait.C:
-		case <-s.ctx.Done():
-			wait.Stop()
-			return nil, attempt, ErrClosed
-		}
 		conn, err := s.dial(s.ctx)
-		switch {
-		case err == nil:
-			s.log.Info("connected again", "attempts", attempt)
-			return conn, attempt, nil
-		case s.ctx.Err() != nil:
-			return nil, attempt, ErrClosed
-		case errors.Is(err, ErrUnauthenticated):
-			return nil, attempt, ErrUnauthenticated
+		if err == nil {
+			s.options.Logger.Info("connected again", "attempts", attempt)
+			return conn, attempt
 		}
-		s.log.Warn("connecting failed", "attempt", attempt, "cause", err)
+		s.options.Logger.Warn("connecting failed", "attempt", attempt, "cause", err)
+		if errors.Is(err, ErrUnauthenticated) {
+			s.cancel(ErrUnauthenticated)
+		}
 	}
+	return nil, attempt
 }
 
 // backoff is a random part of a time that doubles with every attempt.
 func backoff(attempt int, random float64) time.Duration {
-	most := mostBackoff
-	if attempt < 6 {
-		most = min(most, firstBackoff<<attempt)
+	return time.Duration(random * float64(min(mostBackoff, firstBackoff<<min(attempt, 6))))
+}
+
+// pause waits, and tells whether ctx did not end meanwhile.
+func pause(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
 	}
-	return time.Duration(random * float64(most))
 }
 
 // read delivers frames until the connection breaks, and counts them.
 func (s *socket) read(conn *websocket.Conn, deliver func([]byte)) (frames int, err error) {
-	stop := make(chan struct{})
-	var beats sync.WaitGroup
-	beats.Go(func() { s.heartbeat(conn, stop) })
+	alive, over := context.WithCancel(s.ctx)
+	var beside sync.WaitGroup
+	beside.Go(func() { s.offer(alive, conn) })
+	beside.Go(func() { s.heartbeat(alive, conn) })
 	defer func() {
-		close(stop)
+		over()
 		_ = conn.CloseNow() // what it would say is known already
-		beats.Wait()
+		beside.Wait()
 	}()
 	for {
-		kind, frame, err := conn.Read(s.ctx)
+		kind, frame, err := conn.Read(context.Background()) // ends when the connection does
 		if err != nil {
 			if websocket.CloseStatus(err) == statusTokenExpired {
 				err = fmt.Errorf("%w: %w", ErrUnauthenticated, err)
@@ -180,20 +160,24 @@ func (s *socket) read(conn *websocket.Conn, deliver func([]byte)) (frames int, e
 	}
 }
 
-// heartbeat ends a connection whose other side no longer answers.
-func (s *socket) heartbeat(conn *websocket.Conn, stop <-chan struct{}) {
-	if s.options.Heartbeat <= 0 {
-		return
-	}
-	ticker := time.NewTicker(s.options.Heartbeat)
-	defer ticker.Stop()
+// offer gives the connection to whoever writes, and says goodbye when the client is closed.
+func (s *socket) offer(alive context.Context, conn *websocket.Conn) {
 	for {
 		select {
-		case <-stop:
+		case s.conns <- conn:
+		case <-alive.Done():
+			if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+				s.options.Logger.Debug("the goodbye was not answered", "cause", err)
+			}
 			return
-		case <-ticker.C:
 		}
-		ctx, cancel := context.WithTimeout(s.ctx, s.options.Heartbeat)
+	}
+}
+
+// heartbeat ends a connection whose other side no longer answers.
+func (s *socket) heartbeat(alive context.Context, conn *websocket.Conn) {
+	for pause(alive, s.options.Heartbeat) {
+		ctx, cancel := context.WithTimeout(alive, s.options.Heartbeat)
 		err := conn.Ping(ctx)
 		cancel()
 		if err != nil {
@@ -203,68 +187,43 @@ func (s *socket) heartbeat(conn *websocket.Conn, stop <-chan struct{}) {
 	}
 }
 
-// change replaces the connection, or makes every later use fail with a cause of death; the first one stays. It returns
-// that cause.
-func (s *socket) change(conn *websocket.Conn, dead error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.conn, s.dead = conn, cmp.Or(s.dead, dead)
-	close(s.changed)
-	s.changed = make(chan struct{})
-	return s.dead
-}
-
-// acquire waits for a connection.
-func (s *socket) acquire(ctx context.Context) (*websocket.Conn, error) {
-	for {
-		s.mu.Lock()
-		conn, changed, dead := s.conn, s.changed, s.dead
-		s.mu.Unlock()
-		switch {
-		case dead != nil:
-			return nil, dead
-		case conn != nil:
-			return conn, nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-// write sends a frame. It does not heed the caller's context: that would break the connection for everyone else.
-func (s *socket) write(conn *websocket.Conn, frame []byte) error {
+// send waits for a connection and writes a frame; register comes before that, so that no answer is too fast. The write
+// itself does not heed the caller's context: that would break the connection for everyone else.
+func (s *socket) send(ctx context.Context, frame []byte, register func() error) error {
 	if len(frame) > frameLimit {
 		return fmt.Errorf("a frame may have %d bytes, this one has %d", frameLimit, len(frame))
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, writeLimit)
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	var conn *websocket.Conn
+	select {
+	case conn = <-s.conns:
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if err := register(); err != nil {
+		return err
+	}
+	writing, cancel := context.WithTimeout(context.Background(), writeLimit)
 	defer cancel()
-	if err := conn.Write(ctx, websocket.MessageText, frame); err != nil {
-		return fmt.Errorf("%w: %w", ErrConnectionLost, err)
+	if err := conn.Write(writing, websocket.MessageText, frame); err != nil {
+		return cmp.Or(context.Cause(s.ctx), fmt.Errorf("%w: %w", ErrConnectionLost, err))
 	}
 	return nil
 }
 
 // close says goodbye and waits until nothing runs any more.
 func (s *socket) close() {
-	s.mu.Lock()
-	conn := s.conn
-	s.mu.Unlock()
-	_ = s.change(nil, ErrClosed) // nobody begins anything any more
-	if conn != nil {
-		if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
-			s.log.Debug("the goodbye was not answered", "cause", err)
-		}
-	}
-	s.cancel()
+	s.cancel(ErrClosed)
 	<-s.done
 }
 
 // within bounds a context by a time-out, unless the context has a deadline of its own.
 func within(ctx context.Context, limit time.Duration, late error) (context.Context, context.CancelFunc) {
-	if _, has := ctx.Deadline(); has || limit < 0 {
+	if _, has := ctx.Deadline(); has {
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeoutCause(ctx, limit, late)

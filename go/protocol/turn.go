@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
+	"strings"
 	"sync"
 	"time"
 )
@@ -22,28 +24,54 @@ type Turn struct {
 
 	client *Client
 	ended  chan struct{}
+	// news wakes whoever iterates, when an event has come.
+	news chan struct{}
 
 	mu     sync.Mutex
 	queue  []Event
 	missed int
-	news   chan struct{}
 	result *TurnResult
 	err    error
 	parked Event
-	clock  clock
+
+	// What silence may follow an event, and when the last one came.
+	quiet time.Duration
+	heard time.Time
+	// What is left of the turn's time, and since when it passes; zero while it stands still.
+	left  time.Duration
+	since time.Time
+	timer *time.Timer
 }
 
 // TurnOption changes one turn.
 type TurnOption func(*Turn)
 
 // WithTurnTimeout replaces Options.TurnTimeout for one turn; negative means none.
-func WithTurnTimeout(limit time.Duration) TurnOption {
-	return func(t *Turn) { t.clock.left = limit }
+func WithTurnTimeout(timeout time.Duration) TurnOption {
+	return func(t *Turn) { t.left = limit(timeout, 0) }
 }
 
 // WithIdleTimeout replaces Options.IdleTimeout for one turn; negative means none.
-func WithIdleTimeout(limit time.Duration) TurnOption {
-	return func(t *Turn) { t.clock.quiet = limit }
+func WithIdleTimeout(timeout time.Duration) TurnOption {
+	return func(t *Turn) { t.quiet = limit(timeout, 0) }
+}
+
+// newTurn makes a turn that waits; resume starts its clock.
+func newTurn(c *Client, requestID, sessionID string, options []TurnOption) *Turn {
+	t := &Turn{
+		RequestID: requestID,
+		SessionID: sessionID,
+		client:    c,
+		ended:     make(chan struct{}),
+		news:      make(chan struct{}, 1),
+		quiet:     c.options.IdleTimeout,
+		left:      c.options.TurnTimeout,
+	}
+	t.timer = time.AfterFunc(math.MaxInt64, t.expire)
+	for _, option := range options {
+		option(t)
+	}
+	return t
 }
 
 // Events yields the turn's events as they come, each one once, and ends after the one that ends the turn. A failure on
@@ -52,30 +80,26 @@ func WithIdleTimeout(limit time.Duration) TurnOption {
 func (t *Turn) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		for {
-			event, news, err, last := t.next()
-			switch {
-			case event != nil || err != nil:
-				if !yield(event, err) {
-					return
-				}
-			case !last:
+			event, err, last := t.next()
+			if event == nil && err == nil && !last {
 				select {
-				case <-news:
+				case <-t.news:
+					continue
+				case <-t.ended:
+					continue
 				case <-ctx.Done():
-					yield(nil, ctx.Err())
-					return
+					err, last = ctx.Err(), true
 				}
 			}
-			if last {
+			if (event != nil || err != nil) && !yield(event, err) || last {
 				return
 			}
 		}
 	}
 }
 
-// next takes the next event. Without one it returns a channel that closes when there is news, or tells that none will
-// come.
-func (t *Turn) next() (event Event, news <-chan struct{}, err error, last bool) {
+// next takes the next event, if there is one, and tells whether none will come any more.
+func (t *Turn) next() (event Event, err error, last bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -91,13 +115,11 @@ func (t *Turn) next() (event Event, news <-chan struct{}, err error, last bool) 
 			err = failed
 		}
 		last = true
-	default:
-		if t.news == nil {
-			t.news = make(chan struct{})
-		}
-		news = t.news
 	}
-	return event, news, err, last
+	if len(t.queue) > 0 {
+		t.tell() // another iterator may take it
+	}
+	return event, err, last
 }
 
 // Wait returns the answer when the turn has ended, or the *Error that ended it. When ctx ends first the turn goes on.
@@ -113,10 +135,10 @@ func (t *Turn) Wait(ctx context.Context) (*TurnResult, error) {
 // Text waits as Wait does and returns the text of the answer.
 func (t *Turn) Text(ctx context.Context) (string, error) {
 	result, err := t.Wait(ctx)
-	if err != nil || len(result.Response.ResponseParts) == 0 {
+	if err != nil {
 		return "", err
 	}
-	return result.Response.ResponseParts[0], nil
+	return strings.Join(result.Response.ResponseParts, ""), nil
 }
 
 // Cancel asks the server to stop the work. The turn ends with ErrCancelled, or with its answer if that was faster.
@@ -180,33 +202,32 @@ func (t *Turn) push(event Event) {
 	case *EventualResponseEvent:
 		t.finish(&event.Data.Data, nil)
 	case *ErrorEvent:
-		t.finish(nil, answered(event))
+		t.finish(nil, refusal(event))
 	case *CancelledEvent:
 		t.finish(nil, failure(t.RequestID, "waiting for the turn", ErrCancelled))
 	case *WriteConfirmationRequiredEvent, *InteractionRequiredEvent, *OTPVerificationRequiredEvent:
 		t.parked = event
-		t.clock.stop()
-	case *OTPSentEvent, *OTPInvalidEvent, *InteractionInvalidEvent, *KeepaliveEvent:
-		t.clock.heard()
+		t.stop()
 	default:
-		// The call that waits is shown after the question, and leaves the turn parked.
-		if t.parked != nil && leavesParked(event) {
-			t.clock.heard()
-			break
+		t.heard = time.Now()
+		if t.parked == nil || !leavesParked(event) {
+			t.parked = nil
+			t.start()
 		}
-		t.parked = nil
-		t.clock.start(t.expire)
 	}
 	t.tell()
 }
 
-// leavesParked tells whether an event shows a tool call that begins, or is of a type that nobody knows.
+// leavesParked tells whether a turn that is parked goes on waiting: its call is shown after the question, and nobody
+// knows what an event of an unknown type does.
 func leavesParked(event Event) bool {
-	if _, ok := event.(*UnknownEvent); ok {
+	switch event := event.(type) {
+	case *OTPSentEvent, *OTPInvalidEvent, *InteractionInvalidEvent, *KeepaliveEvent, *UnknownEvent:
 		return true
+	case *StreamChunkEvent:
+		return event.Data.State.RawResponse != nil && event.Data.State.RawResponse.ToolCall != nil
 	}
-	chunk, ok := event.(*StreamChunkEvent)
-	return ok && chunk.Data.State.RawResponse != nil && chunk.Data.State.RawResponse.ToolCall != nil
+	return false
 }
 
 // drop makes room for one event.
@@ -221,27 +242,58 @@ func (t *Turn) drop() {
 	}
 }
 
-// resume lets the clock run again after a verdict.
+// resume lets the clock run, at the beginning and after a verdict.
 func (t *Turn) resume() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.isOver() {
-		t.parked = nil
-		t.clock.start(t.expire)
+		t.parked, t.heard = nil, time.Now()
+		t.start()
 	}
 }
 
-// expire is called by the clock's timers.
+// start lets the clock run, if it does not. Events only move its end away, so that the timer need not be set when one
+// comes: it looks, and is set anew where there is time left.
+func (t *Turn) start() {
+	if t.since.IsZero() {
+		t.since = t.heard
+		t.look()
+	}
+}
+
+// stop lets the clock stand still.
+func (t *Turn) stop() {
+	t.timer.Stop()
+	if !t.since.IsZero() {
+		t.left -= time.Since(t.since)
+		t.since = time.Time{}
+	}
+}
+
+// look ends the turn whose time has run out, and else sets the timer.
+func (t *Turn) look() {
+	silence, rest := t.quiet-time.Since(t.heard), t.left-time.Since(t.since)
+	switch {
+	case silence <= 0:
+		t.finish(nil, failure(t.RequestID, "waiting for the turn", ErrIdleTimeout))
+	case rest <= 0:
+		t.finish(nil, failure(t.RequestID, "waiting for the turn", ErrTurnTimeout))
+	default:
+		t.timer.Reset(min(silence, rest))
+	}
+}
+
+// expire is called by the timer.
 func (t *Turn) expire() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if late := t.clock.ranOut(t.expire); late != nil && !t.isOver() {
-		t.finish(nil, failure(t.RequestID, "waiting for the turn", late))
+	if !t.since.IsZero() {
+		t.look()
 	}
 }
 
 // fail ends the turn from this side.
-func (t *Turn) fail(err *Error) {
+func (t *Turn) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.isOver() {
@@ -253,76 +305,16 @@ func (t *Turn) isOver() bool { return t.result != nil || t.err != nil }
 
 // finish ends the turn. Its id is free before anyone can see that it has ended.
 func (t *Turn) finish(result *TurnResult, err error) {
-	t.client.mux.end(t)
+	release(t.client.mux, t.client.mux.turns, t.RequestID, t)
 	t.result, t.err, t.parked = result, err, nil
-	t.clock.stop()
+	t.stop()
 	close(t.ended)
-	t.tell()
 }
 
-// tell wakes whoever iterates.
+// tell wakes one of those who iterate; the end wakes all.
 func (t *Turn) tell() {
-	if t.news != nil {
-		close(t.news)
-		t.news = nil
+	select {
+	case t.news <- struct{}{}:
+	default:
 	}
-}
-
-// clock measures a turn: all of it, and the silence since its last event. It stands still while the turn is parked.
-type clock struct {
-	left, quiet time.Duration
-	running     bool
-	since, last time.Time
-	timer       *time.Timer
-}
-
-// start lets the clock run and notes an event. Expire is called when the time may have run out.
-func (c *clock) start(expire func()) {
-	c.heard()
-	if c.running {
-		return
-	}
-	c.running, c.since = true, c.last
-	if c.ranOut(expire) != nil {
-		c.timer = time.AfterFunc(0, expire)
-	}
-}
-
-// heard notes an event that does not change whether the clock runs.
-func (c *clock) heard() { c.last = time.Now() }
-
-func (c *clock) stop() {
-	if !c.running {
-		return
-	}
-	c.running = false
-	if c.left >= 0 {
-		c.left = max(0, c.left-time.Since(c.since))
-	}
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-}
-
-// ranOut returns which time has run out. While none has, it sets the timer anew: events only move the end away, so that
-// nothing need be set when one comes.
-func (c *clock) ranOut(expire func()) error {
-	if !c.running {
-		return nil
-	}
-	rest, late := c.left-time.Since(c.since), ErrTurnTimeout
-	if silence := c.quiet - time.Since(c.last); c.left < 0 || c.quiet >= 0 && silence < rest {
-		rest, late = silence, ErrIdleTimeout
-	}
-	switch {
-	case c.left < 0 && c.quiet < 0:
-		return nil
-	case rest <= 0:
-		return late
-	}
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	c.timer = time.AfterFunc(rest, expire)
-	return nil
 }

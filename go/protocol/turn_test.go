@@ -11,16 +11,8 @@ import (
 
 // bareTurn is a turn without a socket, whose events the test pushes.
 func bareTurn(options ...TurnOption) *Turn {
-	c := &Client{mux: newMux(func(Event, error) {})}
-	t := &Turn{
-		RequestID: "turn",
-		client:    c,
-		ended:     make(chan struct{}),
-		clock:     clock{left: time.Minute, quiet: 10 * time.Second},
-	}
-	for _, option := range options {
-		option(t)
-	}
+	c := &Client{mux: newMux(func(Event, error) {}), options: Options{TurnTimeout: time.Minute, IdleTimeout: 10 * time.Second}}
+	t := newTurn(c, "turn", "session", options)
 	c.mux.turns[t.RequestID] = t
 	t.resume()
 	return t
@@ -63,6 +55,15 @@ func TestASilentTurnTimesOut(t *testing.T) {
 	})
 }
 
+func TestATurnMayHaveASilenceOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turn, start := bareTurn(WithIdleTimeout(time.Second)), time.Now()
+		if _, err := turn.Wait(t.Context()); !errors.Is(err, ErrIdleTimeout) || time.Since(start) != time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
 func TestALongTurnTimesOutThoughItSpeaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turn, start := bareTurn(WithTurnTimeout(20*time.Second)), time.Now()
@@ -95,8 +96,10 @@ func TestAParkedTurnStandsStill(t *testing.T) {
 				time.Sleep(time.Hour)
 				turn.push(&KeepaliveEvent{})
 				turn.push(&InteractionInvalidEvent{})
+				turn.push(&UnknownEvent{Tag: "new"})
+				turn.push(&StreamChunkEvent{Data: StreamChunkData{State: StreamChunkState{RawResponse: &ToolProgress{ToolCall: &ToolCall{}}}}})
 				time.Sleep(time.Hour)
-				if turn.isOver() {
+				if turn.isOver() || turn.Parked() != parks {
 					t.Fatal("the clock ran while the turn was parked")
 				}
 				turn.resume()
@@ -183,6 +186,31 @@ func TestATurnThatNobodyReadsIsBoundedAndKeepsWhatMatters(t *testing.T) {
 	}
 }
 
+func TestTwoWhoIterateShareTheEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turn := bareTurn()
+		got := make(chan int)
+		for range 2 {
+			go func() {
+				seen := 0
+				for range turn.Events(t.Context()) {
+					seen++
+					time.Sleep(time.Second) // while one is busy, the other one takes what is left
+				}
+				got <- seen
+			}()
+		}
+		start := time.Now()
+		turn.push(tokenEvent("a"))
+		turn.push(tokenEvent("b"))
+		turn.push(tokenEvent("c"))
+		turn.push(answerEvent("abc"))
+		if one, other := <-got, <-got; one != 2 || other != 2 || time.Since(start) != 2*time.Second {
+			t.Errorf("%d and %d events after %v", one, other, time.Since(start))
+		}
+	})
+}
+
 func TestEndingAWaitEndsNothingElse(t *testing.T) {
 	turn := bareTurn()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -197,6 +225,16 @@ func TestEndingAWaitEndsNothingElse(t *testing.T) {
 	}
 	turn.push(answerEvent("a"))
 	if got, err := turn.Text(t.Context()); err != nil || got != "a" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestTheTextIsAllPartsOfTheAnswer(t *testing.T) {
+	turn := bareTurn()
+	answer := &EventualResponseEvent{}
+	answer.Data.Data.Response.ResponseParts = []string{"17 ", "days."}
+	turn.push(answer)
+	if got, err := turn.Text(t.Context()); err != nil || got != "17 days." {
 		t.Errorf("got %q, %v", got, err)
 	}
 }

@@ -46,7 +46,7 @@ for (const name of readdirSync(declarations, { recursive: true })) {
   for (const module of ["mjs", "cjs"]) {
     const target = join(dist, name.replace(/\.d\.ts$/, `.d.${module.replace("js", "ts")}`));
     mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, text.replace(/(from "\.[^"]*)\.js"/g, `$1.${module}"`));
+    writeFileSync(target, text.replace(/((?:from |import\()"\.[^"]*)\.js"/g, `$1.${module}"`));
   }
 }
 rmSync(declarations, { recursive: true });

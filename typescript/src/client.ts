@@ -1,63 +1,24 @@
 // The client: options, and how each kind of action travels.
-import { ClosedError, ConnectionError, ServerError, SmoothError } from "./errors.js";
+import { ClosedError, ConnectionError, SmoothError } from "./errors.js";
 import { ActionCalls, decodeEvent, parseJson, stringifyJson } from "./generated/index.js";
 import type { Action, Event } from "./generated/index.js";
-import { Mux } from "./mux.js";
-import { Connection } from "./socket.js";
-import type { Logger, OpenSocket, Token, TokenBy } from "./socket.js";
+import { Call, Mux, type Waiter } from "./mux.js";
+import { Pending, type CallOptions, type Timeouts } from "./pending.js";
+import { Connection, type ConnectionOptions } from "./socket.js";
 import { Turn } from "./turn.js";
-import { wait } from "./wait.js";
-
-/** Limits in milliseconds; `Infinity` for none. */
-export interface Timeouts {
-  /** For a connection: 10,000. */
-  connect: number;
-  /** For the answer to an action, a wait for the connection included: 30,000. */
-  request: number;
-  /** For the silence between two events of a turn: 90,000. */
-  idle: number;
-  /** For a whole turn, without the time that it waits for a person: 600,000. */
-  turn: number;
-}
 
 /** How a client connects and behaves. Only `url` is needed. */
-export interface ClientOptions {
-  /** `ws://` or `wss://`, with the path, such as `ws://127.0.0.1:8787/ws`. */
-  url: string;
-  /** Who is speaking. A function is called for each connection, and again when the server refused its token. */
-  token?: Token;
-  /** How the token travels: in the header where the platform can set one (Node), as a subprotocol elsewhere. */
-  tokenBy?: TokenBy;
+export interface ClientOptions extends ConnectionOptions {
   /** Limits for every call that does not set its own. */
   timeouts?: Partial<Timeouts>;
-  /** After how much silence the server is asked for a sign of life, in milliseconds: 15,000. */
-  heartbeat?: number;
-  /** Where to say what happens: `console`, or anything with `debug` and `warn`. Silent without it. */
-  logger?: Logger;
   /** Gets events that belong to no call and no turn of this client. */
   onEvent?: (event: Event) => void;
-  /** Opens the WebSocket in place of the platform's. */
-  openSocket?: OpenSocket;
-}
-
-/** What one call may do otherwise. */
-export interface CallOptions {
-  /** Stops the waiting, not the work: that is `cancel`. */
-  signal?: AbortSignal;
-  /** Limits for this call. */
-  timeouts?: Partial<Timeouts>;
 }
 
 const defaults: Timeouts = { connect: 10_000, request: 30_000, idle: 90_000, turn: 600_000 };
 
 /** The longest frame that a server takes, in bytes. */
 const longestFrame = 1024 * 1024;
-
-/** The standard `WebSocket`: a token travels as a subprotocol, since headers cannot be set. */
-const openStandardSocket: OpenSocket = (url, token, tokenBy) => {
-  if (tokenBy === "header") throw new Error("this platform's WebSocket sends no headers: use `subprotocol`");
-  return new WebSocket(url, token === undefined ? [] : ["smooth-operator", `bearer.${token}`]);
-};
 
 /**
  * A connection to a smooth-operator server. It opens when it is first needed or by {@link connect}, is opened
@@ -73,15 +34,12 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
     super();
     this.#options = options;
     this.#timeouts = { ...defaults, ...options.timeouts };
-    const { url, token, tokenBy, logger, heartbeat = 15_000, openSocket = openStandardSocket } = options;
-    this.#connection = new Connection(
-      { url, token, tokenBy, logger, heartbeat, openSocket, connectTimeout: this.#timeouts.connect },
-      {
-        frame: (text) => this.#read(text),
-        lost: (error) => this.#mux.fail(error),
-        ping: () => this.post({ action: "ping", requestId: this.#mux.newId() }),
-      },
-    );
+    const events = {
+      frame: (text: string) => this.#read(text),
+      lost: (error: Error) => this.#mux.fail(error),
+      ping: () => this.post({ action: "ping", requestId: this.#mux.newId() }),
+    };
+    this.#connection = new Connection(options, events, this.#timeouts.connect);
   }
 
   /** Whether there is a connection at this moment. */
@@ -90,12 +48,11 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
   }
 
   /** Connects, or rejects with why that cannot be. Not needed: every call connects when there is no connection. */
-  connect(options: CallOptions = {}): Promise<void> {
-    const limit = this.#limit("connect", options);
-    return wait({ kind: "connect", ...limit }, (resolve, reject) => {
-      this.#connection.connect(limit.milliseconds).then(resolve, reject);
-      return () => {};
-    });
+  connect({ signal, timeouts }: CallOptions = {}): Promise<void> {
+    const limit = timeouts?.connect ?? this.#timeouts.connect;
+    const connected = new Pending<void>().until(signal).within("connect", limit);
+    this.#connection.connect(connected, limit);
+    return connected.result;
   }
 
   /** Ends the connection. What still waits fails with a `ClosedError`; nothing keeps running. */
@@ -109,11 +66,9 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
     read: (data: unknown) => T,
     options: CallOptions | undefined,
   ): Promise<T> {
-    return this.#call(action, options, (event, resolve) => {
-      if (event.type !== "immediate_response" || event.status === 202) return false;
-      resolve(read(event.data));
-      return true;
-    });
+    const answers = (event: Event): T | undefined =>
+      event.type === "immediate_response" && event.status !== 202 ? read(event.data) : undefined;
+    return this.#call(action, answers, options);
   }
 
   protected override requestEvent<T extends Event["type"]>(
@@ -123,73 +78,42 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
   ): Promise<Extract<Event, { type: T }>> {
     const wanted = (event: Event): event is Extract<Event, { type: T }> =>
       types.some((type) => type === event.type);
-    return this.#call(action, options, (event, resolve) => {
-      if (wanted(event)) resolve(event);
-      // A turn that the answer concerns sees it too.
-      return false;
-    });
+    return this.#call(action, (event) => (wanted(event) ? event : undefined), options);
   }
 
-  protected override startTurn(action: Action, options: CallOptions | undefined): Turn {
+  protected override startTurn(action: Action, { signal, timeouts }: CallOptions = {}): Turn {
     const requestId = action.requestId ?? this.#mux.newId();
     const sessionId = "sessionId" in action ? (action.sessionId ?? "") : "";
-    const limits = { ...this.#timeouts, ...options?.timeouts };
-    const turn = new Turn({ sessionId, requestId }, this, limits);
-    const signal = options?.signal;
-    const aborted = (): void => turn.fail(signal?.reason);
-    if (this.#mux.hasTurn(requestId)) {
-      turn.fail(new SmoothError("DUPLICATE_REQUEST_ID", `a turn ${requestId} is running`, { requestId }));
-    } else if (signal?.aborted) aborted();
-    else {
-      signal?.addEventListener("abort", aborted);
-      turn.onEnd(() => signal?.removeEventListener("abort", aborted));
-      const send = (): void => {
-        turn.sent = true;
-        turn.onEnd(this.#mux.addTurn(requestId, turn));
-        this.#send({ ...action, requestId }, (error) => turn.fail(error));
-      };
-      turn.onEnd(this.#connection.whenOpen(send, (error) => turn.fail(error)));
-    }
+    const limits = { ...this.#timeouts, ...timeouts };
+    const turn = new Turn(requestId, sessionId, this, limits).until(signal);
+    this.#send({ ...action, requestId }, turn);
     return turn;
   }
 
   protected override post(action: Action): void {
-    if (this.connected) this.#send(action, () => {});
+    if (this.connected) this.#write(action);
   }
 
   #call<T>(
     action: Action,
-    options: CallOptions | undefined,
-    take: (event: Event, resolve: (value: T) => void) => boolean,
+    read: (event: Event) => T | undefined,
+    { signal, timeouts }: CallOptions = {},
   ): Promise<T> {
-    const requestId = action.requestId ?? this.#mux.newId();
-    return wait({ kind: "request", ...this.#limit("request", options) }, (resolve, reject) => {
-      const offer = (event: Event): boolean => {
-        if (event.type === "error") {
-          reject(new ServerError(event));
-          return true;
-        }
-        if (event.type === "interaction_invalid") reject(new ServerError(event));
-        try {
-          return take(event, resolve);
-        } catch (cause) {
-          reject(new SmoothError("BAD_REPLY", `${action.action}: ${String(cause)}`, { requestId, cause }));
-          return true;
-        }
-      };
-      let leave = (): void => {};
-      const unqueue = this.#connection.whenOpen(() => {
-        leave = this.#mux.addCall(requestId, { offer, fail: reject });
-        this.#send({ ...action, requestId }, reject);
-      }, reject);
-      return () => {
-        unqueue();
-        leave();
-      };
+    const limit = timeouts?.request ?? this.#timeouts.request;
+    const call = new Call(action.action, read).until(signal).within("request", limit);
+    this.#send({ ...action, requestId: action.requestId ?? this.#mux.newId() }, call);
+    return call.result;
+  }
+
+  /** Sends an action as soon as there is a connection; what comes back under its id goes to the waiter. */
+  #send(action: Action & { requestId: string }, waiter: Waiter): void {
+    this.#connection.whenOpen(waiter, () => {
+      this.#mux.add(action.requestId, waiter);
+      if (!waiter.ended) this.#write(action, (error) => waiter.fail(error));
     });
   }
 
-  #send(action: Action, fail: (error: SmoothError) => void): void {
+  #write(action: Action, fail: (error: SmoothError) => void = () => {}): void {
     const text = stringifyJson(action);
     // A character takes at most three bytes.
     if (text.length * 3 > longestFrame && new TextEncoder().encode(text).length > longestFrame) {
@@ -209,22 +133,14 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
       frame = parseJson(text);
       event = decodeEvent(frame);
     } catch (cause) {
-      const error = new SmoothError("BAD_EVENT", `a frame is not what the protocol says: ${String(cause)}`, {
-        cause,
-      });
-      this.#options.logger?.warn(error.message);
+      const message = `a frame is not what the protocol says: ${String(cause)}`;
+      this.#options.logger?.warn(message);
       const { requestId }: { requestId?: unknown } = Object(frame);
       // Whoever waits for this frame would wait in vain.
-      if (typeof requestId === "string") this.#mux.failOne(requestId, error);
+      if (typeof requestId === "string")
+        this.#mux.failOne(requestId, new SmoothError("BAD_EVENT", message, { cause }));
       return;
     }
     if (!this.#mux.deliver(event)) this.#options.onEvent?.(event);
-  }
-
-  #limit(
-    kind: keyof Timeouts,
-    options: CallOptions = {},
-  ): { milliseconds: number; signal: AbortSignal | undefined } {
-    return { milliseconds: options.timeouts?.[kind] ?? this.#timeouts[kind], signal: options.signal };
   }
 }

@@ -1,15 +1,16 @@
 // Everything that a call or a turn can fail with. One class per cause; all share code, retryable and cause.
 import { errorInfo } from "./generated/index.js";
 import type { CancelledEvent, ErrorEvent, InteractionInvalidEvent } from "./generated/index.js";
+import type { Timeouts } from "./pending.js";
 
 /** What every error of this package has. */
-export interface ErrorDetails extends ErrorOptions {
+export interface SmoothErrorOptions extends ErrorOptions {
   /** Whether the same call may succeed when it is made again. */
-  retryable?: boolean;
+  retryable?: boolean | undefined;
   /** How long to wait before that, in milliseconds. */
-  retryAfter?: number;
+  retryAfter?: number | undefined;
   /** The request that failed. */
-  requestId?: string;
+  requestId?: string | undefined;
 }
 
 /** The base of all errors of this package. */
@@ -24,7 +25,7 @@ export class SmoothError extends Error {
   /** The request that failed. */
   readonly requestId: string | undefined;
 
-  constructor(code: string, message: string, details: ErrorDetails = {}) {
+  constructor(code: string, message: string, details: SmoothErrorOptions = {}) {
     super(message, details.cause === undefined ? {} : { cause: details.cause });
     this.code = code;
     this.retryable = details.retryable ?? false;
@@ -53,9 +54,9 @@ export class ServerError extends SmoothError {
     const details = invalid ? undefined : event.data.details;
     const known = errorInfo(code);
     super(code, `${code}: ${message}`, {
-      retryable: details?.retryable ?? known?.retryable ?? false,
-      ...(details?.retryAfterMs === undefined ? {} : { retryAfter: details.retryAfterMs }),
-      ...(event.requestId === undefined ? {} : { requestId: event.requestId }),
+      retryable: details?.retryable ?? known?.retryable,
+      retryAfter: details?.retryAfterMs,
+      requestId: event.requestId,
       cause: event,
     });
     this.status = details?.status ?? known?.status;
@@ -74,7 +75,7 @@ export class CancelledError extends SmoothError {
 }
 
 /** Which wait took too long. */
-export type TimeoutKind = "connect" | "request" | "idle" | "turn";
+export type TimeoutKind = keyof Timeouts;
 
 /** Something took longer than its limit. Its code is `TIMEOUT`. What was asked for may still happen. */
 export class TimeoutError extends SmoothError {

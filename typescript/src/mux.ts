@@ -1,16 +1,51 @@
 // Which call or turn an event belongs to. Knows no socket.
+import { ServerError, SmoothError } from "./errors.js";
 import type { Event } from "./generated/index.js";
+import { Pending } from "./pending.js";
 
 /** A call or a turn that waits for events. */
 export interface Waiter {
+  readonly isTurn: boolean;
+  readonly ended: boolean;
+  /** Whether its action has been sent, or is just about to be. */
+  sent: boolean;
   /** Takes an event that carries its id; `true` when it was meant for this one alone. */
   offer(event: Event): boolean;
-  /** Ends the wait. */
-  fail(error: Error): void;
+  /** A verdict under its id was taken: a turn no longer waits for a person. */
+  resume?(): void;
+  fail(reason: unknown): void;
+  onEnd(undo: () => void): void;
 }
 
-/** The `requestId` that an event carries. */
-export function requestIdOf(event: Event): string | undefined {
+/** A call: ends with what it reads out of an event, or with a refusal. */
+export class Call<T> extends Pending<T> {
+  readonly isTurn = false;
+  sent = false;
+
+  /** `read` gives nothing for an event that is not the answer. */
+  constructor(
+    private readonly action: string,
+    private readonly read: (event: Event) => T | undefined,
+  ) {
+    super();
+  }
+
+  offer(event: Event): boolean {
+    try {
+      const value = this.read(event);
+      if (event.type === "error" || event.type === "interaction_invalid") this.fail(new ServerError(event));
+      else if (value === undefined) return false;
+      else this.resolve(value);
+    } catch (cause) {
+      const details = { requestId: requestIdOf(event), cause };
+      this.fail(new SmoothError("BAD_REPLY", `${this.action}: ${String(cause)}`, details));
+    }
+    // A turn that another kind of answer concerns sees it too.
+    return event.type === "error" || event.type === "immediate_response";
+  }
+}
+
+function requestIdOf(event: Event): string | undefined {
   if (event.type !== "$unknown") return event.requestId;
   const { requestId } = event.raw;
   return typeof requestId === "string" ? requestId : undefined;
@@ -24,8 +59,7 @@ const endsTurn: readonly string[] = ["AGENT_ERROR", "LLM_UNAVAILABLE", "INTERNAL
  * call and a turn can share an id: the answer goes to the call, everything else to the turn.
  */
 export class Mux {
-  readonly #calls = new Map<string, Waiter[]>();
-  readonly #turns = new Map<string, Waiter>();
+  readonly #waiters = new Map<string, readonly Waiter[]>();
   readonly #prefix = Math.random().toString(36).slice(2, 10);
   #count = 0;
 
@@ -35,56 +69,47 @@ export class Mux {
     return `${this.#prefix}-${this.#count}`;
   }
 
-  /** How many calls and turns wait. */
-  get size(): number {
-    return this.#calls.size + this.#turns.size;
-  }
-
-  hasTurn(id: string): boolean {
-    return this.#turns.has(id);
-  }
-
-  /** Waits for the answer of a call; the result ends the wait. */
-  addCall(id: string, call: Waiter): () => void {
-    this.#calls.set(id, [...(this.#calls.get(id) ?? []), call]);
-    return () => {
-      const rest = this.#calls.get(id)?.filter((other) => other !== call) ?? [];
-      if (rest.length === 0) this.#calls.delete(id);
-      else this.#calls.set(id, rest);
-    };
-  }
-
-  /** Waits for the events of a turn; the result ends the wait. */
-  addTurn(id: string, turn: Waiter): () => void {
-    this.#turns.set(id, turn);
-    return () => {
-      if (this.#turns.get(id) === turn) this.#turns.delete(id);
-    };
+  /** From now until it ends, a waiter gets the events of that id. */
+  add(id: string, waiter: Waiter): void {
+    const waiting = this.#waiting(id);
+    if (waiter.isTurn && waiting.some(({ isTurn }) => isTurn)) {
+      return waiter.fail(
+        new SmoothError("DUPLICATE_REQUEST_ID", `a turn ${id} is running`, { requestId: id }),
+      );
+    }
+    waiter.sent = true;
+    this.#waiters.set(id, [...waiting, waiter]);
+    waiter.onEnd(() => {
+      const rest = this.#waiting(id).filter((other) => other !== waiter);
+      if (rest.length === 0) this.#waiters.delete(id);
+      else this.#waiters.set(id, rest);
+    });
   }
 
   /** Gives an event to whom it belongs; `false` when nobody waits for it. */
   deliver(event: Event): boolean {
     const id = requestIdOf(event);
     if (id === undefined) return false;
-    const turn = this.#turns.get(id);
+    const waiting = this.#waiting(id);
+    const turn = waiting.find(({ isTurn }) => isTurn);
     const turnsOwn = turn !== undefined && event.type === "error" && endsTurn.includes(event.error.code);
-    const call = turnsOwn ? undefined : this.#calls.get(id)?.[0];
-    if (call?.offer(event)) return true;
-    turn?.offer(event);
-    return turn !== undefined || call !== undefined;
+    const call = turnsOwn ? undefined : waiting.find(({ isTurn }) => !isTurn);
+    if (!call?.offer(event)) turn?.offer(event);
+    else if (event.type === "immediate_response") turn?.resume?.();
+    return waiting.length > 0;
   }
 
   /** Ends the waits for one id. */
   failOne(id: string, error: Error): void {
-    for (const call of this.#calls.get(id) ?? []) call.fail(error);
-    this.#turns.get(id)?.fail(error);
+    for (const waiter of this.#waiting(id)) waiter.fail(error);
   }
 
   /** Ends every wait. A connection that can resume its turns would keep them here and fail only the calls. */
   fail(error: Error): void {
-    const waiting = [...[...this.#calls.values()].flat(), ...this.#turns.values()];
-    this.#calls.clear();
-    this.#turns.clear();
-    for (const waiter of waiting) waiter.fail(error);
+    for (const id of [...this.#waiters.keys()]) this.failOne(id, error);
+  }
+
+  #waiting(id: string): readonly Waiter[] {
+    return this.#waiters.get(id) ?? [];
   }
 }

@@ -1,13 +1,16 @@
 // The connection: opens it, keeps it alive, opens it again when it is lost.
-import { ClosedError, ConnectionError, TimeoutError } from "./errors.js";
-import { after } from "./wait.js";
+import { ClosedError, ConnectionError, SmoothError, TimeoutError } from "./errors.js";
+import { after, Pending } from "./pending.js";
 
-/** What is used of a WebSocket: the browser's, and most others, fit. */
+/**
+ * What is used of a WebSocket: the browser's, and most others, fit. `onmessage` gets an object with `data`,
+ * `onclose` one with `code` and `reason`, `onerror` one with the HTTP `status` where the platform knows it.
+ */
 export interface WebSocketLike {
-  addEventListener(type: "open", listener: () => void): void;
-  addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
-  addEventListener(type: "close", listener: (event: { code: number; reason: string }) => void): void;
-  addEventListener(type: "error", listener: (event: unknown) => void): void;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
   send(text: string): void;
   close(code?: number, reason?: string): void;
 }
@@ -27,22 +30,26 @@ export interface Logger {
 /** A token, or a function that gets one; it is called for every connection and after the server refused one. */
 export type Token = string | ((attempt: { refused: boolean }) => string | Promise<string>);
 
+/** How a client connects. */
 export interface ConnectionOptions {
+  /** `ws://` or `wss://`, with the path, such as `ws://127.0.0.1:8787/ws`. */
   url: string;
-  token: Token | undefined;
-  tokenBy: TokenBy | undefined;
-  openSocket: OpenSocket;
-  /** Milliseconds. */
-  connectTimeout: number;
-  /** Milliseconds of silence after which the server is asked whether it is there. */
-  heartbeat: number;
-  logger: Logger | undefined;
+  /** Who is speaking. A function is called for each connection, and again when the server refused its token. */
+  token?: Token;
+  /** How the token travels: in the header where the platform can set one (Node), as a subprotocol elsewhere. */
+  tokenBy?: TokenBy;
+  /** After how much silence the server is asked for a sign of life, in milliseconds: 15,000. */
+  heartbeat?: number;
+  /** Where to say what happens: `console`, or anything with `debug` and `warn`. Silent without it. */
+  logger?: Logger;
+  /** Opens the WebSocket in place of the platform's. */
+  openSocket?: OpenSocket;
 }
 
 export interface ConnectionEvents {
   frame(text: string): void;
   /** The connection is gone, and everything that was sent on it. */
-  lost(error: ConnectionError): void;
+  lost(error: Error): void;
   /** Asks the server for a sign of life. */
   ping(): void;
 }
@@ -54,66 +61,61 @@ const mostSilentBeats = 2;
 /** Whether an HTTP status or a close code says that the token is not accepted. */
 const isRefusal = (status: number | undefined): boolean => status === 401 || status === 4401;
 
-interface Waiting {
-  run: () => void;
-  fail: (error: Error) => void;
-}
+/** The standard `WebSocket`: a token travels as a subprotocol, since headers cannot be set. */
+const openStandardSocket: OpenSocket = (url, token, tokenBy) => {
+  if (tokenBy === "header") throw new Error("this platform's WebSocket sends no headers: use `subprotocol`");
+  return new WebSocket(url, token === undefined ? [] : ["smooth-operator", `bearer.${token}`]);
+};
 
+/** @internal */
+type Waiter = Pick<Pending<unknown>, "ended" | "fail" | "onEnd">;
+
+/** @internal */
 export class Connection {
-  readonly #options: ConnectionOptions;
-  readonly #events: ConnectionEvents;
-  /** Counts up whenever what is under way is void, so that late news of an old socket is recognised. */
-  #epoch = 0;
-  #state: "idle" | "connecting" | "open" | "pausing" | "closed" = "idle";
+  /** The attempt, connection or pause of this moment. When it ends, so do its socket and its timers. */
+  #stage: Pick<Pending<unknown>, "fail"> | undefined;
+  /** The socket, while it is open. */
   #socket: WebSocketLike | undefined;
-  #failures = 0;
+  /** What to do when there is a connection, and for whom. */
+  readonly #waiting = new Map<Waiter, () => void>();
+  /** Those of them who do not wait for another attempt. */
+  readonly #hasty = new Set<Waiter>();
+  #running = false;
+  #closed = false;
+  /** Whether there was a connection, which is opened again though nobody waits. */
+  #kept = false;
+  /** Whether the last token was refused, so that a fresh one is tried. */
   #refused = false;
+  /** How many attempts and connections have ended since a frame came. */
+  #failures = 0;
   #silentBeats = 0;
-  #stopTimer = (): void => {};
-  #waiting = new Set<Waiting>();
 
-  constructor(options: ConnectionOptions, events: ConnectionEvents) {
-    this.#options = options;
-    this.#events = events;
-  }
+  /** An attempt may take `limit` milliseconds. */
+  constructor(
+    private readonly options: ConnectionOptions,
+    private readonly events: ConnectionEvents,
+    private readonly limit: number,
+  ) {}
 
   get isOpen(): boolean {
-    return this.#state === "open";
+    return this.#socket !== undefined;
   }
 
-  /** Connects; one attempt, and one more with a fresh token when the first is refused. */
-  async connect(limit: number): Promise<void> {
-    if (this.#state === "closed") throw new ClosedError();
-    if (this.#state !== "idle") return new Promise((run, fail) => this.whenOpen(run, fail));
-    try {
-      await this.#attempt(limit).catch((error: unknown) => {
-        if (!this.#mayRefresh(error)) throw error;
-        return this.#attempt(limit);
-      });
-    } catch (error) {
-      this.#giveUp();
-      throw error;
-    }
+  /** Connects, in one attempt, and one more with a fresh token when the first is refused. */
+  connect(waiter: Pending<void>, limit: number): void {
+    this.#hasty.add(waiter);
+    waiter.onEnd(() => this.#hasty.delete(waiter));
+    this.whenOpen(waiter, () => waiter.resolve(), limit);
   }
 
-  /** The end of an attempt that nobody repeats, unless somebody waits for a connection. */
-  #giveUp(): void {
-    if (this.#state !== "connecting") return;
-    this.#state = "idle";
-    if (this.#waiting.size > 0) this.#startAgain();
-  }
-
-  /** Runs as soon as there is a connection; the result takes that back. */
-  whenOpen(run: () => void, fail: (error: Error) => void): () => void {
-    if (this.#state === "closed") fail(new ClosedError());
-    else if (this.#state === "open") run();
-    else {
-      const waiting = { run, fail };
-      this.#waiting.add(waiting);
-      if (this.#state === "idle") this.#startAgain(0);
-      return () => this.#waiting.delete(waiting);
-    }
-    return () => {};
+  /** Runs as soon as there is a connection, unless the waiter has ended by then. */
+  whenOpen(waiter: Waiter, run: () => void, limit = this.limit): void {
+    if (waiter.ended) return;
+    if (this.#closed) return waiter.fail(new ClosedError());
+    if (this.isOpen) return run();
+    this.#waiting.set(waiter, run);
+    waiter.onEnd(() => this.#waiting.delete(waiter));
+    if (!this.#running) void this.#run(limit);
   }
 
   /** Sends a frame; only while open. */
@@ -121,143 +123,126 @@ export class Connection {
     this.#socket?.send(text);
   }
 
-  close(error: Error = new ClosedError()): void {
-    if (this.#state === "closed") return;
-    this.#void();
-    this.#state = "closed";
-    this.#settle(({ fail }) => fail(error));
+  close(): void {
+    this.#closed = true;
+    this.#stage?.fail(new ClosedError());
+    this.#failWaiting(new ClosedError());
   }
 
-  #settle(each: (waiting: Waiting) => void): void {
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    waiting.forEach(each);
+  get #isNeeded(): boolean {
+    return !this.#closed && (this.#kept || this.#waiting.size > 0);
   }
 
-  /** Forgets the socket and the timer; what they still say is not heard. */
-  #void(): void {
-    this.#epoch += 1;
-    this.#stopTimer();
-    this.#socket?.close(1000);
-    this.#socket = undefined;
+  #failWaiting(error: Error): void {
+    for (const waiter of this.#waiting.keys()) waiter.fail(error);
   }
 
-  async #attempt(limit = this.#options.connectTimeout): Promise<void> {
-    this.#void();
-    const epoch = this.#epoch;
-    this.#state = "connecting";
-    const { token, tokenBy, url, openSocket } = this.#options;
-    return new Promise((resolve, reject) => {
-      const fail = (error: Error): void => {
-        if (epoch !== this.#epoch) return reject(new ClosedError());
-        this.#void();
-        reject(error);
-      };
-      this.#stopTimer = after(limit, () => fail(new TimeoutError("connect", limit)));
-      const open = async (): Promise<void> => {
-        const value = typeof token === "function" ? await token({ refused: this.#refused }) : token;
-        if (epoch !== this.#epoch) return fail(new ClosedError());
-        this.#listen(openSocket(url, value, tokenBy), epoch, resolve, fail);
-      };
-      open().catch((cause: unknown) =>
-        fail(new ConnectionError("CONNECTION_FAILED", `cannot connect: ${String(cause)}`, { cause })),
-      );
-    });
+  /** Attempts, connections and the pauses between them, one after the other, as long as they are needed. */
+  async #run(limit: number): Promise<void> {
+    this.#running = true;
+    while (this.#isNeeded) {
+      const error = await this.#live(limit);
+      limit = this.limit;
+      if (this.#closed) return;
+      this.options.logger?.warn(error.message, { code: error.code, failures: this.#failures });
+      if (error.code === "CONNECTION_LOST") this.events.lost(error);
+      const refusal = error instanceof ConnectionError && isRefusal(error.status) ? error : undefined;
+      if (!refusal) this.#hasty.forEach((waiter) => waiter.fail(error));
+      else if (this.#refused || typeof this.options.token !== "function") {
+        const { message, status, cause } = refusal;
+        this.#failWaiting(new ConnectionError("UNAUTHENTICATED", message, { status, cause }));
+        break;
+      } else this.#refused = true;
+      // A server that accepts each token and ends at once is not asked at full speed.
+      const atOnce = refusal !== undefined && this.#failures < 2;
+      const span = Math.min(pauses.longest, pauses.first * 2 ** this.#failures);
+      this.#failures += 1;
+      if (!atOnce && this.#isNeeded) await this.#pause(Math.random() * span);
+    }
+    this.#running = false;
   }
 
-  #listen(socket: WebSocketLike, epoch: number, opened: () => void, failed: (error: Error) => void): void {
+  async #pause(milliseconds: number): Promise<void> {
+    const stage = new Pending<void>();
+    this.#stage = stage;
+    stage.onEnd(after(milliseconds, () => stage.resolve()));
+    await stage.result.catch(() => {});
+  }
+
+  /** One attempt and, if it succeeds, the connection up to its end: tells why it ended. */
+  async #live(limit: number): Promise<SmoothError> {
+    const stage = new Pending<never>();
+    this.#stage = stage;
+    const stopLimit = after(limit, () => stage.fail(new TimeoutError("connect", limit)));
+    stage.onEnd(stopLimit);
+    const { token, tokenBy, url, openSocket = openStandardSocket } = this.options;
+    try {
+      const fetch = async (): Promise<string | undefined> =>
+        typeof token === "function" ? token({ refused: this.#refused }) : token;
+      const value = await Promise.race([stage.result, fetch()]);
+      this.#listen(openSocket(url, value, tokenBy), stage, stopLimit);
+      return await stage.result;
+    } catch (cause) {
+      const error =
+        cause instanceof SmoothError
+          ? cause
+          : new ConnectionError("CONNECTION_FAILED", `cannot connect: ${String(cause)}`, { cause });
+      stage.fail(error);
+      return error;
+    }
+  }
+
+  #listen(socket: WebSocketLike, stage: Pending<never>, stopLimit: () => void): void {
     let problem: unknown;
-    this.#socket = socket;
-    socket.addEventListener("open", () => {
-      if (epoch !== this.#epoch) return socket.close(1000);
-      this.#isOpen();
-      opened();
-    });
-    socket.addEventListener("message", ({ data }) => {
-      if (epoch !== this.#epoch) return;
+    stage.onEnd(() => socket.close(1000));
+    socket.onopen = () => {
+      stopLimit();
+      if (!stage.ended) this.#opened(socket, stage);
+    };
+    socket.onmessage = ({ data }: { data: unknown }) => {
+      if (stage.ended) return;
       this.#silentBeats = 0;
       this.#failures = 0;
-      if (typeof data === "string") this.#events.frame(data);
-    });
-    socket.addEventListener("error", (event) => (problem = event));
-    socket.addEventListener("close", ({ code, reason }) => {
-      if (epoch !== this.#epoch) return failed(new ClosedError());
-      const status = statusOf(problem) ?? (code === 1006 || code === 1005 ? undefined : code);
-      const said = `${status ?? "no code"}${reason === "" ? "" : ` ${reason}`}`;
+      if (typeof data === "string") this.events.frame(data);
+    };
+    socket.onerror = (event: unknown) => {
+      problem = event;
+    };
+    socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
+      const { status: refused }: { status?: unknown } = Object(problem);
+      const told = code === 1005 || code === 1006 ? undefined : code;
+      const status = typeof refused === "number" ? refused : told;
+      const kind = isRefusal(status) ? "UNAUTHENTICATED" : "CONNECTION_FAILED";
+      const what = this.isOpen ? "the connection was lost" : "cannot connect";
+      const message = `${what}: ${status ?? "no code"} ${reason}`.trimEnd();
       const details = { status, cause: problem };
-      if (this.isOpen) {
-        this.#lose(new ConnectionError("CONNECTION_LOST", `the connection was lost: ${said}`, details));
-      } else {
-        const kind = isRefusal(status) ? "UNAUTHENTICATED" : "CONNECTION_FAILED";
-        failed(new ConnectionError(kind, `cannot connect: ${said}`, details));
-      }
-    });
+      stage.fail(new ConnectionError(this.isOpen ? "CONNECTION_LOST" : kind, message, details));
+    };
   }
 
-  #isOpen(): void {
-    this.#stopTimer();
-    this.#state = "open";
-    this.#silentBeats = 0;
+  #opened(socket: WebSocketLike, stage: Pending<never>): void {
+    this.#socket = socket;
+    this.#kept = true;
     this.#refused = false;
-    this.#options.logger?.debug("connected", { url: this.#options.url.replace(/[?#].*/, "") });
-    this.#beat();
-    this.#settle(({ run }) => run());
-  }
-
-  #beat(): void {
-    this.#stopTimer = after(this.#options.heartbeat, () => {
+    this.#silentBeats = 0;
+    let stopBeat = (): void => {};
+    stage.onEnd(() => {
+      this.#socket = undefined;
+      stopBeat();
+    });
+    const beat = (): void => {
       if (this.#silentBeats > mostSilentBeats) {
-        return this.#lose(new ConnectionError("CONNECTION_LOST", "the server has not answered for too long"));
+        return stage.fail(new ConnectionError("CONNECTION_LOST", "the server has not answered for too long"));
       }
-      if (this.#silentBeats > 0) this.#events.ping();
+      if (this.#silentBeats > 0) this.events.ping();
       this.#silentBeats += 1;
-      this.#beat();
-    });
+      stopBeat = after(this.options.heartbeat ?? 15_000, beat);
+    };
+    beat();
+    this.options.logger?.debug("connected", { url: this.options.url.replace(/[?#].*/, "") });
+    for (const [waiter, run] of this.#waiting) {
+      this.#waiting.delete(waiter);
+      run();
+    }
   }
-
-  /** An open connection has ended: says so, and opens another. */
-  #lose(error: ConnectionError): void {
-    this.#void();
-    this.#state = "idle";
-    this.#options.logger?.warn(error.message, { code: error.code });
-    this.#events.lost(error);
-    this.#recover(error);
-  }
-
-  /** Another attempt, unless the token is not accepted and a fresh one cannot be had. */
-  #recover(error: unknown): void {
-    // Who heard of the loss may have closed.
-    if (this.#state === "closed") return;
-    if (!(error instanceof ConnectionError && isRefusal(error.status))) return this.#startAgain();
-    const { message, status, cause } = error;
-    // A server that accepts each token and ends at once is not asked at full speed.
-    if (this.#mayRefresh(error)) this.#startAgain(this.#failures < 2 ? 0 : undefined);
-    else this.close(new ConnectionError("UNAUTHENTICATED", message, { status, cause }));
-  }
-
-  /** Attempts, with a pause between them out of a span that doubles (full jitter), until one succeeds. */
-  #startAgain(pause?: number): void {
-    this.#void();
-    this.#state = "pausing";
-    const span = Math.min(pauses.longest, pauses.first * 2 ** this.#failures);
-    this.#failures += 1;
-    this.#stopTimer = after(pause ?? Math.random() * span, () => {
-      this.#attempt().catch((error: unknown) => {
-        this.#options.logger?.warn("an attempt to connect failed", { attempt: this.#failures });
-        this.#recover(error);
-      });
-    });
-  }
-
-  /** Whether an error is a token refused for the first time, where a fresh one can be had. */
-  #mayRefresh(error: unknown): boolean {
-    if (!(error instanceof ConnectionError && isRefusal(error.status))) return false;
-    if (typeof this.#options.token !== "function" || this.#refused) return false;
-    return (this.#refused = true);
-  }
-}
-
-function statusOf(problem: unknown): number | undefined {
-  if (typeof problem !== "object" || problem === null || !("status" in problem)) return undefined;
-  return typeof problem.status === "number" ? problem.status : undefined;
 }

@@ -18,16 +18,12 @@ export type ScriptedEvent = Without<Exclude<Event, { type: "$unknown" }>, "reque
 
 type Script<Name extends Action["action"]> = (action: Named<Name>, reply: Reply) => void;
 
-interface Listeners {
-  open: (() => void)[];
-  message: ((event: { data: unknown }) => void)[];
-  close: ((event: { code: number; reason: string }) => void)[];
-  error: ((event: unknown) => void)[];
-}
-
 /** The client's end of a connection to a {@link FakeServer}. */
 class FakeSocket implements WebSocketLike {
-  readonly #listeners: Listeners = { open: [], message: [], close: [], error: [] };
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  onerror: ((event: unknown) => void) | null = null;
   readonly #sent: (text: string) => void;
   #closed = false;
 
@@ -39,11 +35,6 @@ class FakeSocket implements WebSocketLike {
     return this.#closed;
   }
 
-  addEventListener<Type extends keyof Listeners>(type: Type, listener: Listeners[Type][number]): void {
-    const listeners: Listeners[Type][number][] = this.#listeners[type];
-    listeners.push(listener);
-  }
-
   send(text: string): void {
     queueMicrotask(() => this.#closed || this.#sent(text));
   }
@@ -53,21 +44,19 @@ class FakeSocket implements WebSocketLike {
   }
 
   opened(): void {
-    if (!this.#closed) this.#listeners.open.forEach((listener) => listener());
+    if (!this.#closed) this.onopen?.();
   }
 
   deliver(text: string): void {
-    queueMicrotask(
-      () => this.#closed || this.#listeners.message.forEach((listener) => listener({ data: text })),
-    );
+    queueMicrotask(() => this.#closed || this.onmessage?.({ data: text }));
   }
 
   end(code: number, status?: number): void {
     if (this.#closed) return;
     this.#closed = true;
     queueMicrotask(() => {
-      if (status !== undefined) this.#listeners.error.forEach((listener) => listener({ status }));
-      this.#listeners.close.forEach((listener) => listener({ code, reason: "" }));
+      if (status !== undefined) this.onerror?.({ status });
+      this.onclose?.({ code, reason: "" });
     });
   }
 }

@@ -1,62 +1,26 @@
 // A turn: one message up to its terminal event. Iterate its events, await its end, both, or neither.
 import { CancelledError, ServerError, SmoothError, TimeoutError } from "./errors.js";
-import type { TimeoutKind } from "./errors.js";
-import type {
-  ConfirmToolActionReply,
-  Event,
-  JsonObject,
-  OtpInvalidEvent,
-  OtpVerifiedEvent,
-  SubmitInteractionReply,
-  TurnResult,
-} from "./generated/index.js";
+import type { ActionCalls, Event, TurnResult } from "./generated/index.js";
 import { json, jsonObject } from "./generated/runtime.js";
-import { after } from "./wait.js";
+import { after, Pending, type CallOptions, type Timeouts } from "./pending.js";
 
 /** What a turn asks of its client. */
-export interface TurnHost {
-  confirmToolAction(params: Verdict & { approved: boolean }): Promise<ConfirmToolActionReply>;
-  verifyOtp(params: Verdict & { code: string }): Promise<OtpVerifiedEvent | OtpInvalidEvent>;
-  submitInteraction(
-    params: Verdict & { interactionId: string; kind?: string; values?: JsonObject; declined?: boolean },
-  ): Promise<SubmitInteractionReply>;
-  cancel(params: Verdict): void;
-}
-
-interface Verdict {
-  sessionId: string;
-  requestId: string;
-}
-
-/** Milliseconds; `Infinity` for no limit. */
-export interface TurnLimits {
-  /** From sending to the first event. */
-  request: number;
-  /** The longest silence; the server says something every 30 seconds. */
-  idle: number;
-  /** The whole turn, without the time that it waits for a person. */
-  turn: number;
-}
-
-/** An event on which a turn stands still until a person has answered. */
-export type ParkEvent = Extract<
-  Event,
-  { type: "write_confirmation_required" | "otp_verification_required" | "interaction_required" }
+export type TurnHost = Pick<
+  ActionCalls<CallOptions, Turn>,
+  "confirmToolAction" | "verifyOtp" | "submitInteraction" | "cancel"
 >;
 
-const isPark = (event: Event): event is ParkEvent =>
-  event.type === "write_confirmation_required" ||
-  event.type === "otp_verification_required" ||
-  event.type === "interaction_required";
+type Ids = Pick<Turn, "sessionId" | "requestId">;
+
+const parks = ["write_confirmation_required", "otp_verification_required", "interaction_required"] as const;
+
+/** An event on which a turn stands still until a person has answered. */
+export type ParkEvent = Extract<Event, { type: (typeof parks)[number] }>;
+
+const isPark = (event: Event): event is ParkEvent => parks.some((type) => type === event.type);
 
 /** Events that may arrive while a turn is parked, and leave it so. */
-const whileParked: readonly string[] = [
-  "keepalive",
-  "otp_sent",
-  "otp_invalid",
-  "interaction_invalid",
-  "$unknown",
-];
+const whileParked: string[] = ["keepalive", "otp_sent", "otp_invalid", "interaction_invalid", "$unknown"];
 
 /** Whether a turn that is parked goes on waiting: its call is shown after the question, and keepalives come. */
 const staysParked = (event: Event): boolean =>
@@ -64,64 +28,52 @@ const staysParked = (event: Event): boolean =>
   (event.type === "stream_chunk" && event.data.state.rawResponse?.toolCall !== undefined);
 
 /** Events that are not kept for a reader who is far behind. */
-const droppable: readonly string[] = [
-  "keepalive",
-  "stream_chunk",
-  "stream_reasoning",
-  "stream_preamble",
-  "$unknown",
-];
+const droppable: string[] = ["keepalive", "stream_chunk", "stream_reasoning", "stream_preamble", "$unknown"];
+
+const terminal: string[] = ["eventual_response", "error", "cancelled"];
 
 /** How many events wait for a reader before pieces of text are joined and steps are dropped. */
 const mostWaiting = 1024;
 
-export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
-  /** The id that every event of the turn carries. */
-  readonly requestId: string;
-  readonly sessionId: string;
-  readonly #host: TurnHost;
-  readonly #limits: TurnLimits;
-  readonly #result: Promise<TurnResult>;
-  #resolve: (result: TurnResult) => void = () => {};
-  #reject: (reason: unknown) => void = () => {};
+/** What `client.sendMessage` gives: the events of one message as they come, and its result in the end. */
+export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, PromiseLike<TurnResult> {
+  /** @internal */
+  readonly isTurn = true;
+  /** @internal */
+  sent = false;
   #events: Event[] = [];
   #parked: ParkEvent | undefined;
   #dropped = 0;
-  /** What ended the turn other than an event of the server. */
-  #failure: { reason: unknown } | undefined;
-  #ended = false;
+  /** Whether an event of the server ended the turn. */
+  #terminated = false;
   /** Readers that wait for the next event. */
   #readers: (() => void)[] = [];
-  #undo: (() => void)[] = [];
-  /** How long silence may last, which of the limits that is, and since when it lasts. */
-  #silence: number;
-  #silenceKind: TimeoutKind = "request";
+  /** When the last event came. */
   #heard = performance.now();
-  /** When the turn's time is over; how much of it is left while it waits for a person. */
-  #over = Infinity;
+  /** Since when the turn's clock runs, how much was left of the turn then; it stands still for a person. */
+  #since: number | undefined;
   #left: number;
-  #stopTimer: () => void;
+  #stopTimer = (): void => {};
 
   /** Made by `client.sendMessage`. */
-  constructor(ids: Verdict, host: TurnHost, limits: TurnLimits) {
-    this.requestId = ids.requestId;
-    this.sessionId = ids.sessionId;
-    this.#host = host;
-    this.#limits = limits;
-    this.#silence = limits.request;
+  constructor(
+    /** The id that every event of the turn carries. */
+    readonly requestId: string,
+    /** The session that the message was sent in. */
+    readonly sessionId: string,
+    private readonly host: TurnHost,
+    private readonly limits: Timeouts,
+  ) {
+    super();
     this.#left = limits.turn;
-    this.#result = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
     // Nobody need wait for the end: its failure must not end the process.
-    this.#result.catch(() => {});
-    this.#stopTimer = after(this.#silence, () => this.#look());
-  }
-
-  /** Whether the turn has ended, in whatever way. */
-  get ended(): boolean {
-    return this.#ended;
+    this.result.catch(() => {});
+    this.onEnd(() => {
+      this.#parked = undefined;
+      this.#stopTimer();
+      this.#wake();
+    });
+    this.#look();
   }
 
   /** The event that the turn waits on for a person, while it does. */
@@ -139,20 +91,22 @@ export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
     fulfilled?: ((result: TurnResult) => A | PromiseLike<A>) | null,
     rejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    return this.#result.then(fulfilled, rejected);
+    return this.result.then(fulfilled, rejected);
   }
 
+  /** What the result rejects with, handled. */
   catch<B = never>(rejected: (reason: unknown) => B | PromiseLike<B>): Promise<TurnResult | B> {
-    return this.#result.catch(rejected);
+    return this.result.catch(rejected);
   }
 
+  /** Runs at the end, whatever it is. */
   finally(run: () => void): Promise<TurnResult> {
-    return this.#result.finally(run);
+    return this.result.finally(run);
   }
 
   /** The whole answer as text. */
   async text(): Promise<string> {
-    return (await this.#result).response.responseParts.join("");
+    return (await this.result).response.responseParts.join("");
   }
 
   /**
@@ -164,68 +118,50 @@ export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
   }
 
   /** Approves or denies the tool call that the turn waits on. */
-  confirm(approved: boolean): Promise<ConfirmToolActionReply> {
-    return this.#host.confirmToolAction({ ...this.#ids(), approved });
+  confirm(approved: boolean) {
+    return this.host.confirmToolAction({ ...this.#ids(), approved });
   }
 
   /** Enters the one-time code that the turn waits on. */
-  verify(code: string): Promise<OtpVerifiedEvent | OtpInvalidEvent> {
-    return this.#host.verifyOtp({ ...this.#ids(), code });
+  verify(code: string) {
+    return this.host.verifyOtp({ ...this.#ids(), code });
   }
 
   /** Fills in the form that the turn waits on: `IdentityIntakeValues`, `ChoicesValues`, or those of another kind. */
-  async submit(values: object): Promise<SubmitInteractionReply> {
-    return this.#host.submitInteraction({ ...this.#form(), values: jsonObject(json(values)) });
+  async submit(values: object) {
+    return this.host.submitInteraction({ ...this.#form(), values: jsonObject(json(values)) });
   }
 
   /** Declines the form that the turn waits on. */
-  async decline(): Promise<SubmitInteractionReply> {
-    return this.#host.submitInteraction({ ...this.#form(), declined: true });
+  async decline() {
+    return this.host.submitInteraction({ ...this.#form(), declined: true });
   }
 
   /** Stops the work. The turn then ends with `cancelled`; to stop only the waiting, abort the call's signal. */
   cancel(): void {
-    if (this.#ended) return;
-    if (this.sent) this.#host.cancel(this.#ids());
+    if (this.ended) return;
+    if (this.sent) this.host.cancel(this.#ids());
     else this.fail(new CancelledError(this.requestId));
   }
 
   /** @internal */
-  sent = false;
-
-  /** @internal */
-  onEnd(undo: () => void): void {
-    if (this.#ended) undo();
-    else this.#undo.push(undo);
-  }
-
-  /** @internal */
   offer(event: Event): boolean {
-    if (this.#ended) return false;
     this.#keep(event);
     this.#watch(event);
-    if (event.type === "eventual_response") this.#end(() => this.#resolve(event.data.data));
-    else if (event.type === "error") this.#end(() => this.#reject(new ServerError(event)));
-    else if (event.type === "cancelled")
-      this.#end(() => this.#reject(new CancelledError(this.requestId, event)));
+    this.#terminated = terminal.includes(event.type);
+    if (event.type === "eventual_response") this.resolve(event.data.data);
+    else if (event.type === "error") this.fail(new ServerError(event));
+    else if (event.type === "cancelled") this.fail(new CancelledError(this.requestId, event));
     this.#wake();
     return true;
-  }
-
-  /** @internal */
-  fail(reason: unknown): void {
-    if (this.#ended) return;
-    this.#failure = { reason };
-    this.#end(() => this.#reject(reason));
-    this.#wake();
   }
 
   async #next(): Promise<IteratorResult<Event, void>> {
     while (true) {
       const value = this.#events.shift();
       if (value !== undefined) return { value, done: false };
-      if (this.#failure) throw this.#failure.reason;
-      if (this.#ended) return { value, done: true };
+      if (this.#terminated) return { value, done: true };
+      if (this.ended) await this.result;
       await new Promise<void>((wake) => this.#readers.push(wake));
     }
   }
@@ -234,11 +170,11 @@ export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
     if (this.#readers.length > 0) for (const wake of this.#readers.splice(0)) wake();
   }
 
-  #ids(): Verdict {
+  #ids(): Ids {
     return { sessionId: this.sessionId, requestId: this.requestId };
   }
 
-  #form(): Verdict & { interactionId: string; kind: string } {
+  #form(): Ids & { interactionId: string; kind: string } {
     if (this.#parked?.type !== "interaction_required") {
       throw new SmoothError("NO_PENDING_INTERACTION", "the turn does not wait for a form", this.#ids());
     }
@@ -265,42 +201,32 @@ export class Turn implements AsyncIterable<Event>, PromiseLike<TurnResult> {
   /** The clocks start with the first event and stand still while the turn is parked. */
   #watch(event: Event): void {
     const now = performance.now();
-    const starts = this.#over === Infinity;
     this.#heard = now;
     if (isPark(event)) {
       this.#stopTimer();
-      if (!starts) this.#left = this.#over - now;
-      this.#over = Infinity;
+      this.#left -= now - (this.#since ?? now);
+      this.#since = undefined;
       this.#parked = event;
-    } else if (starts && !(this.#parked && staysParked(event))) {
-      this.#parked = undefined;
-      this.#over = now + this.#left;
-      this.#silence = this.#limits.idle;
-      this.#silenceKind = "idle";
-      this.#arm(now);
-    }
+    } else if (!(this.#parked && staysParked(event))) this.resume();
+  }
+
+  /** @internal */
+  resume(): void {
+    this.#parked = undefined;
+    if (this.#since !== undefined) return;
+    this.#since = this.#heard = performance.now();
+    this.#look();
   }
 
   /** A limit may have passed. The timer is not moved with each event: it looks, and goes on where one has come. */
   #look(): void {
+    this.#stopTimer();
     const now = performance.now();
-    if (now >= this.#heard + this.#silence) this.fail(new TimeoutError(this.#silenceKind, this.#silence));
-    else if (now >= this.#over) this.fail(new TimeoutError("turn", this.#limits.turn));
-    else this.#arm(now);
-  }
-
-  #arm(now: number): void {
-    this.#stopTimer();
-    const next = Math.min(this.#heard + this.#silence, this.#over);
-    this.#stopTimer = after(next - now, () => this.#look());
-  }
-
-  #end(settle: () => void): void {
-    this.#ended = true;
-    this.#parked = undefined;
-    this.#stopTimer();
-    for (const undo of this.#undo) undo();
-    this.#undo = [];
-    settle();
+    const silence = this.#since === undefined ? "request" : "idle";
+    const silent = this.#heard + this.limits[silence];
+    const over = (this.#since ?? Infinity) + this.#left;
+    if (now >= silent) this.fail(new TimeoutError(silence, this.limits[silence]));
+    else if (now >= over) this.fail(new TimeoutError("turn", this.limits.turn));
+    else this.#stopTimer = after(Math.min(silent, over) - now, () => this.#look());
   }
 }

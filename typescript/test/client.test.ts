@@ -1,64 +1,11 @@
-// The client against the scripted server: calls, turns, parks, limits, lost connections, closing.
+// The client against the scripted server: calls, turns, parks, limits.
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, mock, test } from "node:test";
-import {
-  CancelledError,
-  ClosedError,
-  ConnectionError,
-  ServerError,
-  SmoothAgentClient,
-  SmoothError,
-  TimeoutError,
-} from "../src/index.js";
-import type { ClientOptions, Event } from "../src/index.js";
-import { FakeServer } from "../src/testing.js";
-
-let server: FakeServer;
-let open: SmoothAgentClient[];
-let now = 0;
-
-beforeEach(() => {
-  server = new FakeServer();
-  open = [];
-});
-
-afterEach(() => {
-  for (const client of open) client.close();
-  mock.timers.reset();
-  mock.restoreAll();
-});
-
-function connectTo(options: Partial<ClientOptions> = {}): SmoothAgentClient {
-  const client = new SmoothAgentClient({ url: server.url, openSocket: server.openSocket, ...options });
-  open.push(client);
-  return client;
-}
-
-/** From now on time passes only by {@link pass}. */
-function mockTime(): void {
-  mock.timers.enable({ apis: ["setTimeout"] });
-  // Whole, so that sums of it are exact.
-  now = Math.ceil(performance.now());
-  mock.method(performance, "now", () => now);
-}
-
-function pass(milliseconds: number): void {
-  now += milliseconds;
-  mock.timers.tick(milliseconds);
-}
-
-/** Lets everything happen that needs no time. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
-}
-
-async function collect(events: AsyncIterable<Event>): Promise<Event[]> {
-  const out: Event[] = [];
-  for await (const event of events) out.push(event);
-  return out;
-}
-
-const message = { sessionId: "s", message: "How long is your return window?" };
+import { getEventListeners } from "node:events";
+import { test } from "node:test";
+import { CancelledError, ServerError, SmoothError, TimeoutError } from "../src/index.js";
+import type { Event } from "../src/index.js";
+import type { ScriptedEvent } from "../src/testing.js";
+import { collect, connectTo, message, mockTime, pass, server, settle } from "./fixture.js";
 
 test("an action is a typed call, and an id of its own brings the answer back", async () => {
   const client = connectTo();
@@ -194,6 +141,7 @@ test("a refusal is a ServerError that says what to do", async () => {
     { code: "RATE_LIMITED", status: 429, retryable: true, retryAfter: 1200, field: "/sessionId" },
   );
   assert.match(error.hint ?? "", /retryAfterMs/);
+  assert.equal(Object(error.cause).type, "error", "the event itself is the cause");
   assert.equal(error.name, "ServerError");
 });
 
@@ -250,8 +198,11 @@ test("cancelling the work ends the turn; aborting the signal ends only the waiti
   const abort = new AbortController();
   const other = client.sendMessage(message, { signal: abort.signal });
   await server.received("send_message", 2);
+  assert.equal(getEventListeners(abort.signal, "abort").length, 1);
   abort.abort(new Error("enough"));
   await assert.rejects(other.text(), /enough/);
+  await assert.rejects(collect(other), /enough/);
+  assert.equal(getEventListeners(abort.signal, "abort").length, 0, "nothing hangs on the caller's signal");
   await assert.rejects(client.ping({}, { signal: AbortSignal.abort(new Error("never")) }), /never/);
   await client.ping();
   assert.equal(server.actions.filter(({ action }) => action === "cancel").length, 1);
@@ -301,6 +252,44 @@ test("a verdict under the turn's own id is answered, and the turn goes on", asyn
   await server.received("send_message", 2);
   await denied.confirm(false);
   assert.equal(await denied.text(), "left");
+});
+
+test("a verdict that was taken lets the clocks run again, one that was refused does not", async () => {
+  mockTime();
+  const client = connectTo({ heartbeat: Infinity, timeouts: { idle: 300 } });
+  server.on("send_message", (_, reply) =>
+    reply.accepted().confirmation("refund_order", "Refund order 4417."),
+  );
+  server.on("confirm_tool_action", (_, reply) => reply.error("RATE_LIMITED", "slow down"));
+  await client.connect();
+  const turn = client.sendMessage(message);
+  await settle();
+  await assert.rejects(turn.confirm(true), { code: "RATE_LIMITED" });
+  pass(86_400_000);
+  assert.equal(turn.parked?.type, "write_confirmation_required");
+  server.on("confirm_tool_action", ({ sessionId, approved }, reply) => reply.data({ sessionId, approved }));
+  await turn.confirm(true);
+  assert.equal(turn.parked, undefined);
+  pass(299);
+  assert.equal(turn.ended, false);
+  pass(1);
+  await assert.rejects(turn.text(), { kind: "idle" });
+});
+
+test("a failure of the turn is no answer to its verdict", async () => {
+  const client = connectTo();
+  let fail = (): void => {};
+  server.on("send_message", (_, reply) => {
+    reply.accepted().confirmation("refund_order", "Refund order 4417.");
+    fail = () => reply.error("AGENT_ERROR", "the model is gone");
+  });
+  server.on("confirm_tool_action", (_, reply) => {
+    fail();
+    reply.error("NO_PENDING_CONFIRMATION", "nothing waits");
+  });
+  const turn = client.sendMessage(message);
+  await assert.rejects(turn.confirm(true), { code: "NO_PENDING_CONFIRMATION" });
+  await assert.rejects(turn.text(), { code: "AGENT_ERROR" });
 });
 
 test("a refused verdict is the call's error and leaves the turn alone", async () => {
@@ -415,6 +404,31 @@ test("a call that is not answered fails when its limit has passed, a turn when i
   assert.equal(mute.ended, false);
 });
 
+test("a turn has limits of its own where the call sets them", async () => {
+  mockTime();
+  const client = connectTo({ heartbeat: Infinity, timeouts: { idle: 10, turn: 20 } });
+  let say = (): void => {};
+  server.on("send_message", (_, reply) => {
+    reply.accepted();
+    say = () => reply.token("a");
+  });
+  await client.connect();
+  const idle = client.sendMessage(message, { timeouts: { idle: 300, turn: 1000 } });
+  await settle();
+  pass(299);
+  assert.equal(idle.ended, false);
+  pass(1);
+  await assert.rejects(idle.text(), { kind: "idle" });
+  const whole = client.sendMessage(message, { timeouts: { idle: Infinity, turn: 500 } });
+  await settle();
+  pass(499);
+  say();
+  await settle();
+  assert.equal(whole.ended, false);
+  pass(1);
+  await assert.rejects(whole.text(), { kind: "turn" });
+});
+
 test("an event moves the idle clock, but not that of the whole turn", async () => {
   mockTime();
   const client = connectTo({ heartbeat: Infinity, timeouts: { idle: 300, turn: 1000 } });
@@ -445,190 +459,56 @@ test("an event moves the idle clock, but not that of the whole turn", async () =
   await assert.rejects(silent.text(), { kind: "idle" });
 });
 
-test("the clocks of a turn stand still while it waits for a person", async () => {
+test("the clocks of a turn stand still while it waits for a person, and go on with what was left", async () => {
   mockTime();
-  const client = connectTo({ heartbeat: Infinity, timeouts: { idle: 300 } });
-  let go = (): void => {};
-  server.on("send_message", (_, reply) => {
-    reply.accepted().confirmation("t", "Do it.");
-    go = () => reply.token("on");
-  });
+  const client = connectTo({ heartbeat: Infinity, timeouts: { idle: 300, turn: 500 } });
+  const data = { requestId: "r" };
+  const otp = { toolId: "t", actionDescription: "d", availableChannels: ["email"], authLevel: "otp" };
+  const form = { interactionId: "i", kind: "choices", spec: {}, reason: "to know" };
+  const parks: ScriptedEvent[] = [
+    { type: "write_confirmation_required", data: { ...data, data: { toolId: "t", actionDescription: "d" } } },
+    { type: "otp_verification_required", data: { ...data, data: otp } },
+    { type: "interaction_required", data: { ...data, data: form } },
+  ];
+  const toolCall = { id: "c", name: "n", arguments: "{}" };
+  const leaveItParked: object[] = [
+    { type: "keepalive", data: { ...data, node: "n" } },
+    { type: "otp_sent", data: { ...data, data: { channel: "email", maskedDestination: "v***" } } },
+    { type: "stream_chunk", node: "n", data: { ...data, node: "n", state: { rawResponse: { toolCall } } } },
+    { type: "news" },
+  ];
   await client.connect();
-  const turn = client.sendMessage(message);
-  await settle();
-  pass(86_400_000);
-  assert.equal(turn.ended, false);
-  go();
-  await settle();
-  pass(300);
-  await assert.rejects(turn.text(), { kind: "idle" });
-});
-
-test("a connection that cannot be made is refused with its reason; the next attempt may succeed", async () => {
-  const client = connectTo();
-  server.refuse(503);
-  await assert.rejects(client.connect(), (error) => {
-    return error instanceof ConnectionError && error.code === "CONNECTION_FAILED" && error.status === 503;
-  });
-  await client.connect();
-  assert.equal(client.connected, true);
-});
-
-test("a connection that does not come about ends at its limit", async () => {
-  mockTime();
-  const silent = { addEventListener: () => {}, send: () => {}, close: () => {} };
-  const client = connectTo({ openSocket: () => silent, timeouts: { connect: 100 } });
-  const connecting = assert.rejects(client.connect(), { code: "TIMEOUT", kind: "connect" });
-  await settle();
-  pass(100);
-  await connecting;
-  let ended = false;
-  const patient = client.connect({ timeouts: { connect: 500 } }).finally(() => (ended = true));
-  await settle();
-  pass(499);
-  await settle();
-  assert.equal(ended, false, "a call may wait longer than the client's own limit");
-  pass(1);
-  await assert.rejects(patient, { kind: "connect" });
-});
-
-test("a lost connection ends its turns with an error that says so, and is opened again with full jitter", async () => {
-  mockTime();
-  const random = mock.method(Math, "random", () => 0.999);
-  const warnings: string[] = [];
-  const logger = { debug: () => {}, warn: (text: string) => warnings.push(text) };
-  const client = connectTo({ heartbeat: Infinity, logger, timeouts: { request: 120_000 } });
-  server.on("send_message", (_, reply) => reply.accepted().token("a"));
-  await client.connect();
-  const turn = client.sendMessage(message);
-  await settle();
-  server.drop();
-  await assert.rejects(turn.text(), { code: "CONNECTION_LOST", retryable: true });
-  await assert.rejects(collect(turn), ConnectionError);
-  assert.equal(client.connected, false);
-
-  server.refuse(503, 503, 503, 503, 503, 503, 503);
-  const ping = client.ping();
-  const pauses = [499, 999, 1998, 3996, 7992, 15984, 19980];
-  for (const [index, pause] of pauses.entries()) {
+  for (const park of parks) {
+    let say = (_: object): void => {};
+    server.on("send_message", (_, reply) => {
+      reply.accepted();
+      say = (frame) => reply.raw(frame);
+    });
+    const turn = client.sendMessage(message);
     await settle();
-    pass(pause - 1);
+    pass(200);
+    say(park);
     await settle();
-    assert.equal(server.tokens.length, index + 1, `no attempt before ${pause} ms`);
-    pass(2);
+    for (const event of leaveItParked) {
+      pass(86_400_000);
+      say(event);
+      await settle();
+      assert.equal(turn.parked?.type, park.type);
+    }
+    pass(86_400_000);
+    assert.equal(turn.ended, false);
+    const goOn = { type: "stream_token", token: "a", data: { ...data, token: "a" } };
+    say(goOn);
     await settle();
-    assert.equal(server.tokens.length, index + 2);
+    assert.equal(turn.parked, undefined);
+    pass(200);
+    say(goOn);
+    await settle();
+    pass(99);
+    assert.equal(turn.ended, false);
+    pass(1);
+    await assert.rejects(turn.text(), { kind: "turn" });
   }
-  pass(20_000);
-  await settle();
-  assert.equal((await ping).type, "pong");
-  assert.ok(random.mock.callCount() >= 8);
-  assert.ok(warnings.length > 0);
-});
-
-test("a token is fetched for each connection, and anew when it was refused", async () => {
-  const refusals: boolean[] = [];
-  const token = ({ refused }: { refused: boolean }): string => {
-    refusals.push(refused);
-    return `t${refusals.length}`;
-  };
-  const logged: unknown[] = [];
-  const logger = {
-    debug: (...all: unknown[]) => logged.push(all),
-    warn: (...all: unknown[]) => logged.push(all),
-  };
-  const client = connectTo({ token, logger });
-  server.refuse(401);
-  await client.connect();
-  assert.deepEqual(server.tokens, ["t1", "t2"]);
-  assert.deepEqual(refusals, [false, true]);
-  server.drop(4401);
-  await settle();
-  await client.ping();
-  assert.deepEqual(refusals, [false, true, true]);
-  assert.doesNotMatch(JSON.stringify(logged), /t1|t2|t3/);
-});
-
-test("a server that accepts every token and refuses it at once is not asked at full speed", async () => {
-  mockTime();
-  mock.method(Math, "random", () => 0.999);
-  const client = connectTo({ heartbeat: Infinity, token: () => "t" });
-  await client.connect();
-  for (const [pause, attempts] of [
-    [1, 2],
-    [1, 3],
-    [1, 3],
-    [2000, 4],
-  ] as const) {
-    server.drop(4401);
-    await settle();
-    pass(pause);
-    await settle();
-    assert.equal(server.tokens.length, attempts);
-  }
-});
-
-test("a token that stays refused ends the attempts", async () => {
-  const client = connectTo({ token: "fixed" });
-  server.refuse(401, 401);
-  await assert.rejects(client.connect(), { code: "UNAUTHENTICATED", status: 401, retryable: false });
-  await assert.rejects(client.ping(), { code: "UNAUTHENTICATED" });
-  assert.equal(server.tokens.length, 2);
-});
-
-test("a server that falls silent is asked for a sign of life, then given up", async () => {
-  mockTime();
-  const client = connectTo({ heartbeat: 1000 });
-  await client.connect();
-  for (let beat = 0; beat < 10; beat++) {
-    pass(1000);
-    await settle();
-  }
-  assert.equal(server.tokens.length, 1, "it answers, and stays connected");
-  const asked = server.actions.length;
-  assert.ok(asked > 0);
-  server.on("ping", () => {});
-  const turn = client.sendMessage(message);
-  for (let beat = 0; beat < 5; beat++) {
-    pass(1000);
-    await settle();
-  }
-  await assert.rejects(turn.text(), { code: "CONNECTION_LOST" });
-});
-
-test("closing ends everything that waits, and nothing keeps running", async () => {
-  const before = process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
-  const client = connectTo();
-  server.on("ping", () => {});
-  server.on("send_message", (_, reply) => reply.accepted());
-  await client.connect();
-  const calls = [client.ping(), client.sendMessage(message).text(), collect(client.sendMessage(message))];
-  await server.received("send_message", 2);
-  client.close();
-  client.close();
-  for (const call of calls) await assert.rejects(call, ClosedError);
-  await assert.rejects(client.ping(), ClosedError);
-  await assert.rejects(client.connect(), ClosedError);
-  await assert.rejects(client.sendMessage(message).text(), ClosedError);
-  await settle();
-  assert.equal(server.connections, 0);
-  assert.equal(process.getActiveResourcesInfo().filter((name) => name === "Timeout").length, before);
-});
-
-test("closing while connecting, and while waiting for the next attempt, is clean", async () => {
-  const one = connectTo();
-  const connecting = assert.rejects(one.connect(), ClosedError);
-  one.close();
-  await connecting;
-  const other = connectTo();
-  await other.connect();
-  server.drop();
-  await settle();
-  const ping = assert.rejects(other.ping(), ClosedError);
-  await settle();
-  other.close();
-  await ping;
-  assert.equal(server.connections, 0);
 });
 
 test("a frame that is too big fails alone", async () => {

@@ -27,8 +27,8 @@ export async function listen(fake: FakeServer): Promise<Listening> {
   });
   sockets.on("connection", (socket, request) => {
     const inner = fake.openSocket("", request.headers.authorization?.replace("Bearer ", ""));
-    inner.addEventListener("message", ({ data }) => socket.send(String(data)));
-    inner.addEventListener("close", ({ code }) => socket.close(code === 1006 ? 1011 : code));
+    inner.onmessage = ({ data }: { data: unknown }) => socket.send(String(data));
+    inner.onclose = ({ code }: { code: number }) => socket.close(code === 1006 ? 1011 : code);
     socket.on("message", (data) => inner.send(data.toString()));
     socket.on("close", () => inner.close());
   });

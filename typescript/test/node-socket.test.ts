@@ -53,15 +53,12 @@ test("text of every length goes both ways, whole, in order and in pieces", async
     "😀".repeat(200_000),
   ];
   const all = new Promise<void>((done) => {
-    socket.addEventListener("message", ({ data }) => {
+    socket.onmessage = ({ data }) => {
       if (got.push(data) === texts.length + 1) done();
-    });
+    };
   });
   assert.throws(() => socket.send("too early"), /not open/);
-  const [[peer]] = await Promise.all([
-    server,
-    new Promise<void>((open) => socket.addEventListener("open", open)),
-  ]);
+  const [[peer]] = await Promise.all([server, new Promise<void>((open) => (socket.onopen = open))]);
   peer.on("message", (data) => peer.send(data.toString()));
   texts.forEach((text) => socket.send(text));
   peer.send("in ", { fin: false });
@@ -73,7 +70,7 @@ test("text of every length goes both ways, whole, in order and in pieces", async
     texts,
   );
   assert.ok(got.includes("in pieces"));
-  const closed = new Promise<{ code: number }>((resolve) => socket.addEventListener("close", resolve));
+  const closed = new Promise<{ code: number }>((resolve) => (socket.onclose = resolve));
   socket.close(1000, "done");
   const [code, reason] = await once(peer, "close");
   assert.deepEqual([code, String(reason)], [1000, "done"]);
@@ -83,9 +80,7 @@ test("text of every length goes both ways, whole, in order and in pieces", async
 test("the token is a header, and the code that closes the connection is told", async () => {
   const server = accepted();
   const socket = new NodeSocket(url, "secret");
-  const closed = new Promise<{ code: number; reason: string }>((resolve) =>
-    socket.addEventListener("close", resolve),
-  );
+  const closed = new Promise<{ code: number; reason: string }>((resolve) => (socket.onclose = resolve));
   const [peer, request] = await server;
   assert.equal(request.headers.authorization, "Bearer secret");
   assert.equal(request.url, "/ws");
@@ -122,7 +117,7 @@ test("a peer that breaks the protocol is left", async () => {
   for (const [what, bytes] of Object.entries(frames)) {
     const server = accepted();
     const socket = new NodeSocket(url);
-    const closed = new Promise<{ code: number }>((resolve) => socket.addEventListener("close", resolve));
+    const closed = new Promise<{ code: number }>((resolve) => (socket.onclose = resolve));
     const [, request] = await server;
     request.socket.write(bytes);
     const { code } = await closed;

@@ -17,6 +17,23 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const bin = (name: string): string => join(root, "node_modules/.bin", name);
 const readme = readFileSync(join(root, "README.md"), "utf8");
 const examples = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = ""]) => code);
+/** What people have written against this client before; only the address is another. */
+const snippet = `
+const client = new SmoothAgentClient({ url: 'ws://127.0.0.1:8787/ws' });
+await client.connect();
+const session = await client.createConversationSession({ agentId, userName: 'Alice' });
+const turn = client.sendMessage({ sessionId: session.sessionId, message: 'How long is your return window?' });
+for await (const ev of turn) {
+  if (ev.type === 'stream_chunk') console.error(ev.node);
+  if (ev.type === 'stream_token') process.stdout.write(ev.token ?? '');
+  if (ev.type === 'write_confirmation_required')
+    client.confirmToolAction({ sessionId: session.sessionId, requestId: turn.requestId, approved: true });
+}
+const final = await turn;
+`;
+
+/** The snippet as a module. */
+const known = `import { SmoothAgentClient } from "@smooai/smooth-operator"; const agentId = crypto.randomUUID();${snippet}`;
 let folder: string;
 
 before(async () => {
@@ -34,7 +51,7 @@ test("publint and attw have nothing to say", async () => {
   await run(bin("attw"), ["--pack", "."], { cwd: root });
 });
 
-test("the client is at most 12 KiB, minified and compressed, and needs nothing else", async () => {
+test("the client is at most 12 KiB, minified and compressed, and needs nothing else", async (t) => {
   const { outputFiles, metafile } = await build({
     stdin: { contents: 'export { SmoothAgentClient } from "@smooai/smooth-operator"', resolveDir: folder },
     bundle: true,
@@ -49,17 +66,22 @@ test("the client is at most 12 KiB, minified and compressed, and needs nothing e
     [],
   );
   const size = gzipSync(outputFiles[0]?.contents ?? "").length;
+  t.diagnostic(`${size} bytes, minified and compressed`);
   assert.ok(size > 1024 && size <= 12 * 1024, `${size} bytes`);
   const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   assert.equal(dependencies, undefined);
 });
 
-test("every example of the README and the chat type-check against the installed package", async () => {
+test("the known program, every example of the README and the chat type-check against the installed package", async () => {
   assert.ok(examples.length >= 4);
   examples.forEach((code, index) =>
     writeFileSync(join(folder, `example-${index}.ts`), `${code}\nexport {};\n`),
   );
-  writeFileSync(join(folder, "chat.ts"), readFileSync(join(root, "examples/chat.ts")));
+  writeFileSync(join(folder, "known.ts"), known);
+  writeFileSync(
+    join(folder, "chat.ts"),
+    readFileSync(join(folder, "node_modules/@smooai/smooth-operator/examples/chat.ts")),
+  );
   const compilerOptions = {
     target: "ES2022",
     module: "NodeNext",
@@ -100,21 +122,6 @@ test("the package runs as ESM and as CommonJS", async () => {
   }
 });
 
-/** What people have written against this client before; only the address is another. */
-const snippet = `
-const client = new SmoothAgentClient({ url: 'ws://127.0.0.1:8787/ws' });
-await client.connect();
-const session = await client.createConversationSession({ agentId, userName: 'Alice' });
-const turn = client.sendMessage({ sessionId: session.sessionId, message: 'How long is your return window?' });
-for await (const ev of turn) {
-  if (ev.type === 'stream_chunk') console.error(ev.node);
-  if (ev.type === 'stream_token') process.stdout.write(ev.token ?? '');
-  if (ev.type === 'write_confirmation_required')
-    client.confirmToolAction({ sessionId: session.sessionId, requestId: turn.requestId, approved: true });
-}
-const final = await turn;
-`;
-
 test("the README's last example runs as it stands", async () => {
   writeFileSync(join(folder, "last.ts"), examples.at(-1) ?? "");
   const { stdout } = await run(process.execPath, ["--import", import.meta.resolve("tsx"), "last.ts"], {
@@ -143,10 +150,8 @@ test("the known program and the README's others run over a real socket", async (
   });
   const citation = { id: "1", title: "Returns", snippet: "17 days", score: 1 };
   const server = await listen(fake);
-  const head =
-    'import { SmoothAgentClient } from "@smooai/smooth-operator"; const agentId = crypto.randomUUID();';
   const programs = {
-    known: `${head}${snippet} console.log(final.response.responseParts[0]); client.close();`,
+    known: `${known} console.log(final.response.responseParts[0]); client.close();`,
     readme: examples[0] ?? "",
     park: `${examples[1]}
       import { SmoothAgentClient } from "@smooai/smooth-operator";
@@ -178,6 +183,60 @@ test("the known program and the README's others run over a real socket", async (
       assert.equal(code, 0, err);
       assert.equal(out, said[name]);
     }
+  } finally {
+    server.close();
+  }
+});
+
+test("what Deno, Bun and workers get runs by the standard WebSocket", async () => {
+  const fake = new FakeServer();
+  fake.on("send_message", (action, reply) => reply.accepted().done(action.message));
+  const server = await listen(fake);
+  const file = join(folder, "standard.mjs");
+  writeFileSync(
+    file,
+    `import { SmoothAgentClient } from "@smooai/smooth-operator";
+    const client = new SmoothAgentClient({ url: "${server.url}", token: "a.b-c" });
+    const { sessionId } = await client.createConversationSession();
+    console.log(await client.sendMessage({ sessionId, message: "it runs" }).text());
+    client.close();
+    const refused = new SmoothAgentClient({ url: "${server.url}", token: "t", tokenBy: "header" });
+    await refused.connect().catch(({ code, message }) => console.log(code, /headers/.test(message)));`,
+  );
+  try {
+    for (const platform of ["deno", "bun", "workerd", "browser"]) {
+      const flags = [`--conditions=${platform}`, "--experimental-websocket", "--no-warnings"];
+      const { stdout } = await run(process.execPath, [...flags, file], { cwd: folder });
+      assert.equal(stdout, "it runs\nCONNECTION_FAILED true\n", platform);
+    }
+    assert.deepEqual(server.offered, Array(4).fill(["smooth-operator", "bearer.a.b-c"]));
+  } finally {
+    server.close();
+  }
+});
+
+test("the chat that comes with the package talks, asks before a tool runs, and ends with its input", async () => {
+  const fake = new FakeServer();
+  fake.on("send_message", (action, reply) => {
+    reply.accepted().token("Let me see. ").confirmation("refund_order", `Do you want to ${action.message}?`);
+    fake.on("confirm_tool_action", ({ sessionId, approved }, verdict) => {
+      verdict.data({ sessionId, approved });
+      reply.token(approved ? "Done." : "Then not.").done("");
+    });
+  });
+  const server = await listen(fake);
+  const chat = join(folder, "chat.ts");
+  try {
+    const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), chat, server.url]);
+    let out = "";
+    child.stdout.on("data", (data: Buffer) => (out += data.toString()));
+    child.stdin.end("refund order 4417\ny\n");
+    const code = await new Promise<number | null>((ended) => child.on("close", ended));
+    assert.equal(code, 0);
+    assert.equal(
+      out,
+      "You talk to Support. An empty line ends the chat.\n> Let me see. \nDo you want to refund order 4417? [y/N] Done.\n> ",
+    );
   } finally {
     server.close();
   }
