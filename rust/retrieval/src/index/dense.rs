@@ -300,3 +300,53 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
     sums.iter().sum::<f32>() + rest
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers from a seed, between -1 and 1.
+    fn numbers(seed: u64) -> impl Iterator<Item = f32> {
+        let mut state = seed;
+        std::iter::repeat_with(move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / 8_388_608.0 - 1.0
+        })
+    }
+
+    #[test]
+    fn bounds_hold_whatever_the_dimension_and_the_length() {
+        for dimension in [1, 3, 16, 31, 64, 100, 384, 385] {
+            let mut numbers = numbers(dimension as u64);
+            let query: Vec<f32> = numbers.by_ref().take(dimension).collect();
+            let mut group = Group::new(dimension, 0);
+            let vectors: Vec<Vec<f32>> = (0..BLOCK as u32)
+                .map(|chunk| {
+                    let vector: Vec<f32> =
+                        numbers.by_ref().take(dimension).map(|x| x * chunk as f32).collect();
+                    group.push(chunk, &vector);
+                    vector
+                })
+                .collect();
+            let mut bounds = Bounds { lower: [0.0; BLOCK], upper: [0.0; BLOCK] };
+            group.bound(0..BLOCK, &Coded::of(&query), &mut bounds);
+            for (vector, (lower, upper)) in vectors.iter().zip(bounds.lower.iter().zip(&bounds.upper)) {
+                let product: f64 =
+                    vector.iter().zip(&query).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
+                assert!(f64::from(*lower) <= product && product <= f64::from(*upper), "{dimension}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_score_has_the_same_bits_whatever_the_machine_has() {
+        for dimension in [1, 7, 8, 100, 384, 385] {
+            let a: Vec<f32> = numbers(1).take(dimension).collect();
+            let b: Vec<f32> = numbers(2).take(dimension).collect();
+            let widest = dispatch!(Level::new(), _ => dot(&a, &b));
+            assert_eq!(widest.to_bits(), dot(&a, &b).to_bits(), "{dimension}");
+            let codes = [Coded::of(&a), Coded::of_plain(&a)].map(|coded| coded.codes);
+            assert_eq!(codes[0], codes[1], "{dimension}");
+        }
+    }
+}
