@@ -34,12 +34,11 @@ struct Group {
 }
 
 impl Vectors {
-    /// Encodes the embeddings of a document's chunks; empty ones and ones that are not finite are left
-    /// out.
+    /// Encodes the embeddings of a document's chunks, as far as they can be searched.
     pub(super) fn of(document: &Document) -> Self {
         let mut vectors = Self::default();
         for (chunk, embedding) in document.chunks.iter().map(|chunk| &chunk.embedding).enumerate() {
-            if !embedding.is_empty() && embedding.iter().all(|x| x.is_finite()) {
+            if is_searchable(embedding) {
                 vectors.group_mut(embedding.len(), 1).push(as_u32(chunk), embedding);
             }
         }
@@ -82,6 +81,12 @@ impl Vectors {
     }
 }
 
+/// Whether products with the vector can be bounded: it is neither empty nor so far from unit length that
+/// they could overflow.
+fn is_searchable(vector: &[f32]) -> bool {
+    !vector.is_empty() && vector.iter().all(|x| x.abs() < 1e9)
+}
+
 /// A vector in 8-bit codes: `vector = codes · scale + error`, where `‖error‖ ≤ residual`.
 struct Coded {
     codes: Vec<i8>,
@@ -114,6 +119,12 @@ impl Coded {
 struct Bounds {
     lower: [f32; BLOCK],
     upper: [f32; BLOCK],
+    /// The highest of `upper`.
+    most: f32,
+}
+
+impl Bounds {
+    const NONE: Self = Self { lower: [0.0; BLOCK], upper: [0.0; BLOCK], most: 0.0 };
 }
 
 impl Group {
@@ -173,12 +184,15 @@ impl Group {
         let (scales, residuals) = (&self.scales[places.clone()], &self.residuals[places.clone()]);
         let by_length = query.residual * 1.001 + 1e-4 * query.length;
         let by_residual = (query.length + query.residual) * 1.001;
+        let mut most = f32::NEG_INFINITY;
         for (at, length) in self.lengths[places].iter().enumerate() {
             let product = products[at] as f32 * scales[at] * query.scale;
             let reach = length * by_length + residuals[at] * by_residual;
             bounds.lower[at] = product - reach;
             bounds.upper[at] = product + reach;
+            most = most.max(product + reach);
         }
+        bounds.most = most;
     }
 }
 
@@ -191,7 +205,7 @@ struct Candidate<'a> {
 
 /// The nearest chunks of all views.
 pub(super) fn search(views: &[View], access: &Access, vector: &[f32], limit: usize) -> Vec<Hit> {
-    if limit == 0 || vector.is_empty() || !vector.iter().all(|x| x.is_finite()) {
+    if limit == 0 || !is_searchable(vector) {
         return Vec::new();
     }
     let mut candidates = Vec::new();
@@ -221,7 +235,7 @@ fn first_pass<'a>(
     candidates: &mut Vec<Candidate<'a>>,
 ) -> f32 {
     let mut nearest = Nearest { limit, lowers: BinaryHeap::new(), floor: f32::NEG_INFINITY };
-    let mut bounds = Bounds { lower: [0.0; BLOCK], upper: [0.0; BLOCK] };
+    let mut bounds = Bounds::NONE;
     for view in views {
         let Some(group) = view.segment.vectors().group(query.codes.len()) else { continue };
         for range in &view.segment.admitted(access, &view.dead).ranges {
@@ -230,10 +244,14 @@ fn first_pass<'a>(
                 let places = start..within.end.min(start + BLOCK);
                 let chunks = &group.chunks[places.clone()];
                 group.bound(places, query, &mut bounds);
-                for ((chunk, lower), upper) in chunks.iter().zip(bounds.lower).zip(bounds.upper) {
+                if bounds.most < nearest.floor {
+                    continue;
+                }
+                for (at, chunk) in chunks.iter().enumerate() {
+                    let upper = bounds.upper[at];
                     if upper >= nearest.floor && !view.dead.has_chunk(*chunk) {
                         candidates.push(Candidate { upper, view, chunk: *chunk });
-                        nearest.offer(lower);
+                        nearest.offer(bounds.lower[at]);
                     }
                 }
             }
@@ -328,8 +346,9 @@ mod tests {
                     vector
                 })
                 .collect();
-            let mut bounds = Bounds { lower: [0.0; BLOCK], upper: [0.0; BLOCK] };
+            let mut bounds = Bounds::NONE;
             group.bound(0..BLOCK, &Coded::of(&query), &mut bounds);
+            assert!(bounds.upper.iter().all(|upper| *upper <= bounds.most), "{dimension}");
             for (vector, (lower, upper)) in vectors.iter().zip(bounds.lower.iter().zip(&bounds.upper)) {
                 let product: f64 =
                     vector.iter().zip(&query).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
