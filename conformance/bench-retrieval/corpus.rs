@@ -9,6 +9,9 @@ use smooai_smooth_operator_store::{Access, AccessList, Chunk, Document, Organiza
 /// Numbers per vector.
 pub const DIMENSION: usize = 384;
 
+/// Where the documents come from: the start of each one's source, which nothing else holds.
+pub const SOURCES: &str = "made-up/";
+
 /// Different words; a word's forms (`-s`, `-ed`, `-ing`) come on top.
 const WORDS: usize = 40_000;
 /// What is written about; each topic has words and a direction of its own.
@@ -147,7 +150,7 @@ impl Corpus {
         Document {
             id: format!("document-{n:06}").into(),
             organization: self.organization.clone(),
-            source: format!("docs/{n:06}.md"),
+            source: format!("{SOURCES}{n:06}.md"),
             chunks: chunks.collect(),
             title: self.word(topic, &mut numbers),
             url: None,

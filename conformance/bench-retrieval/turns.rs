@@ -11,23 +11,23 @@ use smooai_smooth_operator_conformance::bound::within_for;
 use smooai_smooth_operator_conformance::flood::TOKENS;
 use smooai_smooth_operator_conformance::gateway::KEY;
 use smooai_smooth_operator_conformance::server_process::{ServerProcess, Setup};
+use smooai_smooth_operator_retrieval::DeterministicEmbedder;
 use smooai_smooth_operator_retrieval::analyse::Language;
-use smooai_smooth_operator_retrieval::{DeterministicEmbedder, normalise};
-use smooai_smooth_operator_store::Document;
+use smooai_smooth_operator_store::{AccessList, Document};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, SOURCES};
 use crate::stores::fill_sqlite;
 use crate::table::{Aim, Table, Times};
 
 /// The longest that one answer may take.
 const BOUND: Duration = Duration::from_mins(2);
 /// The organisation of a server whose settings name none.
-pub const ORGANIZATION: &str = "local";
+pub const ORGANIZATION: &str = "00000000-0000-4000-8000-000000000001";
 /// After that many turns a connection goes on with a fresh session, so that no history weighs on it.
 const TURNS_PER_SESSION: usize = 10;
 /// So many connections take turns while pings are measured, and how far apart those are.
@@ -45,10 +45,12 @@ pub async fn measure(
     fill_sqlite(folder.path(), (0..corpus.documents).map(|n| embedded(corpus.document(n)))).await?;
     let empty = tempfile::tempdir()?;
     let servers = [server(gateway, folder.path()).await?, server(gateway, empty.path()).await?];
+    within_for(BOUND, "an answer that cites", until_it_cites(&servers[0], corpus)).await??;
     let mut took = [Times::default(), Times::default()];
+    let mut cited = 0;
     {
         let mut connections = [Connection::open(&servers[0]).await?, Connection::open(&servers[1]).await?];
-        // The first turns wait for the documents, open connections to the gateway and warm caches.
+        // The first turns open connections to the gateway and warm caches; they are not measured.
         for n in 0..turns + TURNS_PER_SESSION {
             for (connection, took) in connections.iter_mut().zip(&mut took) {
                 if n % TURNS_PER_SESSION == 0 {
@@ -56,7 +58,8 @@ pub async fn measure(
                 }
                 let one = connection.turn(&corpus.question(n).text).await?;
                 if n >= TURNS_PER_SESSION {
-                    took.push(one);
+                    took.push(one.time);
+                    cited += usize::from(one.cites);
                 }
             }
         }
@@ -65,6 +68,7 @@ pub async fn measure(
     let name = format!("turn with {} documents, p50, ms", corpus.documents);
     table.compare(&name, full.p50(), (none.p50(), "none"), Aim::RatioAtMost(3.0));
     table.compare("… p99, ms", full.p99(), (none.p99(), "none"), Aim::None);
+    table.single("… with citations, share of turns", cited as f64 / turns as f64, Aim::None);
     let mut pings = [Times::default(), Times::default()];
     for (server, pings) in servers.iter().zip(&mut pings) {
         *pings = pinged(server, corpus, turns).await?;
@@ -76,12 +80,23 @@ pub async fn measure(
     Ok(())
 }
 
-/// As the server itself embeds when no model is named.
+/// Waits until the documents are in memory; a turn before that answers without them.
+async fn until_it_cites(server: &ServerProcess, corpus: &Corpus) -> Result<()> {
+    for n in 0.. {
+        let mut connection = Connection::open(server).await?;
+        if connection.turn(&corpus.question(n).text).await.is_ok_and(|turn| turn.cites) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// For everybody, because nobody logs in here, and as the server itself embeds when no model is named.
 fn embedded(mut document: Document) -> Document {
     let embedder = DeterministicEmbedder::with(Language::English, 256);
+    document.acl = AccessList::Public;
     for chunk in &mut document.chunks {
         chunk.embedding = embedder.vector(&chunk.text);
-        normalise(&mut chunk.embedding);
     }
     document
 }
@@ -126,6 +141,13 @@ async fn pinged(server: &ServerProcess, corpus: &Corpus, count: usize) -> Result
     }
 }
 
+/// A turn that has ended.
+struct Turn {
+    time: Duration,
+    /// Whether its answer names a document.
+    cites: bool,
+}
+
 /// A connection with a session.
 struct Connection {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -149,7 +171,7 @@ impl Connection {
         Ok(())
     }
 
-    async fn turn(&mut self, question: &str) -> Result<Duration> {
+    async fn turn(&mut self, question: &str) -> Result<Turn> {
         let message = format!("tokens={TOKENS} {question}");
         let from = Instant::now();
         let action = "send_message";
@@ -160,7 +182,7 @@ impl Connection {
         loop {
             let frame = self.read().await?;
             if frame.contains("\"eventual_response\"") {
-                return Ok(from.elapsed());
+                return Ok(Turn { time: from.elapsed(), cites: frame.contains(SOURCES) });
             }
             ensure!(!frame.contains("\"type\":\"error\""), "a turn failed: {frame}");
         }
