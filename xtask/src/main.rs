@@ -35,7 +35,7 @@ enum Verb {
     Corpora(corpora::Args),
     /// Run every client against the real server, by the same scenarios
     Conformance(conformance::Args),
-    /// Measure what has an aim: turn, clients, codegen
+    /// Measure what has an aim: turn, clients, retrieval, codegen
     Bench(measure::Args),
     /// Measure how good the answers are: retrieval
     Eval(measure::Args),

@@ -3,7 +3,7 @@
 
 use crate::process::{Ended, Group};
 use crate::{environment, interrupt, repository};
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -31,6 +31,8 @@ pub struct Program {
 enum How {
     /// A program of the workspace.
     Binary { package: &'static str, binary: &'static str },
+    /// One that is built only when the feature of its name is on, and that runs beside PostgreSQL.
+    BesidePostgres { package: &'static str, binary: &'static str },
     /// This program; it is given the root and the arguments.
     Here(fn(&Path, &[String]) -> Result<ExitCode>),
 }
@@ -45,6 +47,10 @@ pub const BENCHES: &[Program] = &[
         name: "clients",
         how: How::Binary { package: "smooai-smooth-operator-conformance", binary: "bench-clients" },
     },
+    Program {
+        name: "retrieval",
+        how: How::BesidePostgres { package: "smooai-smooth-operator-conformance", binary: "bench-retrieval" },
+    },
     Program { name: "codegen", how: How::Here(crate::bench::codegen) },
 ];
 
@@ -58,8 +64,11 @@ pub const EVALS: &[Program] = &[Program {
 pub fn run(programs: &[Program], args: &Args) -> Result<ExitCode> {
     let root = repository::root()?;
     for program in choose(programs, &args.names)? {
-        let (package, binary) = match program.how {
-            How::Binary { package, binary } => (package, binary),
+        let (binary, mut command) = match program.how {
+            How::Binary { package, binary } => (binary, release_run(&root, package, binary, &args.arguments)),
+            How::BesidePostgres { package, binary } => {
+                (binary, beside_postgres(&root, package, binary, &args.arguments)?)
+            }
             How::Here(measure) => {
                 let code = measure(&root, &args.arguments)?;
                 if code != ExitCode::SUCCESS {
@@ -68,7 +77,6 @@ pub fn run(programs: &[Program], args: &Args) -> Result<ExitCode> {
                 continue;
             }
         };
-        let mut command = release_run(&root, package, binary, &args.arguments);
         match Group::start(&mut command)?.wait(LIMIT)? {
             Ended::Exit(status) if status.success() => {}
             Ended::Exit(status) => bail!("{binary} ended with {status}"),
@@ -98,6 +106,25 @@ fn release_run(root: &Path, package: &str, binary: &str, arguments: &[String]) -
     command
 }
 
+/// Runs the program through `services postgres`. Where that server cannot be started, the arguments can
+/// say that it is to be left out.
+fn beside_postgres(root: &Path, package: &str, binary: &str, arguments: &[String]) -> Result<Command> {
+    let mut run = vec!["cargo", "run", "--release", "--package", package, "--bin", binary];
+    run.extend(["--features", binary, "--"]);
+    run.extend(arguments.iter().map(String::as_str));
+    let mut command;
+    if arguments.iter().any(|argument| argument == "--skip-postgres") {
+        command = Command::new(run[0]);
+        command.args(&run[1..]);
+    } else {
+        command = Command::new(std::env::current_exe().context("the path of this program")?);
+        command.args(["services", "postgres", "--"]).args(run);
+    }
+    environment::forget_own_package(&mut command);
+    command.current_dir(root);
+    Ok(command)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,7 +134,11 @@ mod tests {
         let mut command = cargo_metadata::MetadataCommand::new();
         let metadata = command.current_dir(repository::root().unwrap()).no_deps().exec().unwrap();
         for program in BENCHES.iter().chain(EVALS) {
-            let How::Binary { package: name, binary } = program.how else { continue };
+            let (How::Binary { package: name, binary } | How::BesidePostgres { package: name, binary }) =
+                program.how
+            else {
+                continue;
+            };
             let package = metadata.packages.iter().find(|package| package.name == name);
             let targets = &package.unwrap_or_else(|| panic!("no package {name}")).targets;
             let is_there = targets.iter().any(|target| target.is_bin() && target.name == binary);
@@ -118,7 +149,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_answered_with_those_there_are() {
         let error = choose(BENCHES, &["nothing".to_owned()]).err().unwrap().to_string();
-        assert_eq!(error, "`nothing` cannot be measured: choose from turn, clients, codegen");
+        assert_eq!(error, "`nothing` cannot be measured: choose from turn, clients, retrieval, codegen");
         assert_eq!(choose(BENCHES, &[]).unwrap().len(), BENCHES.len());
         assert_eq!(choose(EVALS, &["retrieval".to_owned()]).unwrap()[0].name, "retrieval");
     }

@@ -60,30 +60,41 @@ impl Analyser {
     /// that a passage holds one says nothing about what it is about.
     pub fn each(&self, text: &str, take: &mut dyn FnMut(Token<'_>)) {
         let mut lower = String::new();
-        for (start, word) in text.unicode_word_indices() {
-            let span = start..start + word.len();
-            lower_case(word, &mut lower);
-            if self.function_words.contains(lower.as_str()) {
-                continue;
+        for (start, word) in word_indices(text) {
+            self.each_of_word(word, start, &mut lower, take);
+        }
+    }
+
+    /// The terms of a word that begins at `start`; `lower` is room to work in.
+    pub(crate) fn each_of_word(
+        &self,
+        word: &str,
+        start: usize,
+        lower: &mut String,
+        take: &mut dyn FnMut(Token<'_>),
+    ) {
+        let span = start..start + word.len();
+        lower_case(word, lower);
+        if self.function_words.contains(lower.as_str()) {
+            return;
+        }
+        if !words::is_compound(word) {
+            self.emit(lower, span, false, take);
+            return;
+        }
+        let parts = words::parts(word);
+        for part in &parts {
+            lower_case(&word[part.clone()], lower);
+            if !self.function_words.contains(lower.as_str()) {
+                self.emit(lower, start + part.start..start + part.end, false, take);
             }
-            if !words::is_compound(word) {
-                self.emit(&lower, span, false, take);
-                continue;
-            }
-            let parts = words::parts(word);
+        }
+        if parts.len() > 1 {
+            lower.clear();
             for part in &parts {
-                lower_case(&word[part.clone()], &mut lower);
-                if !self.function_words.contains(lower.as_str()) {
-                    self.emit(&lower, start + part.start..start + part.end, false, take);
-                }
+                lower.extend(word[part.clone()].chars().flat_map(char::to_lowercase));
             }
-            if parts.len() > 1 {
-                lower.clear();
-                for part in &parts {
-                    lower.extend(word[part.clone()].chars().flat_map(char::to_lowercase));
-                }
-                self.emit(&lower, span, true, take);
-            }
+            self.emit(lower, span, true, take);
         }
     }
 
@@ -105,6 +116,11 @@ impl Default for Analyser {
     fn default() -> Self {
         Self::new(Language::English)
     }
+}
+
+/// The words of a text (UAX 29), each with where it begins.
+pub(crate) fn word_indices(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.unicode_word_indices()
 }
 
 fn lower_case(word: &str, into: &mut String) {

@@ -1,8 +1,9 @@
 //! BM25 (Robertson, Zaragoza 2009) as numbers: the terms that a chunk is found by, the terms of a
 //! question, and what a term adds to a score. Every store ranks with these, so that all rank alike.
 
-use crate::analyse::{Analyser, term_hash};
+use crate::analyse::{Analyser, Token, term_hash, word_indices};
 use smooai_smooth_operator_store::{Chunk, Document};
+use std::collections::HashMap;
 
 /// How fast a further occurrence of a term counts less.
 pub const K1: f32 = 1.2;
@@ -24,10 +25,50 @@ pub fn question_terms(analyser: &Analyser, question: &str) -> Vec<u64> {
 /// The terms a chunk is found by, as [`term_hash`]es with repetitions: its own, and those of the source,
 /// the title and the headings above it. Their number is the chunk's length.
 pub fn each_chunk_term(document: &Document, chunk: &Chunk, analyser: &Analyser, take: &mut dyn FnMut(u64)) {
+    for text in chunk_texts(document, chunk) {
+        analyser.each(text, &mut |token| take(term_hash(token.term)));
+    }
+}
+
+/// The texts whose terms a chunk is found by.
+pub(crate) fn chunk_texts<'a>(document: &'a Document, chunk: &'a Chunk) -> impl Iterator<Item = &'a str> {
     let headings = chunk.headings.iter().filter(|heading| **heading != document.title);
     let around = [&document.source, &document.title].into_iter().chain(headings);
-    for text in around.chain([&chunk.text]) {
-        analyser.each(text, &mut |token| take(term_hash(token.term)));
+    around.chain([&chunk.text]).map(String::as_str)
+}
+
+/// The terms of many texts. A word that came before is looked up instead of cut to its stem again,
+/// which is most of the work of indexing.
+pub(crate) struct Terms<'a> {
+    analyser: &'a Analyser,
+    known: HashMap<Box<str>, Box<[u64]>>,
+    lower: String,
+}
+
+/// No more words than these are remembered; then it begins anew.
+const MOST_KNOWN: usize = 1 << 16;
+
+impl<'a> Terms<'a> {
+    pub(crate) fn new(analyser: &'a Analyser) -> Self {
+        Self { analyser, known: HashMap::new(), lower: String::new() }
+    }
+
+    /// The terms of a text as [`term_hash`]es, as [`Analyser::each`] gives them.
+    pub(crate) fn each(&mut self, text: &str, take: &mut dyn FnMut(u64)) {
+        for (_, word) in word_indices(text) {
+            if let Some(terms) = self.known.get(word) {
+                terms.iter().for_each(|term| take(*term));
+                continue;
+            }
+            let mut terms = Vec::new();
+            let mut push = |token: Token<'_>| terms.push(term_hash(token.term));
+            self.analyser.each_of_word(word, 0, &mut self.lower, &mut push);
+            terms.iter().for_each(|term| take(*term));
+            if self.known.len() == MOST_KNOWN {
+                self.known.clear();
+            }
+            self.known.insert(word.into(), terms.into());
+        }
     }
 }
 
@@ -55,6 +96,19 @@ pub fn term_score(idf: f32, count: u16, length: u32, average_length: f32) -> f32
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn terms_that_are_remembered_are_those_that_the_analyser_gives() {
+        let analyser = Analyser::default();
+        let mut terms = Terms::new(&analyser);
+        for text in ["The maxWidth of returned parcels", "return the Parcels: maxWidth, v1.2.3", "配送 的"]
+        {
+            let (mut found, mut expected) = (Vec::new(), Vec::new());
+            terms.each(text, &mut |term| found.push(term));
+            analyser.each(text, &mut |token| expected.push(term_hash(token.term)));
+            assert_eq!(found, expected, "{text:?}");
+        }
+    }
 
     #[test]
     fn a_rare_term_in_a_short_chunk_counts_most() {

@@ -5,6 +5,7 @@
 //! snapshot and are never stopped. Inside a segment, documents with the same access list stand
 //! together, so a reader's documents are a few ranges and every count is taken over them alone.
 
+mod bulk;
 mod dense;
 mod keyword;
 mod postings;
@@ -12,16 +13,13 @@ mod segment;
 mod top;
 
 use crate::analyse::Analyser;
-use crate::bm25::question_terms;
+use crate::bm25::{Terms, question_terms};
 use segment::{Dead, Segment};
 use smooai_smooth_operator_store::{Access, ChunkRef, Document, DocumentId, DocumentInfo, Hit, Passage, Put};
 use std::sync::Arc;
 
 /// So many segments of like size are merged into one; a size class is this many times the one below.
 const FAN_IN: usize = 8;
-
-/// So many new documents are merged at once when many are put.
-const AT_ONCE: usize = 256;
 
 /// A segment is rewritten when more than one in this many of its chunks is dead.
 const DEAD_SHARE: usize = 8;
@@ -46,7 +44,7 @@ impl Snapshot {
         Self::default()
     }
 
-    /// These documents, whose ids differ; much faster than one after another.
+    /// These documents, whose ids differ; much faster than one after another, and on all cores.
     ///
     /// # Errors
     /// The first error among the documents.
@@ -54,15 +52,7 @@ impl Snapshot {
         documents: impl IntoIterator<Item = Result<Document, E>>,
         analyser: &Analyser,
     ) -> Result<Self, E> {
-        let (mut merged, mut single) = (Vec::new(), Vec::with_capacity(AT_ONCE));
-        for document in documents {
-            single.push(View::new(Segment::of(Arc::new(document?), analyser)));
-            if single.len() == AT_ONCE {
-                merged.push(View::new(Segment::merge(&single)));
-                single.clear();
-            }
-        }
-        merged.append(&mut single);
+        let merged = bulk::index(documents.into_iter(), analyser)?;
         let views = if merged.is_empty() { merged } else { vec![View::new(Segment::merge(&merged))] };
         Ok(Self { views })
     }
@@ -82,7 +72,7 @@ impl Snapshot {
             None => Put::Created,
         };
         let mut next = self.without(&document.id).unwrap_or_else(|| self.clone());
-        next.views.push(View::new(Segment::of(Arc::new(document), analyser)));
+        next.views.push(View::new(Segment::of(Arc::new(document), &mut Terms::new(analyser))));
         next.merge();
         (next, outcome)
     }

@@ -1,7 +1,7 @@
 //! Which passages are about the question at all. Search always finds something nearest; what is nearest
 //! to an off-topic question is noise, and is neither given to the model nor cited.
 
-use crate::analyse::Analyser;
+use crate::analyse::{Analyser, word_indices};
 use smooai_smooth_operator_store::Passage;
 use std::collections::HashSet;
 
@@ -36,15 +36,20 @@ impl<'a> Relevance<'a> {
             return true;
         }
         let mut shared = HashSet::new();
+        let mut lower = String::new();
         let headings = passage.headings.iter().map(String::as_str);
         let texts = [passage.source.as_str(), passage.title.as_str(), passage.text.as_str()];
-        for text in texts.into_iter().chain(headings) {
-            self.analyser.each(text, &mut |token| {
+        for (_, word) in texts.into_iter().chain(headings).flat_map(word_indices) {
+            self.analyser.each_of_word(word, 0, &mut lower, &mut |token| {
                 if let Some(term) = self.terms.get(token.term) {
                     shared.insert(term.as_str());
                 }
             });
+            // Most passages that were found by words hold them early: the rest is not read.
+            if shared.len() >= self.needed {
+                return true;
+            }
         }
-        shared.len() >= self.needed
+        false
     }
 }

@@ -1,6 +1,11 @@
 //! What every backend promises of access, as a property: what a reader gets equals what he would get from
-//! a store that holds only what he may read. For the tests of adapters.
+//! a store that holds only what he may read; and what is answered while documents change. For the tests
+//! of adapters.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod while_written;
+
+pub use while_written::answers_while_written;
 
 use crate::analyse::Language;
 use crate::rerank::{RerankError, Reranker};

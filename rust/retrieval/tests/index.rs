@@ -266,9 +266,13 @@ fn vectors_of_another_dimension_or_that_are_no_numbers_are_not_searched() {
     let analyser = Analyser::default();
     let access = Access::public("o");
     let mut snapshot = Snapshot::new();
-    for (id, embedding) in
-        [("a", vec![0.6, 0.8]), ("b", vec![1.0, 0.0, 0.0]), ("c", vec![f32::NAN, 1.0]), ("e", Vec::new())]
-    {
+    for (id, embedding) in [
+        ("a", vec![0.6, 0.8]),
+        ("b", vec![1.0, 0.0, 0.0]),
+        ("c", vec![f32::NAN, 1.0]),
+        ("e", Vec::new()),
+        ("f", vec![f32::MAX, f32::MAX]),
+    ] {
         let mut document = document(id, list(0), &[vec![0]], 0);
         document.chunks[0].embedding = embedding;
         snapshot = snapshot.with(document, &analyser).0;
@@ -280,6 +284,7 @@ fn vectors_of_another_dimension_or_that_are_no_numbers_are_not_searched() {
     assert_eq!(found[0].chunk.document.as_str(), "a");
     assert!((found[0].score - 1.0).abs() < 1e-6);
     assert_eq!(snapshot.dense(&access, &[f32::NAN, 1.0], 9), []);
+    assert_eq!(snapshot.dense(&access, &[f32::MAX, 1.0], 9), []);
     assert_eq!(snapshot.dense(&access, &[], 9), []);
 }
 

@@ -120,7 +120,23 @@ pub const SUITES: &[Suite] = &[
         name: "clippy",
         what: "clippy has nothing to say of any target",
         tools: &[CLIPPY],
-        steps: &[Step::plain(&["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])],
+        steps: &[
+            Step::plain(&["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+            // What is built only for `cargo xtask bench retrieval`.
+            Step::plain(&[
+                "cargo",
+                "clippy",
+                "--package",
+                "smooai-smooth-operator-conformance",
+                "--features",
+                "bench-retrieval",
+                "--bin",
+                "bench-retrieval",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        ],
         count: None,
     },
     Suite {

@@ -66,6 +66,8 @@ const TABLE: &[Row] = &[
             "store",
             "retrieval",
             "adapter-memory",
+            "adapter-postgres",
+            "adapter-sqlite",
         ],
         never: &[],
     },

@@ -1,16 +1,21 @@
 //! Exact nearest neighbours by cosine: a first pass over 8-bit codes with a proven error bound, then
-//! the floats of what is left. The loops are plain so that the compiler vectorises them.
+//! the floats of what is left. The loops are plain, so that the compiler vectorises them, and are built
+//! once for each width of SIMD registers; the widest that the machine has is taken at run time.
 
 use super::View;
 use super::postings::as_u32;
 use super::top::Top;
+use fearless_simd::{Level, dispatch};
 use smooai_smooth_operator_store::{Access, Document, Hit};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
-use std::sync::Arc;
+
+/// So many vectors are bounded at once.
+const BLOCK: usize = 256;
 
 /// The vectors of a segment, one group per dimension (one, unless the model was changed).
+#[derive(Default)]
 pub(super) struct Vectors {
     groups: Vec<Group>,
 }
@@ -22,33 +27,64 @@ struct Group {
     codes: Vec<i8>,
     /// What a code's unit stands for, per vector.
     scales: Vec<f32>,
-    /// How far the codes are from the vector, and the vector's length.
-    errors: Vec<(f32, f32)>,
+    /// How far the codes are from the vector, per vector.
+    residuals: Vec<f32>,
+    /// The vectors' lengths.
+    lengths: Vec<f32>,
 }
 
 impl Vectors {
-    /// Encodes the embeddings of the documents' chunks; empty ones and ones that are not finite are left
-    /// out.
-    pub(super) fn of(documents: &[Arc<Document>]) -> Self {
-        let mut groups: Vec<Group> = Vec::new();
-        let chunks = documents.iter().flat_map(|document| &document.chunks);
-        for (chunk, embedding) in chunks.map(|chunk| &chunk.embedding).enumerate() {
-            if embedding.is_empty() || !embedding.iter().all(|x| x.is_finite()) {
-                continue;
+    /// Encodes the embeddings of a document's chunks, as far as they can be searched.
+    pub(super) fn of(document: &Document) -> Self {
+        let mut vectors = Self::default();
+        for (chunk, embedding) in document.chunks.iter().map(|chunk| &chunk.embedding).enumerate() {
+            if is_searchable(embedding) {
+                vectors.group_mut(embedding.len(), 1).push(as_u32(chunk), embedding);
             }
-            let dimension = embedding.len();
-            let at = groups.iter().position(|group| group.dimension == dimension).unwrap_or_else(|| {
-                groups.push(Group::new(dimension));
-                groups.len() - 1
-            });
-            groups[at].push(as_u32(chunk), embedding);
         }
-        Self { groups }
+        vectors
+    }
+
+    /// The vectors of several segments under the new numbers of their chunks, which come as ranges of
+    /// the old ones in the order of the new ones: the segment, the range, and its first new number.
+    pub(super) fn merged(views: &[View], moves: impl Iterator<Item = (usize, Range<u32>, u32)>) -> Self {
+        let mut merged = Self::default();
+        for group in views.iter().flat_map(|view| &view.segment.vectors().groups) {
+            let dimension = group.dimension;
+            if merged.group(dimension).is_none() {
+                let same = views.iter().filter_map(|view| view.segment.vectors().group(dimension));
+                merged.groups.push(Group::new(dimension, same.map(|group| group.chunks.len()).sum()));
+            }
+        }
+        for (at, chunks, first) in moves {
+            for group in &views[at].segment.vectors().groups {
+                let places = group.within(&chunks);
+                if !places.is_empty() {
+                    merged.group_mut(group.dimension, places.len()).take(group, places, chunks.start, first);
+                }
+            }
+        }
+        merged
     }
 
     fn group(&self, dimension: usize) -> Option<&Group> {
         self.groups.iter().find(|group| group.dimension == dimension)
     }
+
+    /// The group of the dimension, made with room for `count` vectors if there is none.
+    fn group_mut(&mut self, dimension: usize, count: usize) -> &mut Group {
+        let at = self.groups.iter().position(|group| group.dimension == dimension).unwrap_or_else(|| {
+            self.groups.push(Group::new(dimension, count));
+            self.groups.len() - 1
+        });
+        &mut self.groups[at]
+    }
+}
+
+/// Whether products with the vector can be bounded: it is neither empty nor so far from unit length that
+/// they could overflow.
+fn is_searchable(vector: &[f32]) -> bool {
+    !vector.is_empty() && vector.iter().all(|x| x.abs() < 1e9)
 }
 
 /// A vector in 8-bit codes: `vector = codes · scale + error`, where `‖error‖ ≤ residual`.
@@ -60,8 +96,13 @@ struct Coded {
 }
 
 impl Coded {
-    #[expect(clippy::cast_possible_truncation, reason = "scaled into -127..=127 before")]
     fn of(vector: &[f32]) -> Self {
+        dispatch!(Level::new(), _ => Self::of_plain(vector))
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "scaled into -127..=127 before")]
+    fn of_plain(vector: &[f32]) -> Self {
         let largest = vector.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
         let scale = largest / 127.0;
         let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
@@ -74,9 +115,28 @@ impl Coded {
     }
 }
 
+/// What the products of a block's vectors with the query cannot be below and above.
+struct Bounds {
+    lower: [f32; BLOCK],
+    upper: [f32; BLOCK],
+    /// The highest of `upper`.
+    most: f32,
+}
+
+impl Bounds {
+    const NONE: Self = Self { lower: [0.0; BLOCK], upper: [0.0; BLOCK], most: 0.0 };
+}
+
 impl Group {
-    fn new(dimension: usize) -> Self {
-        Self { dimension, chunks: Vec::new(), codes: Vec::new(), scales: Vec::new(), errors: Vec::new() }
+    fn new(dimension: usize, count: usize) -> Self {
+        Self {
+            dimension,
+            chunks: Vec::with_capacity(count),
+            codes: Vec::with_capacity(count * dimension),
+            scales: Vec::with_capacity(count),
+            residuals: Vec::with_capacity(count),
+            lengths: Vec::with_capacity(count),
+        }
     }
 
     fn push(&mut self, chunk: u32, vector: &[f32]) {
@@ -84,7 +144,21 @@ impl Group {
         self.chunks.push(chunk);
         self.codes.extend_from_slice(&coded.codes);
         self.scales.push(coded.scale);
-        self.errors.push((coded.residual, coded.length));
+        self.residuals.push(coded.residual);
+        self.lengths.push(coded.length);
+    }
+
+    /// Takes vectors over from another group; the chunk `from` there is `to` here.
+    fn take(&mut self, other: &Self, places: Range<usize>, from: u32, to: u32) {
+        self.chunks.extend(other.chunks[places.clone()].iter().map(|chunk| chunk - from + to));
+        self.codes.extend_from_slice(other.codes_of(&places));
+        self.scales.extend_from_slice(&other.scales[places.clone()]);
+        self.residuals.extend_from_slice(&other.residuals[places.clone()]);
+        self.lengths.extend_from_slice(&other.lengths[places]);
+    }
+
+    fn codes_of(&self, places: &Range<usize>) -> &[i8] {
+        &self.codes[places.start * self.dimension..places.end * self.dimension]
     }
 
     fn within(&self, chunks: &Range<u32>) -> Range<usize> {
@@ -92,16 +166,33 @@ impl Group {
         start..start + self.chunks[start..].partition_point(|chunk| *chunk < chunks.end)
     }
 
-    /// Bounds of the product with the query. With v = v̂ + eᵥ and q = q̂ + e_q,
-    /// |v·q − v̂·q̂| ≤ ‖v‖·‖e_q‖ + ‖eᵥ‖·‖q̂‖ (Cauchy–Schwarz), plus rounding.
+    /// Bounds the products of at most [`BLOCK`] vectors with the query.
+    fn bound(&self, places: Range<usize>, query: &Coded, bounds: &mut Bounds) {
+        dispatch!(Level::new(), _ => self.bound_plain(places, query, bounds));
+    }
+
+    /// With v = v̂ + eᵥ and q = q̂ + e_q, |v·q − v̂·q̂| ≤ ‖v‖·‖e_q‖ + ‖eᵥ‖·‖q̂‖ (Cauchy–Schwarz), plus
+    /// rounding.
+    #[inline(always)]
     #[expect(clippy::cast_precision_loss, reason = "the rounding is part of the bound")]
-    fn bounds(&self, at: usize, query: &Coded) -> (f32, f32) {
-        let codes = &self.codes[at * self.dimension..(at + 1) * self.dimension];
-        let product = dot_codes(codes, &query.codes) as f32 * self.scales[at] * query.scale;
-        let (residual, length) = self.errors[at];
-        let reach = length * query.residual + residual * (query.length + query.residual);
-        let reach = reach * 1.001 + 1e-4 * length * query.length;
-        (product - reach, product + reach)
+    fn bound_plain(&self, places: Range<usize>, query: &Coded, bounds: &mut Bounds) {
+        let mut products = [0_i32; BLOCK];
+        let vectors = self.codes_of(&places).chunks_exact(self.dimension);
+        for (product, codes) in products.iter_mut().zip(vectors) {
+            *product = dot_codes(codes, &query.codes);
+        }
+        let (scales, residuals) = (&self.scales[places.clone()], &self.residuals[places.clone()]);
+        let by_length = query.residual * 1.001 + 1e-4 * query.length;
+        let by_residual = (query.length + query.residual) * 1.001;
+        let mut most = f32::NEG_INFINITY;
+        for (at, length) in self.lengths[places].iter().enumerate() {
+            let product = products[at] as f32 * scales[at] * query.scale;
+            let reach = length * by_length + residuals[at] * by_residual;
+            bounds.lower[at] = product - reach;
+            bounds.upper[at] = product + reach;
+            most = most.max(product + reach);
+        }
+        bounds.most = most;
     }
 }
 
@@ -114,18 +205,24 @@ struct Candidate<'a> {
 
 /// The nearest chunks of all views.
 pub(super) fn search(views: &[View], access: &Access, vector: &[f32], limit: usize) -> Vec<Hit> {
-    if limit == 0 || vector.is_empty() || !vector.iter().all(|x| x.is_finite()) {
+    if limit == 0 || !is_searchable(vector) {
         return Vec::new();
     }
     let mut candidates = Vec::new();
     let floor = first_pass(views, access, &Coded::of(vector), limit, &mut candidates);
+    candidates.retain(|candidate| candidate.upper >= floor);
     let mut top = Top::new(limit);
-    for candidate in candidates.iter().filter(|candidate| candidate.upper >= floor) {
-        let (document, ordinal) = candidate.view.segment.owner(candidate.chunk);
-        let embedding = &document.chunks[ordinal as usize].embedding;
-        top.offer(dot(embedding, vector), &document.id, ordinal);
-    }
+    dispatch!(Level::new(), _ => score(&candidates, vector, &mut top));
     top.into_hits()
+}
+
+/// Scores the candidates by their floats.
+#[inline(always)]
+fn score<'a>(candidates: &[Candidate<'a>], vector: &[f32], top: &mut Top<'a>) {
+    for candidate in candidates {
+        let (document, ordinal) = candidate.view.segment.owner(candidate.chunk);
+        top.offer(dot(&document.chunks[ordinal as usize].embedding, vector), &document.id, ordinal);
+    }
 }
 
 /// Collects all chunks that may be among the nearest `limit`; the result is what their upper bound must
@@ -137,30 +234,49 @@ fn first_pass<'a>(
     limit: usize,
     candidates: &mut Vec<Candidate<'a>>,
 ) -> f32 {
-    // The best lower bounds so far: a chunk whose upper bound is below all of them is out.
-    let mut lowers: BinaryHeap<Reverse<Ordered>> = BinaryHeap::new();
-    let mut floor = f32::NEG_INFINITY;
+    let mut nearest = Nearest { limit, lowers: BinaryHeap::new(), floor: f32::NEG_INFINITY };
+    let mut bounds = Bounds::NONE;
     for view in views {
         let Some(group) = view.segment.vectors().group(query.codes.len()) else { continue };
         for range in &view.segment.admitted(access, &view.dead).ranges {
-            for at in group.within(range) {
-                let chunk = group.chunks[at];
-                let (lower, upper) = group.bounds(at, query);
-                if upper < floor || view.dead.has_chunk(chunk) {
+            let within = group.within(range);
+            for start in within.clone().step_by(BLOCK) {
+                let places = start..within.end.min(start + BLOCK);
+                let chunks = &group.chunks[places.clone()];
+                group.bound(places, query, &mut bounds);
+                if bounds.most < nearest.floor {
                     continue;
                 }
-                candidates.push(Candidate { upper, view, chunk });
-                lowers.push(Reverse(Ordered(lower)));
-                if lowers.len() > limit {
-                    lowers.pop();
-                }
-                if lowers.len() == limit {
-                    floor = lowers.peek().map_or(f32::NEG_INFINITY, |lowest| lowest.0.0);
+                for (at, chunk) in chunks.iter().enumerate() {
+                    let upper = bounds.upper[at];
+                    if upper >= nearest.floor && !view.dead.has_chunk(*chunk) {
+                        candidates.push(Candidate { upper, view, chunk: *chunk });
+                        nearest.offer(bounds.lower[at]);
+                    }
                 }
             }
         }
     }
-    floor
+    nearest.floor
+}
+
+/// The best lower bounds so far: a chunk whose upper bound is below all of them is out.
+struct Nearest {
+    limit: usize,
+    lowers: BinaryHeap<Reverse<Ordered>>,
+    floor: f32,
+}
+
+impl Nearest {
+    fn offer(&mut self, lower: f32) {
+        self.lowers.push(Reverse(Ordered(lower)));
+        if self.lowers.len() > self.limit {
+            self.lowers.pop();
+        }
+        if self.lowers.len() == self.limit {
+            self.floor = self.lowers.peek().map_or(f32::NEG_INFINITY, |lowest| lowest.0.0);
+        }
+    }
 }
 
 /// A finite float with a total order.
@@ -182,11 +298,14 @@ impl Ord for Ordered {
 }
 
 /// At most 127² per dimension: 2³¹ is reached beyond 130,000 dimensions only.
+#[inline(always)]
 fn dot_codes(a: &[i8], b: &[i8]) -> i32 {
     a.iter().zip(b).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum()
 }
 
-/// Eight sums side by side: vectorisable, and always added up in the same order.
+/// Eight sums side by side: vectorisable, and always added up in the same order, so that a score has
+/// the same bits on every machine.
+#[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0_f32; 8];
     let (a_parts, a_rest) = a.as_chunks::<8>();
@@ -198,4 +317,55 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     }
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
     sums.iter().sum::<f32>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers from a seed, between -1 and 1.
+    fn numbers(seed: u64) -> impl Iterator<Item = f32> {
+        let mut state = seed;
+        std::iter::repeat_with(move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / 8_388_608.0 - 1.0
+        })
+    }
+
+    #[test]
+    fn bounds_hold_whatever_the_dimension_and_the_length() {
+        for dimension in [1, 3, 16, 31, 64, 100, 384, 385] {
+            let mut numbers = numbers(dimension as u64);
+            let query: Vec<f32> = numbers.by_ref().take(dimension).collect();
+            let mut group = Group::new(dimension, 0);
+            let vectors: Vec<Vec<f32>> = (0..BLOCK as u32)
+                .map(|chunk| {
+                    let vector: Vec<f32> =
+                        numbers.by_ref().take(dimension).map(|x| x * chunk as f32).collect();
+                    group.push(chunk, &vector);
+                    vector
+                })
+                .collect();
+            let mut bounds = Bounds::NONE;
+            group.bound(0..BLOCK, &Coded::of(&query), &mut bounds);
+            assert!(bounds.upper.iter().all(|upper| *upper <= bounds.most), "{dimension}");
+            for (vector, (lower, upper)) in vectors.iter().zip(bounds.lower.iter().zip(&bounds.upper)) {
+                let product: f64 =
+                    vector.iter().zip(&query).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
+                assert!(f64::from(*lower) <= product && product <= f64::from(*upper), "{dimension}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_score_has_the_same_bits_whatever_the_machine_has() {
+        for dimension in [1, 7, 8, 100, 384, 385] {
+            let a: Vec<f32> = numbers(1).take(dimension).collect();
+            let b: Vec<f32> = numbers(2).take(dimension).collect();
+            let widest = dispatch!(Level::new(), _ => dot(&a, &b));
+            assert_eq!(widest.to_bits(), dot(&a, &b).to_bits(), "{dimension}");
+            let codes = [Coded::of(&a), Coded::of_plain(&a)].map(|coded| coded.codes);
+            assert_eq!(codes[0], codes[1], "{dimension}");
+        }
+    }
 }

@@ -97,6 +97,8 @@ struct Cursor<'a> {
     chunk: u32,
     /// No chunk of the range scores more for this term.
     best: f32,
+    /// The block whose bound was asked for last, and the bound.
+    bounded: (usize, f32),
 }
 
 impl<'a> Cursor<'a> {
@@ -109,7 +111,16 @@ impl<'a> Cursor<'a> {
         let bound = postings.blocks[blocks].iter().copied().reduce(Bound::join)?;
         let best = scorer.bound(idf, bound);
         let chunk = postings.chunks[places.start];
-        Some(Self { term, idf, postings, at: places.start, end: places.end, chunk, best })
+        Some(Self {
+            term,
+            idf,
+            postings,
+            at: places.start,
+            end: places.end,
+            chunk,
+            best,
+            bounded: (usize::MAX, 0.0),
+        })
     }
 
     /// Moves to the first chunk at or after `target`, block by block and then inside one.
@@ -135,12 +146,16 @@ impl<'a> Cursor<'a> {
     }
 
     /// The bound of the block that would hold `target`, and that block's last chunk.
-    fn bound_at(&self, target: u32, scorer: &Scorer) -> (f32, u32) {
+    fn bound_at(&mut self, target: u32, scorer: &Scorer) -> (f32, u32) {
         let mut at = self.at;
         while at < self.end {
             let last = self.postings.chunks[self.block_end(at) - 1];
             if last >= target {
-                return (scorer.bound(self.idf, self.postings.blocks[at / BLOCK]), last);
+                let block = at / BLOCK;
+                if self.bounded.0 != block {
+                    self.bounded = (block, scorer.bound(self.idf, self.postings.blocks[block]));
+                }
+                return (self.bounded.1, last);
             }
             at = self.block_end(at);
         }
@@ -196,10 +211,10 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Where to go on when the blocks around the pivot cannot reach the threshold.
-    fn skip_to(&self, last: usize, pivot: u32, threshold: f32) -> Option<u32> {
+    fn skip_to(&mut self, last: usize, pivot: u32, threshold: f32) -> Option<u32> {
         let mut sum = 0.0;
         let mut next = self.cursors.get(last + 1).map_or(u32::MAX, |cursor| cursor.chunk);
-        for cursor in &self.cursors[..=last] {
+        for cursor in &mut self.cursors[..=last] {
             let (bound, block_last) = cursor.bound_at(pivot, self.scorer);
             sum += bound;
             next = next.min(block_last + 1);

@@ -3,8 +3,7 @@
 use super::View;
 use super::dense::Vectors;
 use super::postings::{Builder, Postings, as_u32};
-use crate::analyse::Analyser;
-use crate::bm25::each_chunk_term;
+use crate::bm25::{Terms, chunk_texts};
 use smooai_smooth_operator_store::{Access, AccessList, Document, DocumentId};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -46,12 +45,14 @@ pub(super) struct Admitted {
 
 impl Segment {
     /// The segment of one document.
-    pub(super) fn of(document: Arc<Document>, analyser: &Analyser) -> Self {
+    pub(super) fn of(document: Arc<Document>, terms: &mut Terms<'_>) -> Self {
         let mut lengths = Vec::with_capacity(document.chunks.len());
         let mut entries: Vec<(u64, u32)> = Vec::new();
         for (ordinal, chunk) in document.chunks.iter().enumerate() {
             let before = entries.len();
-            each_chunk_term(&document, chunk, analyser, &mut |hash| entries.push((hash, as_u32(ordinal))));
+            for text in chunk_texts(&document, chunk) {
+                terms.each(text, &mut |hash| entries.push((hash, as_u32(ordinal))));
+            }
             lengths.push(as_u32(entries.len() - before));
         }
         entries.sort_unstable();
@@ -63,8 +64,8 @@ impl Segment {
                 .collect();
             builder.term(term[0].0, &counted);
         }
-        let postings = builder.finish();
-        Self::assemble(vec![document], lengths, postings)
+        let (postings, vectors) = (builder.finish(), Vectors::of(&document));
+        Self::assemble(vec![document], lengths, postings, vectors)
     }
 
     /// The live documents of several segments in one.
@@ -85,11 +86,13 @@ impl Segment {
         ordered.sort_unstable();
 
         let mut documents = Vec::with_capacity(ordered.len());
+        let mut moves: Vec<(usize, Range<u32>, u32)> = Vec::with_capacity(ordered.len());
         let mut lengths: Vec<u32> = Vec::new();
         let mut moved: Vec<Vec<u32>> =
             views.iter().map(|view| vec![u32::MAX; view.segment.chunk_count()]).collect();
         for (_, at, place) in ordered {
             let segment = &views[at].segment;
+            moves.push((at, segment.chunks_of(place), as_u32(lengths.len())));
             for chunk in segment.chunks_of(place) {
                 moved[at][chunk as usize] = as_u32(lengths.len());
                 lengths.push(segment.lengths[chunk as usize]);
@@ -97,11 +100,17 @@ impl Segment {
             documents.push(Arc::clone(&segment.documents[place]));
         }
         let postings = merge_postings(views, &moved, &lengths);
-        Self::assemble(documents, lengths, postings)
+        let vectors = Vectors::merged(views, moves.into_iter());
+        Self::assemble(documents, lengths, postings, vectors)
     }
 
     /// Puts the parts together; documents with one access list already stand together.
-    fn assemble(documents: Vec<Arc<Document>>, lengths: Vec<u32>, postings: Postings) -> Self {
+    fn assemble(
+        documents: Vec<Arc<Document>>,
+        lengths: Vec<u32>,
+        postings: Postings,
+        vectors: Vectors,
+    ) -> Self {
         let mut first_chunk = Vec::with_capacity(documents.len() + 1);
         let mut owners = Vec::with_capacity(lengths.len());
         for (place, document) in documents.iter().enumerate() {
@@ -125,7 +134,6 @@ impl Segment {
                 _ => classes.push(Class { documents: place..place + 1, chunks, length }),
             }
         }
-        let vectors = Vectors::of(&documents);
         Self { documents, by_id, classes, first_chunk, owners, lengths, postings, vectors }
     }
 
