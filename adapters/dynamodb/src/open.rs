@@ -10,7 +10,7 @@ use crate::turns::Turns;
 use crate::vectors::Vectors;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use smooai_smooth_operator_retrieval::analyse::{Analyser, Language};
 use smooai_smooth_operator_store::{Result, StorageAdapter};
@@ -51,9 +51,10 @@ impl Opened {
     }
 
     /// The read and write units of the table that have been consumed since it was opened, by this
-    /// process. A refused condition and a vector request are not among them.
+    /// process, and the requests that were answered. What a condition refused and requests for vectors are
+    /// not among them.
     #[must_use]
-    pub fn units(&self) -> (f64, f64) {
+    pub fn units(&self) -> (f64, f64, u64) {
         self.table.units.spent()
     }
 }
@@ -63,13 +64,36 @@ impl Opened {
 /// # Errors
 /// `Unavailable`, with what to do, when the table or the bucket can be neither found nor made.
 pub async fn open(settings: Settings) -> Result<Opened> {
-    let config = sdk_config().await;
-    let table = Arc::new(Table::new(&config, settings.table));
+    open_with(&sdk().load().await, settings).await
+}
+
+/// As [`open`], with the SDK's configuration given: [`sdk`] with changes.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_with(config: &SdkConfig, settings: Settings) -> Result<Opened> {
+    let table = Arc::new(Table::new(config, settings.table));
     table.ensure().await?;
-    let vectors = Vectors::new(&config, settings.vector_bucket, settings.index_prefix);
+    let vectors = Vectors::new(config, settings.vector_bucket, settings.index_prefix);
     vectors.ensure().await?;
     let adapter = compose(&table, vectors, Analyser::new(settings.language));
     Ok(Opened { table, adapter })
+}
+
+/// The SDK's configuration from its own variables and files, with this store's limits and retries.
+#[must_use]
+pub fn sdk() -> ConfigLoader {
+    let http =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let limits = TimeoutConfig::builder()
+        .connect_timeout(ATTEMPT_LIMIT)
+        .operation_attempt_timeout(ATTEMPT_LIMIT)
+        .operation_timeout(REQUEST_LIMIT)
+        .build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .timeout_config(limits)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
 }
 
 fn compose(table: &Arc<Table>, vectors: Vectors, analyser: Analyser) -> StorageAdapter {
@@ -96,20 +120,4 @@ fn compose(table: &Arc<Table>, vectors: Vectors, analyser: Analyser) -> StorageA
         admin,
         transfer: Arc::new(transfer),
     }
-}
-
-async fn sdk_config() -> SdkConfig {
-    let http =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let limits = TimeoutConfig::builder()
-        .connect_timeout(ATTEMPT_LIMIT)
-        .operation_attempt_timeout(ATTEMPT_LIMIT)
-        .operation_timeout(REQUEST_LIMIT)
-        .build();
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
-        .timeout_config(limits)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        .load()
-        .await
 }

@@ -1,12 +1,15 @@
 //! What every backend promises of access, as a property: what a reader gets equals what he would get from
-//! a store that holds only what he may read. For the tests of adapters.
+//! a store that holds only what he may read. And of search: the best ten are those of another backend. For
+//! the tests of adapters.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::analyse::Language;
 use crate::{DeterministicEmbedder, Retriever, cite};
 use jiff::Timestamp;
-use smooai_smooth_operator_store::{Access, AccessList, Chunk, ChunkRef, Document, KnowledgeStore};
-use std::collections::BTreeMap;
+use smooai_smooth_operator_store::{
+    Access, AccessList, Chunk, ChunkRef, Document, DocumentId, Hit, KnowledgeStore, OrganizationId,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -14,8 +17,26 @@ use tokio::task::JoinSet;
 /// A seed makes one random set of documents and so many readers with a question each.
 pub const READERS: usize = 3;
 
-/// So many seeds are tried at once.
-const AT_ONCE: usize = 32;
+/// What is tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cases {
+    /// Each makes a set of documents and [`READERS`] cases.
+    pub seeds: Range<u64>,
+    /// How many documents a set has at most.
+    pub documents: usize,
+    /// How many words a chunk has at most.
+    pub words: usize,
+    /// How many seeds are tried side by side.
+    pub at_once: usize,
+}
+
+impl Cases {
+    /// So many cases of small sets, or up to two more.
+    #[must_use]
+    pub fn new(count: u64) -> Self {
+        Self { seeds: 0..count.div_ceil(READERS as u64), documents: 7, words: 16, at_once: 32 }
+    }
+}
 
 /// Makes random documents in organisations of the store that nobody else uses, and asks random questions:
 /// the same chunks, order, scores, lists, passages and citations must come as from an organisation that
@@ -23,23 +44,24 @@ const AT_ONCE: usize = 32;
 ///
 /// # Panics
 /// When they do not; the message holds the seed.
-pub async fn non_interference(store: Arc<dyn KnowledgeStore>, seeds: Range<u64>) {
+pub async fn non_interference(store: Arc<dyn KnowledgeStore>, cases: Cases) {
     let mut running = JoinSet::new();
-    for seed in seeds {
-        while running.len() >= AT_ONCE {
+    for seed in cases.seeds.clone() {
+        while running.len() >= cases.at_once {
             running.join_next().await.unwrap().unwrap();
         }
-        running.spawn(case(Arc::clone(&store), seed));
+        running.spawn(case(Arc::clone(&store), seed, cases.clone()));
     }
     running.join_all().await;
 }
 
-async fn case(store: Arc<dyn KnowledgeStore>, seed: u64) {
-    let mut numbers = Numbers(seed.wrapping_mul(0xD134_2543_DE82_EF95));
+async fn case(store: Arc<dyn KnowledgeStore>, seed: u64, cases: Cases) {
+    let mut numbers = Numbers::new(seed.wrapping_mul(0xD134_2543_DE82_EF95));
     let organization = format!("o {seed}");
     let mut documents = BTreeMap::new();
-    for version in 0..1 + numbers.below(8) {
-        let document = numbers.document(&organization, version);
+    for version in 0..1 + numbers.below(cases.documents + 1) {
+        let id = format!("d{}", numbers.below(cases.documents));
+        let document = numbers.document(&organization, &id, cases.words, version);
         if numbers.below(6) == 0 {
             store.delete(&document.organization, &document.id).await.unwrap();
             documents.remove(&document.id);
@@ -48,16 +70,24 @@ async fn case(store: Arc<dyn KnowledgeStore>, seed: u64) {
             documents.insert(document.id.clone(), document);
         }
     }
+    // Readers who may see the same documents share the organisation that holds no others.
+    let mut alone: BTreeMap<BTreeSet<DocumentId>, OrganizationId> = BTreeMap::new();
     for n in 0..READERS {
         let access = numbers.reader(&organization);
         let (question, limit) = (numbers.words(5), 1 + numbers.below(8));
-        let alone = Access { organization: format!("o {seed} alone {n}").into(), ..access.clone() };
-        for document in documents.values().filter(|document| access.admits(&document.acl)) {
-            let organization = alone.organization.clone();
-            store.put(Document { organization, ..document.clone() }).await.unwrap();
+        let readable: Vec<&Document> = documents.values().filter(|one| access.admits(&one.acl)).collect();
+        let names = readable.iter().map(|document| document.id.clone()).collect();
+        let elsewhere = OrganizationId::new(format!("o {seed} alone {n}"));
+        let organization = alone.entry(names).or_insert_with(|| elsewhere.clone()).clone();
+        if organization == elsewhere {
+            for document in readable {
+                let organization = organization.clone();
+                store.put(Document { organization, ..document.clone() }).await.unwrap();
+            }
         }
-        let whole = seen(&store, &access, &question, limit).await;
-        let alone = seen(&store, &alone, &question, limit).await;
+        let access_alone = Access { organization, ..access.clone() };
+        let whole = seen(&store, &access, &question, limit, cases.documents).await;
+        let alone = seen(&store, &access_alone, &question, limit, cases.documents).await;
         assert_eq!(whole, alone, "seed {seed}, {access:?}, {question:?}, limit {limit}");
     }
 }
@@ -67,13 +97,19 @@ fn embedder() -> DeterministicEmbedder {
 }
 
 /// Everything that a reader gets to see for a question.
-async fn seen(store: &Arc<dyn KnowledgeStore>, access: &Access, question: &str, limit: usize) -> String {
+async fn seen(
+    store: &Arc<dyn KnowledgeStore>,
+    access: &Access,
+    question: &str,
+    limit: usize,
+    documents: usize,
+) -> String {
     let embedder = embedder();
     let keyword = store.keyword(access, question, limit).await.unwrap();
     let dense = store.dense(access, &embedder.vector(question), limit).await.unwrap();
     let list = store.list(access, None, limit).await.unwrap();
     let page = store.list(access, Some(&"d2".into()), limit).await.unwrap();
-    let every: Vec<ChunkRef> = (0..7)
+    let every: Vec<ChunkRef> = (0..documents)
         .flat_map(|n| (0..3).map(move |ordinal| ChunkRef { document: format!("d{n}").into(), ordinal }))
         .collect();
     let passages = store.passages(access, &every).await.unwrap();
@@ -81,6 +117,66 @@ async fn seen(store: &Arc<dyn KnowledgeStore>, access: &Access, question: &str, 
     let retrieved = retriever.retrieve(access, question, limit).await.unwrap();
     let cited = cite(question, &retrieved.passages, 8);
     format!("{keyword:?}\n{dense:?}\n{list:?}\n{page:?}\n{passages:?}\n{retrieved:?}\n{cited:?}")
+}
+
+/// How alike two stores answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Overlaps {
+    /// The share of the model's best ten by words that are among the store's, on average.
+    pub keyword: f64,
+    /// The same by vectors.
+    pub dense: f64,
+    /// The greatest difference of the scores of one rank, by words.
+    pub apart: f32,
+}
+
+const QUESTIONS: u32 = 100;
+
+/// Puts the same random documents into both stores.
+///
+/// # Panics
+/// When a store refuses one.
+pub async fn fill_alike(store: &Arc<dyn KnowledgeStore>, model: &Arc<dyn KnowledgeStore>, documents: usize) {
+    let mut numbers = Numbers::new(7);
+    for n in 0..documents {
+        let document = numbers.document("o", &format!("d{n:03}"), 25, n);
+        store.put(document.clone()).await.unwrap();
+        model.put(document).await.unwrap();
+    }
+}
+
+/// Asks both stores 100 questions by changing readers, after [`fill_alike`].
+///
+/// # Panics
+/// When a store fails, or finds fewer by vectors than there are.
+pub async fn compare(store: &Arc<dyn KnowledgeStore>, model: &Arc<dyn KnowledgeStore>) -> Overlaps {
+    let (mut numbers, embedder) = (Numbers::new(8), embedder());
+    let mut sums = Overlaps { keyword: 0.0, dense: 0.0, apart: 0.0 };
+    for _ in 0..QUESTIONS {
+        let (access, question) = (numbers.reader("o"), numbers.words(6));
+        let keyword = store.keyword(&access, &question, 10).await.unwrap();
+        let expected = model.keyword(&access, &question, 10).await.unwrap();
+        sums.keyword += overlap(&keyword, &expected);
+        let pairs = keyword.iter().zip(&expected);
+        sums.apart = pairs.fold(sums.apart, |most, (a, b)| most.max((a.score - b.score).abs()));
+        let vector = embedder.vector(&question);
+        let dense = store.dense(&access, &vector, 10).await.unwrap();
+        let expected = model.dense(&access, &vector, 10).await.unwrap();
+        assert_eq!(dense.len(), expected.len(), "as many as there are, however few the reader may see");
+        sums.dense += overlap(&dense, &expected);
+    }
+    let questions = f64::from(QUESTIONS);
+    Overlaps { keyword: sums.keyword / questions, dense: sums.dense / questions, ..sums }
+}
+
+/// The share of the expected that were found.
+#[expect(clippy::cast_precision_loss, reason = "there are ten")]
+fn overlap(found: &[Hit], expected: &[Hit]) -> f64 {
+    if expected.is_empty() {
+        return f64::from(u8::from(found.is_empty()));
+    }
+    let names = |hits: &[Hit]| hits.iter().map(|hit| hit.chunk.clone()).collect::<BTreeSet<_>>();
+    names(found).intersection(&names(expected)).count() as f64 / expected.len() as f64
 }
 
 const WORDS: [&str; 20] = [
@@ -112,6 +208,10 @@ const GROUPS: [&str; 3] = ["support", "sales", "board"];
 struct Numbers(u64);
 
 impl Numbers {
+    fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -148,17 +248,17 @@ impl Numbers {
         Access::user(organization, user, self.some(&GROUPS))
     }
 
-    fn document(&mut self, organization: &str, version: usize) -> Document {
+    fn document(&mut self, organization: &str, id: &str, words: usize, version: usize) -> Document {
         let embedder = embedder();
         let title = self.words(2);
         let chunks = (0..self.below(4)).map(|_| {
-            let text = self.words(16);
+            let text = self.words(words);
             let embedding = if self.below(8) == 0 { Vec::new() } else { embedder.vector(&text) };
             Chunk { start: 0, end: text.len(), headings: vec![self.words(2)], text, embedding }
         });
         let chunks = chunks.collect();
         Document {
-            id: format!("d{}", self.below(7)).into(),
+            id: id.into(),
             organization: organization.into(),
             source: "s".to_owned(),
             title,

@@ -11,7 +11,9 @@ use crate::keys::{self, Key};
 use crate::table::{ItemPage, Range, Reading, back_off};
 use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
 use smooai_smooth_operator_retrieval::bm25::{MOST_TERMS, each_chunk_term, idf, question_terms, term_score};
-use smooai_smooth_operator_store::{Access, AccessList, Chunk, ChunkRef, Document, DocumentId, Hit, Result};
+use smooai_smooth_operator_store::{
+    Access, AccessList, Chunk, ChunkRef, Document, DocumentId, Hit, Result, StoreError,
+};
 use std::collections::HashMap;
 
 /// Postings per page; a page of short ones is about 30 KB, 8 read units.
@@ -116,7 +118,7 @@ impl Knowledge {
         for attempt in 0..TRIES {
             let found = match leg {
                 Leg::Keyword(question) => self.by_words(access, question, limit).await?,
-                Leg::Dense(vector) => self.by_vector(access, vector, limit).await?,
+                Leg::Dense(vector) => self.by_vector(access, vector).await?,
             };
             let heads = self.heads(access, found.iter().map(|one| one.document.as_str())).await?;
             let counts =
@@ -145,10 +147,9 @@ impl Knowledge {
         let mut readable = Readable { classes: Vec::new(), chunks: 0, average_length: 0.0 };
         let mut length = 0;
         for item in self.table.query_all(Range { pk: &pk, from: "0", to: "g" }).await? {
-            // A list that cannot be read admits nobody.
-            let acl = serde_json::from_str(item.get_text("acl")?).unwrap_or(AccessList::Nobody);
+            // The count may be below zero for a moment, which is no number here.
             let chunks = item.find_number("chunks").unwrap_or_default();
-            if chunks > 0 && access.admits(&acl) {
+            if chunks > 0 && access.admits(&self.list_of(&item).await?) {
                 readable.classes.push(item.key()?.sk);
                 readable.chunks += chunks;
                 length += item.find_number("length").unwrap_or_default();
@@ -159,6 +160,14 @@ impl Knowledge {
             readable.average_length = (length as f64 / readable.chunks as f64) as f32;
         }
         Ok(readable)
+    }
+
+    /// The list of a class; one that cannot be read admits nobody.
+    async fn list_of(&self, item: &Item) -> Result<AccessList> {
+        match body::open(&self.table, item).await {
+            Err(StoreError::Corrupt { .. }) => Ok(AccessList::Nobody),
+            list => list,
+        }
     }
 
     /// The chunks that the question's terms are in, best first, with exact scores.
@@ -263,7 +272,9 @@ impl Knowledge {
         let mut texts: HashMap<Key, Text> = HashMap::new();
         let keys: Vec<Key> = open.iter().map(|one| chunk(&one.version, u64::from(one.ordinal))).collect();
         for item in self.table.get_all(&keys).await? {
-            texts.insert(item.key()?, body::open(&self.table, &item).await?);
+            if let Some(text) = body::find(&self.table, &item).await? {
+                texts.insert(item.key()?, text);
+            }
         }
         let scored = |mut one: Candidate| {
             let head = heads.get(&one.document).filter(|head| head.version == one.version);
@@ -308,12 +319,11 @@ impl Knowledge {
         &self,
         access: &Access,
         vector: &[f32],
-        limit: usize,
     ) -> Result<Vec<Candidate>> {
         let readable = self.readable_classes(access).await?;
         let organization = access.organization.as_str();
         let mut found = Vec::new();
-        for near in self.vectors.nearest(organization, &readable.classes, vector, limit).await? {
+        for near in self.vectors.nearest(organization, &readable.classes, vector).await? {
             found.push(Candidate {
                 document: near.document,
                 version: near.version,

@@ -1,8 +1,5 @@
 //! What a turn and a question cost in capacity units, and that a question costs no more than is said.
-#![expect(clippy::print_stdout, reason = "the costs are what the test is read for")]
-
-mod servers;
-
+use crate::servers;
 use jiff::Timestamp;
 use smooai_smooth_operator_adapter_dynamodb::Opened;
 use smooai_smooth_operator_store::{
@@ -41,17 +38,18 @@ fn document(n: usize) -> Document {
 }
 
 async fn cost<T>(opened: &Opened, what: &str, run: impl Future<Output = T>) -> (T, f64, f64) {
-    let (read, written) = opened.units();
+    let (read, written, requests) = opened.units();
     let result = run.await;
-    let (read, written) = (opened.units().0 - read, opened.units().1 - written);
-    println!("{what:<48} {read:>8.1} read units {written:>8.1} write units");
+    let now = opened.units();
+    let (read, written, requests) = (now.0 - read, now.1 - written, now.2 - requests);
+    println!("{what:<48} {requests:>4} requests {read:>8.1} read units {written:>8.1} write units");
     (result, read, written)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the suite `dynamodb` runs it with its servers"]
 async fn a_question_costs_what_is_said() {
-    let opened = servers::given().open().await.unwrap();
+    let opened = servers::new().await;
     let store = opened.adapter();
     let access = Access::public("cost");
     let (_, _, written) =
@@ -84,7 +82,7 @@ async fn a_question_costs_what_is_said() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the suite `dynamodb` runs it with its servers"]
 async fn a_turn_costs_what_is_said() {
-    let opened = servers::given().open().await.unwrap();
+    let opened = servers::new().await;
     let store = opened.adapter();
     let scope = Scope::new("cost", "ada");
     let now = Timestamp::UNIX_EPOCH;
