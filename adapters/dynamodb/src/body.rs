@@ -29,7 +29,7 @@ pub(crate) async fn seal(
     seal_named(table, item, what, record, &unique()).await
 }
 
-/// As [`seal`], for a record that all writers of a name write alike and that is never discarded.
+/// As [`seal`], with the name given: for a record that all writers of the name write alike.
 pub(crate) async fn seal_named(
     table: &Table,
     item: Item,
@@ -90,7 +90,14 @@ async fn joined(table: &Table, name: &str) -> Result<Vec<u8>> {
 
 /// Removes the parts of an item that has been replaced or removed, or did not come to be.
 pub(crate) async fn discard(table: &Table, item: &Item) -> Result<()> {
-    let Some(name) = item.find_text("parts") else { return Ok(()) };
+    match item.find_text("parts") {
+        Some(name) => discard_named(table, name).await,
+        None => Ok(()),
+    }
+}
+
+/// Removes the parts of a name, if there are any.
+pub(crate) async fn discard_named(table: &Table, name: &str) -> Result<()> {
     let pk = keys::of('X', name);
     let parts = table.query_all(Range { pk: &pk, from: "0", to: "9999999999999" }).await?;
     let gone = parts.iter().map(Item::key).collect::<Result<_>>()?;

@@ -110,12 +110,7 @@ impl SessionStore for Sessions {
             return Ok(());
         }
         // Of another scope, or something later has been recorded already.
-        let earlier = Change {
-            set: "",
-            add: COUNTED,
-            condition: OF_SCOPE,
-            values: counted,
-        };
+        let earlier = Change { set: "", add: COUNTED, condition: OF_SCOPE, values: counted };
         self.table.update(&key(id), earlier).await.map(|_| ())
     }
 }

@@ -189,7 +189,7 @@ impl Vectors {
         organization: &str,
         classes: &[String],
         vector: &[f32],
-        ) -> Result<Vec<Near>> {
+    ) -> Result<Vec<Near>> {
         let mut found = Vec::new();
         if !has_direction(vector) {
             return Ok(found);

@@ -5,8 +5,8 @@
 
 use smooai_smooth_operator_adapter_dynamodb::{Settings, open};
 use smooai_smooth_operator_retrieval::analyse::Language;
-use smooai_smooth_operator_store::suite::{check_after_kills, kill_in_a_loop, say, write_until_killed};
 use smooai_smooth_operator_store::StorageAdapter;
+use smooai_smooth_operator_store::suite::{check_after_kills, kill_in_a_loop, say, write_until_killed};
 use std::process::{Child, Command, Stdio};
 
 /// So many writes must have been acknowledged before the test ends.

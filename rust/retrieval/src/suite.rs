@@ -160,6 +160,11 @@ pub async fn compare(store: &Arc<dyn KnowledgeStore>, model: &Arc<dyn KnowledgeS
         let pairs = keyword.iter().zip(&expected);
         sums.apart = pairs.fold(sums.apart, |most, (a, b)| most.max((a.score - b.score).abs()));
         let vector = embedder.vector(&question);
+        if vector.iter().all(|x| *x == 0.0) {
+            // A question of stop words has no direction, and nothing is near it.
+            sums.dense += 1.0;
+            continue;
+        }
         let dense = store.dense(&access, &vector, 10).await.unwrap();
         let expected = model.dense(&access, &vector, 10).await.unwrap();
         assert_eq!(dense.len(), expected.len(), "as many as there are, however few the reader may see");

@@ -16,10 +16,12 @@ use smooai_smooth_operator_store::{
     Access, Chunk, ChunkRef, Document, DocumentId, DocumentInfo, OrganizationId, Passage, Put, Result,
     StoreError,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A version that nobody turned to within this time was left by a writer that died.
 const ABANDONED_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// How often a document waits for others of its class.
+const MEETINGS: u32 = 30;
 
 /// A document as it was found.
 struct Found {
@@ -32,8 +34,8 @@ struct Found {
 struct Version {
     head: Head,
     postings: Vec<Posting>,
-    /// The manifest's mark of time.
-    at: String,
+    /// When it was begun, as its manifest says.
+    begun: String,
 }
 
 impl Knowledge {
@@ -104,7 +106,7 @@ impl Knowledge {
             length,
             dimensions,
         };
-        Version { head, postings, at: keys::inverted(document.updated_at) }
+        Version { head, postings, begun: keys::inverted(document.updated_at) }
     }
 
     /// The postings, each small enough for its item, and the number of terms of all chunks.
@@ -133,8 +135,8 @@ impl Knowledge {
 
     /// Writes everything of a version but what makes it count.
     async fn write_version(&self, document: &Document, version: &Version) -> Result<()> {
-        let Version { head, postings, at } = version;
-        self.table.put(self.manifest_of(head, at).await?).await?;
+        let Version { head, postings, begun } = version;
+        self.table.put(self.manifest_of(head, begun).await?).await?;
         let mut items = Vec::with_capacity(document.chunks.len());
         for (ordinal, part) in (0..).zip(&document.chunks) {
             let text = Text {
@@ -146,7 +148,8 @@ impl Knowledge {
             let bytes = part.embedding.iter().flat_map(|x| x.to_le_bytes()).collect();
             let item =
                 Item::new("V", &chunk(&head.version, ordinal)).number("number", ordinal).bytes("e", bytes);
-            items.push(body::seal(&self.table, item, "a chunk", &text).await?);
+            let name = parts_of(&head.version, ordinal);
+            items.push(body::seal_named(&self.table, item, "a chunk", &text, &name).await?);
         }
         self.table.write_all(items, Vec::new()).await?;
         self.written(head).add(&self.table, postings).await?;
@@ -159,9 +162,9 @@ impl Knowledge {
         self.vectors.put(owner, &document.chunks).await
     }
 
-    async fn manifest_of(&self, head: &Head, at: &str) -> Result<Item> {
+    async fn manifest_of(&self, head: &Head, begun: &str) -> Result<Item> {
         let key = manifest(&head.organization, &head.version);
-        let item = Item::new("G", &key).text("at", at);
+        let item = Item::new("G", &key).text("begun", begun);
         body::seal(&self.table, item, "a document", &head.for_removal()).await
     }
 
@@ -179,7 +182,7 @@ impl Knowledge {
     async fn turn_to(&self, new: Option<&Version>, before: Option<&Found>) -> Result<bool> {
         let mut writes = Vec::new();
         let mut sealed = None;
-        if let Some(Version { head, at, .. }) = new {
+        if let Some(Version { head, begun, .. }) = new {
             let revision = before.map(|found| found.revision);
             let key = document(&head.organization, &head.info.id)?;
             let item = Item::new("D", &key).number("rev", revision.map_or(0, |revision| revision + 1));
@@ -190,7 +193,7 @@ impl Knowledge {
                 None => Write::New(item),
             });
             let key = manifest(&head.organization, &head.version);
-            writes.push(Write::DeleteIf(key, "at", AttributeValue::S(at.clone())));
+            writes.push(Write::DeleteIf(key, "begun", AttributeValue::S(begun.clone())));
         }
         if let Some(old) = before {
             if new.is_none() {
@@ -201,12 +204,25 @@ impl Knowledge {
         }
         let (new, old) = (new.map(|version| &version.head), before.map(|found| &found.head));
         writes.extend(self.counts(new, old).await?);
-        let done = self.table.transact(writes).await? == Outcome::Done;
+        let done = self.transact_patiently(writes).await?;
         let left = if done { before.map(|found| &found.item) } else { sealed.as_ref() };
         if let Some(left) = left {
             body::discard(&self.table, left).await?;
         }
         Ok(done)
+    }
+
+    /// Writes all or nothing; `false` when a condition does not hold. Documents of one class meet on its
+    /// counts: that is waited for, because what was written of the version is good.
+    async fn transact_patiently(&self, writes: Vec<Write>) -> Result<bool> {
+        for attempt in 0..MEETINGS {
+            match self.table.transact(writes.clone()).await? {
+                Outcome::Done => return Ok(true),
+                Outcome::Refused(failed) if failed.contains(&true) => return Ok(false),
+                Outcome::Refused(_) => back_off(attempt, &unique()).await,
+            }
+        }
+        Ok(false)
     }
 
     /// The writes that count a change in the classes it touches; one per class, as a transaction wants.
@@ -244,8 +260,14 @@ impl Knowledge {
         self.vectors
             .remove(head.organization.as_str(), &head.version, head.info.chunk_count, &head.dimensions)
             .await?;
+        let mut missing: BTreeSet<u64> = (0..head.info.chunk_count as u64).collect();
         for item in &chunks {
+            missing.remove(&item.get_number("number")?);
             body::discard(&self.table, item).await?;
+        }
+        // The writer may have died between the parts of a chunk and its item.
+        for ordinal in missing {
+            body::discard_named(&self.table, &parts_of(&head.version, ordinal)).await?;
         }
         let gone = chunks.iter().map(Item::key).collect::<Result<_>>()?;
         self.table.write_all(Vec::new(), gone).await?;
@@ -264,13 +286,13 @@ impl Knowledge {
         let left = self.table.query(Range { pk: &pk, from: "0", to: "g" }, reading, None).await?;
         let Ok(long_ago) = now.checked_sub(ABANDONED_AFTER) else { return Ok(()) };
         for item in left.items {
-            let at = item.get_text("at")?;
-            if at <= keys::inverted(long_ago).as_str() {
+            let begun = item.get_text("begun")?;
+            if begun <= keys::inverted(long_ago).as_str() {
                 continue;
             }
             let text = |text: &str| AttributeValue::S(text.to_owned());
-            let values = [(":at".to_owned(), text(at)), (":mark".to_owned(), text(&given_up()))].into();
-            let mark = Change { set: "at = :mark", add: "", condition: "at = :at", values };
+            let values = [(":begun".to_owned(), text(begun)), (":mark".to_owned(), text(&given_up()))].into();
+            let mark = Change { set: "begun = :mark", add: "", condition: "begun = :begun", values };
             if self.table.update(&item.key()?, mark).await? {
                 let head: Head = body::open(&self.table, &item).await?;
                 self.remove_version(&head).await?;
@@ -426,6 +448,11 @@ fn passage(head: &Head, one: &ChunkRef, text: Text) -> Passage {
         start,
         end,
     }
+}
+
+/// The name of the parts of a chunk that is too long for its item.
+fn parts_of(version: &str, ordinal: u64) -> String {
+    format!("{version}.{ordinal}")
 }
 
 /// The mark of a version that counts no more, or never will: older than everything.

@@ -14,7 +14,7 @@ use smooai_smooth_operator_retrieval::bm25::{MOST_TERMS, each_chunk_term, idf, q
 use smooai_smooth_operator_store::{
     Access, AccessList, Chunk, ChunkRef, Document, DocumentId, Hit, Result, StoreError,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Postings per page; a page of short ones is about 30 KB, 8 read units.
 const PAGE: usize = 200;
@@ -115,20 +115,23 @@ impl Knowledge {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        let mut looked_for = HashSet::new();
         for attempt in 0..TRIES {
             let found = match leg {
                 Leg::Keyword(question) => self.by_words(access, question, limit).await?,
-                Leg::Dense(vector) => self.by_vector(access, vector).await?,
+                Leg::Dense(vector) => self.by_vector(access, vector, limit).await?,
             };
             let heads = self.heads(access, found.iter().map(|one| one.document.as_str())).await?;
             let counts =
                 |one: &Candidate| heads.get(&one.document).is_some_and(|head| head.version == one.version);
-            // A document whose version here counts no more, and whose new one is not here, was replaced
-            // between the two reads, or its old version is being removed: look again.
-            let missed = found.iter().any(|one| {
-                heads.contains_key(&one.document)
-                    && !found.iter().any(|other| other.document == one.document && counts(other))
-            });
+            // A document that was found by a version that does not count, and not by the one that does, may
+            // have been replaced between the two reads: look again, once for each version that counts.
+            let is_found = |head: &Head| found.iter().any(|one| one.version == head.version);
+            let heads_of_found = found.iter().filter_map(|one| heads.get(&one.document));
+            let mut missed = false;
+            for head in heads_of_found.filter(|head| !is_found(head)) {
+                missed |= looked_for.insert(head.version.clone());
+            }
             if missed && attempt + 1 < TRIES {
                 back_off(attempt, access.organization.as_str()).await;
                 continue;
@@ -258,10 +261,7 @@ impl Knowledge {
         open.truncate(limit.saturating_mul(2).max(MOST_RESCORED));
         let open = open.into_iter().map(|(_, one)| one).collect();
         known.extend(self.rescore(access, board, open).await?);
-        known.sort_by(|a, b| {
-            let by_score = b.score.total_cmp(&a.score);
-            by_score.then_with(|| a.document.cmp(&b.document)).then_with(|| a.ordinal.cmp(&b.ordinal))
-        });
+        sort(&mut known);
         known.truncate(limit.saturating_mul(2).saturating_add(SPARE));
         Ok(known)
     }
@@ -319,6 +319,7 @@ impl Knowledge {
         &self,
         access: &Access,
         vector: &[f32],
+        limit: usize,
     ) -> Result<Vec<Candidate>> {
         let readable = self.readable_classes(access).await?;
         let organization = access.organization.as_str();
@@ -331,12 +332,19 @@ impl Knowledge {
                 score: near.score,
             });
         }
-        found.sort_by(|a, b| {
-            let by_score = b.score.total_cmp(&a.score);
-            by_score.then_with(|| a.document.cmp(&b.document)).then_with(|| a.ordinal.cmp(&b.ordinal))
-        });
+        sort(&mut found);
+        // Each document costs a read; some may be of versions that count no more.
+        found.truncate(limit.saturating_mul(2));
         Ok(found)
     }
+}
+
+/// Best first, ties by the chunk.
+fn sort(candidates: &mut [Candidate]) {
+    candidates.sort_by(|a, b| {
+        let by_score = b.score.total_cmp(&a.score);
+        by_score.then_with(|| a.document.cmp(&b.document)).then_with(|| a.ordinal.cmp(&b.ordinal))
+    });
 }
 
 impl Board {

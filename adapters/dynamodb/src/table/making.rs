@@ -48,7 +48,8 @@ impl Table {
 
     /// A table that somebody made for something else would fail at every call.
     fn check_keys(&self, table: &TableDescription) -> Result<()> {
-        let keys: Vec<_> = table.key_schema().iter().map(|key| (key.attribute_name(), key.key_type())).collect();
+        let keys: Vec<_> =
+            table.key_schema().iter().map(|key| (key.attribute_name(), key.key_type())).collect();
         if keys.is_empty() || keys == [("pk", &KeyType::Hash), ("sk", &KeyType::Range)] {
             return Ok(());
         }

@@ -250,10 +250,15 @@ fn judge(reasons: &[CancellationReason]) -> Verdict {
     if any(&["ConditionalCheckFailed", "TransactionConflict"]) {
         return Verdict::Refused(reasons.iter().map(|reason| is(reason, "ConditionalCheckFailed")).collect());
     }
-    if any(&["ProvisionedThroughputExceeded", "ThrottlingError"]) { Verdict::Throttled } else { Verdict::Broken }
+    if any(&["ProvisionedThroughputExceeded", "ThrottlingError"]) {
+        Verdict::Throttled
+    } else {
+        Verdict::Broken
+    }
 }
 
 /// One write of a transaction.
+#[derive(Clone)]
 pub(crate) enum Write {
     /// Puts an item if there is none with its key.
     New(Item),

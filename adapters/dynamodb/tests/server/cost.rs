@@ -1,11 +1,11 @@
 //! What a turn and a question cost in capacity units, and that a question costs no more than is said.
 use crate::servers;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use smooai_smooth_operator_adapter_dynamodb::Opened;
 use smooai_smooth_operator_store::{
-    Access, AccessList, Activity, Chunk, ClaimRequest, Document, Message, suite,
+    Access, AccessList, Activity, Chunk, ClaimRequest, Direction, Document, JournalEntry, JournalOutcome,
+    Message, MessageId, Page, ParkReason, ParkedTurn, Scope, Session, suite,
 };
-use smooai_smooth_operator_store::{Direction, MessageId, Page, Scope, Session};
 
 /// Words that are rare, common, and in every chunk.
 fn text(n: usize) -> String {
@@ -76,7 +76,13 @@ async fn a_question_costs_what_is_said() {
     }
     let (found, read, _) =
         cost(&opened, "the dense leg", store.knowledge.dense(&access, &[1.0, 0.5], 8)).await;
-    assert!(found.unwrap().len() == 8 && read <= 40.0, "{read}");
+    let found = found.unwrap();
+    // Twice as many documents are looked at as are asked for.
+    assert!(found.len() == 8 && read <= 20.0, "{read}");
+    let chunks: Vec<_> = found.into_iter().map(|hit| hit.chunk).collect();
+    let passages = store.knowledge.passages(&access, &chunks);
+    let (read_back, read, _) = cost(&opened, "the passages of eight chunks", passages).await;
+    assert!(read_back.unwrap().len() == 8 && read <= 16.0, "{read}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -87,11 +93,8 @@ async fn a_turn_costs_what_is_said() {
     let scope = Scope::new("cost", "ada");
     let now = Timestamp::UNIX_EPOCH;
     let (conversation, session): (_, Session) = suite::conversation_with_session(&scope);
-    let create = async {
-        store.conversations.create(conversation.clone()).await.unwrap();
-        store.sessions.create(session.clone()).await.unwrap();
-    };
-    cost(&opened, "a conversation and its session", create).await;
+    cost(&opened, "a conversation", store.conversations.create(conversation.clone())).await.0.unwrap();
+    cost(&opened, "its session", store.sessions.create(session.clone())).await.0.unwrap();
     let say = |n: u32, direction| Message {
         id: MessageId::new(format!("m{n}")),
         conversation: conversation.id.clone(),
@@ -101,25 +104,66 @@ async fn a_turn_costs_what_is_said() {
         from: conversation.user.id.clone(),
         to: conversation.agent.id.clone(),
         request_id: "r".to_owned(),
-        created_at: now,
+        created_at: now + SignedDuration::from_secs(i64::from(n)),
+    };
+    // A history as a model is given it.
+    for n in 0..50 {
+        store.messages.append(&scope, say(n, Direction::Inbound)).await.unwrap();
+    }
+    let request = ClaimRequest {
+        conversation: conversation.id.clone(),
+        turn: "t".into(),
+        request_id: "r".to_owned(),
+        now,
+        lease_until: now,
     };
     let turn = async {
-        store.sessions.get(&scope, &session.id).await.unwrap();
-        let request = ClaimRequest {
-            conversation: conversation.id.clone(),
-            turn: "t".into(),
-            request_id: "r".to_owned(),
-            now,
-            lease_until: now,
-        };
-        let claim = store.turns.claim(&scope, request).await.unwrap().unwrap();
-        store.messages.append(&scope, say(1, Direction::Inbound)).await.unwrap();
-        store.messages.page(&scope, &conversation.id, Page { limit: 50, before: None }).await.unwrap();
-        store.messages.append(&scope, say(2, Direction::Outbound)).await.unwrap();
-        store.turns.release(&claim).await.unwrap();
+        cost(&opened, "  the session", store.sessions.get(&scope, &session.id)).await.0.unwrap();
+        let claim =
+            cost(&opened, "  the claim", store.turns.claim(&scope, request)).await.0.unwrap().unwrap();
+        let asked = say(51, Direction::Inbound);
+        cost(&opened, "  the question", store.messages.append(&scope, asked)).await.0.unwrap();
+        cost(&opened, "  the title", store.conversations.get(&scope, &conversation.id)).await.0.unwrap();
+        let page = Page { limit: 50, before: None };
+        let history = store.messages.page(&scope, &conversation.id, page);
+        cost(&opened, "  the history of 50 messages", history).await.0.unwrap();
+        let said = say(52, Direction::Outbound);
+        cost(&opened, "  the answer", store.messages.append(&scope, said)).await.0.unwrap();
         let activity = Activity { now, tokens: 10, messages: 2 };
-        store.sessions.record(&scope, &session.id, activity).await.unwrap();
+        let counts = store.sessions.record(&scope, &session.id, activity);
+        cost(&opened, "  the session's counts", counts).await.0.unwrap();
+        cost(&opened, "  the release", store.turns.release(&claim)).await.0.unwrap();
     };
     let ((), read, written) = cost(&opened, "a turn without documents and tools", turn).await;
-    assert!(read <= 16.0 && written <= 40.0, "{read} {written}");
+    assert!(read <= 20.0 && written <= 40.0, "{read} {written}");
+
+    let request = ClaimRequest {
+        conversation: conversation.id.clone(),
+        turn: "u".into(),
+        request_id: "s".to_owned(),
+        now,
+        lease_until: now,
+    };
+    let claim = store.turns.claim(&scope, request).await.unwrap().unwrap();
+    let entry = JournalEntry {
+        call: "c".to_owned(),
+        tool: "refund".to_owned(),
+        outcome: JournalOutcome::Begun,
+        at: now,
+    };
+    cost(&opened, "a line of the journal", store.journal.append(&claim, entry)).await.0.unwrap();
+    let parked = ParkedTurn {
+        id: "p".into(),
+        claim,
+        session: session.id.clone(),
+        reason: ParkReason::Approval,
+        detail: serde_json::Value::Null,
+        checkpoint: "x".repeat(8_000).into(),
+        attempts_remaining: 3,
+        expires_at: now,
+    };
+    cost(&opened, "a park with a checkpoint of 8 KB", store.turns.park(parked.clone())).await.0.unwrap();
+    let verdict = store.turns.unpark(&scope, &conversation.id, &parked.id, now);
+    let (claim, ..) = cost(&opened, "its verdict", verdict).await;
+    assert!(claim.unwrap().is_some());
 }

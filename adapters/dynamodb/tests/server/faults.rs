@@ -68,7 +68,12 @@ async fn a_service_that_stays_away_is_told_plainly() {
         let failures = [
             store.conversations.create(made.clone()).await.map(|_| ()).unwrap_err(),
             store.conversations.list(&scope, 5).await.map(|_| ()).unwrap_err(),
-            store.messages.page(&scope, &made.id, Page { limit: 5, before: None }).await.map(|_| ()).unwrap_err(),
+            store
+                .messages
+                .page(&scope, &made.id, Page { limit: 5, before: None })
+                .await
+                .map(|_| ())
+                .unwrap_err(),
             store.turns.parked(&scope, &made.id).await.map(|_| ()).unwrap_err(),
         ];
         for error in failures {

@@ -7,6 +7,7 @@ use smooai_smooth_operator_adapter_sqlite as sqlite;
 use smooai_smooth_operator_retrieval::analyse::Language;
 use smooai_smooth_operator_store::{Scope, StorageAdapter, suite};
 use sqlx::{Connection as _, Executor as _, PgConnection};
+use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 use url::Url;
 
@@ -19,6 +20,8 @@ enum Backend {
 }
 
 use Backend::{DynamoDb, Memory, Postgres, Sqlite};
+
+static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// Where the stores of a test are.
 struct Places {
@@ -47,7 +50,8 @@ impl Places {
                 opened.adapter()
             }
             Postgres => {
-                let name = format!("transfer_{}_{}", std::process::id(), self.databases.len());
+                let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+                let name = format!("transfer_{}_{number}", std::process::id());
                 let mut connection = PgConnection::connect(server().as_str()).await.unwrap();
                 connection.execute(format!("CREATE DATABASE {name}").as_str()).await.unwrap();
                 let mut url = server();

@@ -10,7 +10,8 @@ use smooai_smooth_operator_retrieval::suite::{Cases, Overlaps, compare, fill_ali
 async fn a_reader_gets_what_a_store_of_his_own_documents_gives() {
     let cases = Cases { documents: 14, words: 25, at_once: 8, ..Cases::new(500) };
     println!("{cases:?}");
-    in_database(async |database| non_interference(database.store().await.knowledge, cases.clone()).await).await;
+    in_database(async |database| non_interference(database.store().await.knowledge, cases.clone()).await)
+        .await;
 }
 
 /// 400 documents and 100 questions by changing readers, on this database and in memory.

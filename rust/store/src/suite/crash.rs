@@ -284,8 +284,7 @@ fn numbers(line: &str, kind: &str) -> Option<Vec<u64>> {
 
 /// Every process took over from the one before, with a higher fencing number.
 async fn check_heirs(store: &StorageAdapter, killed: &Killed) {
-    let mut heirs: Vec<Vec<u64>> =
-        killed.lines.iter().filter_map(|line| numbers(line, "heir ")).collect();
+    let mut heirs: Vec<Vec<u64>> = killed.lines.iter().filter_map(|line| numbers(line, "heir ")).collect();
     heirs.sort_unstable();
     assert!(heirs.windows(2).all(|pair| pair[0][1] < pair[1][1]), "{heirs:?}");
     let Some([round, fence]) = heirs.last().map(Vec::as_slice) else { return };

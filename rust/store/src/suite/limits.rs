@@ -79,7 +79,8 @@ pub(super) async fn a_document_of_many_chunks_is_found_replaced_and_removed(stor
     let o = scope("many chunks", "");
     let access = Access::public(o.organization.clone());
     let texts: Vec<String> = (0..CHUNKS).map(|n| format!("parcel number{}", n / 1_000)).collect();
-    let chunks: Vec<(&str, [f32; 4])> = texts.iter().map(|text| (text.as_str(), [1.0, 0.0, 0.0, 0.0])).collect();
+    let chunks: Vec<(&str, [f32; 4])> =
+        texts.iter().map(|text| (text.as_str(), [1.0, 0.0, 0.0, 0.0])).collect();
     let put = store.knowledge.put(document(&o, "a", AccessList::Public, &chunks)).await.unwrap();
     assert_eq!(put, Put::Created);
     let last = ChunkRef { document: "a".into(), ordinal: u32::try_from(CHUNKS - 1).unwrap() };
