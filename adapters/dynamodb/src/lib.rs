@@ -17,3 +17,4 @@ mod turns;
 mod vectors;
 
 pub use open::{Opened, Settings, open, open_with, sdk};
+pub use table::Spent;

@@ -4,7 +4,7 @@ use crate::admin::Admin;
 use crate::conversations::Conversations;
 use crate::knowledge::Knowledge;
 use crate::sessions::Sessions;
-use crate::table::Table;
+use crate::table::{Spent, Table};
 use crate::transfer::Transfer;
 use crate::turns::Turns;
 use crate::vectors::Vectors;
@@ -50,11 +50,9 @@ impl Opened {
         self.adapter.clone()
     }
 
-    /// The read and write units of the table that have been consumed since it was opened, by this
-    /// process, and the requests that were answered. What a condition refused and requests for vectors are
-    /// not among them.
+    /// What this process has spent on the table since it was opened.
     #[must_use]
-    pub fn units(&self) -> (f64, f64, u64) {
+    pub fn spent(&self) -> Spent {
         self.table.units.spent()
     }
 }

@@ -10,6 +10,8 @@ use aws_sdk_dynamodb::Client;
 use std::time::Duration;
 use units::Units;
 
+pub use units::Spent;
+
 pub(crate) use reading::{ItemPage, Range, Reading};
 pub(crate) use writing::{Change, Outcome, Write, unique};
 

@@ -3,12 +3,28 @@
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What requests have cost since the start, in hundredths of capacity units.
+/// What the requests of a process to its table have cost, as the service says. What a condition refused and
+/// requests for vectors are not among them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spent {
+    /// Read units.
+    pub read: f64,
+    /// Write units.
+    pub written: f64,
+    /// Requests that were answered: round trips.
+    pub requests: u64,
+    /// Transactions among them, and the writes that these were made of.
+    pub transactions: (u64, u64),
+}
+
+/// The same as it is counted, units in hundredths.
 #[derive(Default)]
 pub(crate) struct Units {
     read: AtomicU64,
     written: AtomicU64,
     requests: AtomicU64,
+    transactions: AtomicU64,
+    writes_together: AtomicU64,
 }
 
 impl Units {
@@ -31,10 +47,25 @@ impl Units {
         self.add(&self.written, costs);
     }
 
-    /// Read units, write units, and how many requests they were.
-    pub(crate) fn spent(&self) -> (f64, f64, u64) {
+    pub(super) fn add_transaction<'a>(
+        &self,
+        costs: impl IntoIterator<Item = &'a ConsumedCapacity>,
+        writes: usize,
+    ) {
+        self.add(&self.written, costs);
+        self.transactions.fetch_add(1, Ordering::Relaxed);
+        self.writes_together.fetch_add(writes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn spent(&self) -> Spent {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 hundredths")]
-        let units = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64 / 100.0;
-        (units(&self.read), units(&self.written), self.requests.load(Ordering::Relaxed))
+        let units = |counter: &AtomicU64| count(counter) as f64 / 100.0;
+        Spent {
+            read: units(&self.read),
+            written: units(&self.written),
+            requests: count(&self.requests),
+            transactions: (count(&self.transactions), count(&self.writes_together)),
+        }
     }
 }

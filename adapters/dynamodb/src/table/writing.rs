@@ -167,6 +167,7 @@ impl Table {
     /// `None` when nothing was written because the service throttles. The SDK does not ask again then,
     /// because the service tells it as a cancelled transaction.
     async fn try_transact(&self, items: Vec<TransactWriteItem>) -> Result<Option<Outcome>> {
+        let count = items.len();
         let request = self
             .client
             .transact_write_items()
@@ -174,7 +175,7 @@ impl Table {
             .set_transact_items(Some(items));
         let error = match request.send().await {
             Ok(written) => {
-                self.units.add_written(written.consumed_capacity.iter().flatten());
+                self.units.add_transaction(written.consumed_capacity.iter().flatten(), count);
                 return Ok(Some(Outcome::Done));
             }
             Err(error) => error,

@@ -77,10 +77,10 @@ async fn counts(opened: &Opened, version: usize) -> bool {
     let access = Access::user("o", "ada", [""; 0]);
     let hash = store.knowledge.content_hash(&"o".into(), &"d".into()).await.unwrap();
     let is_there = hash == Some(version.to_string());
-    let before = opened.units().2;
+    let before = opened.spent().requests;
     let found = store.knowledge.keyword(&access, &format!("version{version}"), 10).await.unwrap();
     // Twice at most the classes, a list of the term in each of two, the chunks to score and the documents.
-    let requests = opened.units().2 - before;
+    let requests = opened.spent().requests - before;
     assert!(requests <= 16, "what was left behind costs every question {requests} requests");
     let near = store.knowledge.dense(&access, &[1.0, 0.0], 10).await.unwrap();
     assert_eq!((found.len(), near.len()), (2 * usize::from(is_there), 3), "all of a version or nothing");
