@@ -112,7 +112,12 @@ impl ServerCrashes {
         for _ in 0..TICKS {
             tick.tick().await;
             let count = sqlx::query("SELECT count(*) FROM smooth_operator.messages");
-            let count = count.fetch_one(&mut connection).await.unwrap().get(0);
+            let Ok(row) = count.fetch_one(&mut connection).await else {
+                // The server took a connection while it was about to end all of them.
+                connection = self.connection().await;
+                continue;
+            };
+            let count = row.get(0);
             if before.is_some_and(|before| count > before + 10) {
                 return;
             }
