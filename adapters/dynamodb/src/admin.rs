@@ -3,7 +3,7 @@
 use crate::body;
 use crate::item::Item;
 use crate::keys::{self, Key};
-use crate::table::{Range, Reading, Table};
+use crate::table::{Outcome, Range, Reading, Table, Write};
 use async_trait::async_trait;
 use smooai_smooth_operator_store::{AdminRecord, AdminStore, OrganizationId, Result};
 use std::sync::Arc;
@@ -34,9 +34,9 @@ impl AdminStore for Admin {
         let key = key(&record.organization, &record.kind, &record.id)?;
         let before = self.table.get(&key).await?;
         let item = body::seal(&self.table, Item::new("A", &key), "an admin record", &record).await?;
-        self.table.put(item.clone()).await?;
+        self.table.put(item).await?;
         match before {
-            Some(before) => body::discard(&self.table, &before, Some(&item)).await,
+            Some(before) => body::discard(&self.table, &before).await,
             None => Ok(()),
         }
     }
@@ -75,11 +75,12 @@ impl AdminStore for Admin {
 
     async fn delete(&self, organization: &OrganizationId, kind: &str, id: &str) -> Result<bool> {
         let key = key(organization, kind, id)?;
-        let before = self.table.get(&key).await?;
-        let there = self.table.delete(&key).await?;
-        if let Some(before) = before {
-            body::discard(&self.table, &before, None).await?;
+        let Some(before) = self.table.get(&key).await? else { return Ok(false) };
+        // A transaction tells it right even if the answer is lost and it is sent again.
+        let removed = self.table.transact(vec![Write::DeleteThere(key)]).await? == Outcome::Done;
+        if removed {
+            body::discard(&self.table, &before).await?;
         }
-        Ok(there)
+        Ok(removed)
     }
 }

@@ -2,6 +2,7 @@
 //! conversations) is written in one transaction, under the revision that was read.
 
 use crate::body;
+use crate::failure::contended;
 use crate::item::Item;
 use crate::keys::{self, Key};
 use crate::table::{Outcome, Range, Reading, Table, Write, back_off};
@@ -21,9 +22,10 @@ pub(crate) struct Conversations {
     pub(crate) table: Arc<Table>,
 }
 
-/// A conversation as it was read: with its revision, which every change of it raises.
+/// A conversation as it was read: with its item, and the item's revision, which every change of it raises.
 pub(crate) struct Held {
     pub(crate) conversation: Conversation,
+    pub(crate) item: Item,
     pub(crate) revision: u64,
 }
 
@@ -66,13 +68,14 @@ impl Conversations {
     /// The conversation, whosever it is.
     pub(crate) async fn load(&self, id: &ConversationId) -> Result<Option<Held>> {
         match self.table.get(&meta(id)).await? {
-            Some(item) => self.held(&item).await.map(Some),
+            Some(item) => self.held(item).await.map(Some),
             None => Ok(None),
         }
     }
 
-    pub(crate) async fn held(&self, item: &Item) -> Result<Held> {
-        Ok(Held { conversation: body::open(&self.table, item).await?, revision: item.get_number("rev")? })
+    pub(crate) async fn held(&self, item: Item) -> Result<Held> {
+        let revision = item.get_number("rev")?;
+        Ok(Held { conversation: body::open(&self.table, &item).await?, item, revision })
     }
 
     /// The conversation, if it is of this scope.
@@ -94,13 +97,15 @@ impl ConversationStore for Conversations {
         let name = keys::digest(&[conversation.idempotency_key.as_bytes()]);
         let key = Key::new(keys::of_scope('Y', &scope), name);
         for attempt in 0..TRIES {
+            let sealed = self.sealed(&conversation, 0).await?;
             let writes = vec![
                 Write::New(Item::new("Y", &key).text("id", conversation.id.as_str())),
-                Write::New(self.sealed(&conversation, 0).await?),
+                Write::New(sealed.clone()),
             ];
             let Outcome::Refused(failed) = self.table.transact(writes).await? else {
                 return Ok(conversation);
             };
+            body::discard(&self.table, &sealed).await?;
             if let Some(made) = self.table.get(&key).await? {
                 let id = ConversationId::new(made.get_text("id")?);
                 return self.get(&scope, &id).await?.ok_or(StoreError::NotFound("conversation"));
@@ -111,7 +116,7 @@ impl ConversationStore for Conversations {
             }
             back_off(attempt, conversation.id.as_str()).await;
         }
-        Err(contended())
+        Err(contended("conversation"))
     }
 
     async fn get(&self, scope: &Scope, id: &ConversationId) -> Result<Option<Conversation>> {
@@ -144,7 +149,7 @@ impl ConversationStore for Conversations {
         let keys: Vec<Key> = distinct.into_values().collect();
         let mut listed = Vec::with_capacity(keys.len());
         for item in self.table.get_all(&keys).await? {
-            listed.push(self.held(&item).await?.conversation);
+            listed.push(self.held(item).await?.conversation);
         }
         listed.retain(|conversation| is_of(conversation, scope));
         listed.sort_by(|a, b| b.updated_at.cmp(&a.updated_at).then_with(|| a.id.cmp(&b.id)));
@@ -159,27 +164,21 @@ impl ConversationStore for Conversations {
         now: Timestamp,
     ) -> Result<Option<Conversation>> {
         for attempt in 0..TRIES {
-            let Some(Held { conversation: before, revision }) = self.load_of(scope, id).await? else {
-                return Ok(None);
-            };
+            let Some(held) = self.load_of(scope, id).await? else { return Ok(None) };
+            let Held { conversation: before, item: old, revision } = held;
             let mut after = before.clone();
             after.title = Some(title.to_owned());
             after.updated_at = after.updated_at.max(now);
-            let mut writes = vec![Write::Revision(self.sealed(&after, revision + 1).await?, revision)];
+            let new = self.sealed(&after, revision + 1).await?;
+            let mut writes = vec![Write::Revision(new.clone(), revision)];
             writes.extend(moves(&before, &after));
             if self.table.transact(writes).await? == Outcome::Done {
+                body::discard(&self.table, &old).await?;
                 return Ok(Some(after));
             }
+            body::discard(&self.table, &new).await?;
             back_off(attempt, title).await;
         }
-        Err(contended())
-    }
-}
-
-/// What is said when a write found no quiet moment in [`TRIES`] tries.
-pub(crate) fn contended() -> StoreError {
-    StoreError::Unavailable {
-        context: "too many writers of one conversation at once".to_owned(),
-        source: None,
+        Err(contended("conversation"))
     }
 }

@@ -4,6 +4,7 @@
 mod admin;
 mod body;
 mod conversations;
+mod failure;
 mod item;
 mod keys;
 mod knowledge;
@@ -15,4 +16,5 @@ mod transfer;
 mod turns;
 mod vectors;
 
-pub use open::{Opened, Settings, open};
+pub use open::{Opened, Settings, open, open_with, sdk};
+pub use table::Spent;

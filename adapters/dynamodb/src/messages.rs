@@ -1,7 +1,8 @@
 //! Messages: numbered from 1 inside their conversation, so that their order is total.
 
 use crate::body;
-use crate::conversations::{Conversations, Held, TRIES, contended, moves};
+use crate::conversations::{Conversations, Held, TRIES, moves};
+use crate::failure::contended;
 use crate::item::Item;
 use crate::keys::{self, Key};
 use crate::table::{ItemPage, Outcome, Range, Reading, Write, back_off};
@@ -89,7 +90,7 @@ impl Conversations {
 
     /// Adds a message as the next; `false` if others were in the way.
     async fn try_append(&self, held: Held, message: &Message) -> Result<bool> {
-        let Held { conversation: before, revision } = held;
+        let Held { conversation: before, item: old, revision } = held;
         let mut after = before.clone();
         after.message_count += 1;
         after.updated_at = after.updated_at.max(message.created_at);
@@ -97,16 +98,25 @@ impl Conversations {
             .number("number", after.message_count)
             .text("made", &keys::inverted(message.created_at));
         let id = by_id(&before.id, &message.id);
+        let new = self.sealed(&after, revision + 1).await?;
+        let said = body::seal(&self.table, item, "a message", message).await?;
         let mut writes = vec![
             Write::New(Item::new("I", &id).number("number", after.message_count)),
-            Write::Revision(self.sealed(&after, revision + 1).await?, revision),
-            Write::New(body::seal(&self.table, item, "a message", message).await?),
+            Write::Revision(new.clone(), revision),
+            Write::New(said.clone()),
         ];
         writes.extend(moves(&before, &after));
         match self.table.transact(writes).await? {
-            Outcome::Done => Ok(true),
-            // The message is there already.
-            Outcome::Refused(failed) => Ok(failed.first() == Some(&true)),
+            Outcome::Done => {
+                body::discard(&self.table, &old).await?;
+                Ok(true)
+            }
+            Outcome::Refused(failed) => {
+                body::discard(&self.table, &new).await?;
+                body::discard(&self.table, &said).await?;
+                // The message is there already.
+                Ok(failed.first() == Some(&true))
+            }
         }
     }
 }
@@ -122,7 +132,7 @@ impl MessageStore for Conversations {
             }
             back_off(attempt, message.id.as_str()).await;
         }
-        Err(contended())
+        Err(contended("conversation"))
     }
 
     async fn page(&self, scope: &Scope, conversation: &ConversationId, page: Page) -> Result<MessagePage> {

@@ -4,13 +4,13 @@ use crate::admin::Admin;
 use crate::conversations::Conversations;
 use crate::knowledge::Knowledge;
 use crate::sessions::Sessions;
-use crate::table::Table;
+use crate::table::{Spent, Table};
 use crate::transfer::Transfer;
 use crate::turns::Turns;
 use crate::vectors::Vectors;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use smooai_smooth_operator_retrieval::analyse::{Analyser, Language};
 use smooai_smooth_operator_store::{Result, StorageAdapter};
@@ -50,10 +50,9 @@ impl Opened {
         self.adapter.clone()
     }
 
-    /// The read and write units of the table that have been consumed since it was opened, by this
-    /// process. A refused condition and a vector request are not among them.
+    /// What this process has spent on the table since it was opened.
     #[must_use]
-    pub fn units(&self) -> (f64, f64) {
+    pub fn spent(&self) -> Spent {
         self.table.units.spent()
     }
 }
@@ -63,13 +62,36 @@ impl Opened {
 /// # Errors
 /// `Unavailable`, with what to do, when the table or the bucket can be neither found nor made.
 pub async fn open(settings: Settings) -> Result<Opened> {
-    let config = sdk_config().await;
-    let table = Arc::new(Table::new(&config, settings.table));
+    open_with(&sdk().load().await, settings).await
+}
+
+/// As [`open`], with the SDK's configuration given: [`sdk`] with changes.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_with(config: &SdkConfig, settings: Settings) -> Result<Opened> {
+    let table = Arc::new(Table::new(config, settings.table));
     table.ensure().await?;
-    let vectors = Vectors::new(&config, settings.vector_bucket, settings.index_prefix);
+    let vectors = Vectors::new(config, settings.vector_bucket, settings.index_prefix);
     vectors.ensure().await?;
     let adapter = compose(&table, vectors, Analyser::new(settings.language));
     Ok(Opened { table, adapter })
+}
+
+/// The SDK's configuration from its own variables and files, with this store's limits and retries.
+#[must_use]
+pub fn sdk() -> ConfigLoader {
+    let http =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let limits = TimeoutConfig::builder()
+        .connect_timeout(ATTEMPT_LIMIT)
+        .operation_attempt_timeout(ATTEMPT_LIMIT)
+        .operation_timeout(REQUEST_LIMIT)
+        .build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .timeout_config(limits)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
 }
 
 fn compose(table: &Arc<Table>, vectors: Vectors, analyser: Analyser) -> StorageAdapter {
@@ -96,20 +118,4 @@ fn compose(table: &Arc<Table>, vectors: Vectors, analyser: Analyser) -> StorageA
         admin,
         transfer: Arc::new(transfer),
     }
-}
-
-async fn sdk_config() -> SdkConfig {
-    let http =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let limits = TimeoutConfig::builder()
-        .connect_timeout(ATTEMPT_LIMIT)
-        .operation_attempt_timeout(ATTEMPT_LIMIT)
-        .operation_timeout(REQUEST_LIMIT)
-        .build();
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
-        .timeout_config(limits)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        .load()
-        .await
 }

@@ -19,6 +19,7 @@ fn key(id: &SessionId) -> Key {
 }
 
 const OF_SCOPE: &str = "org = :org AND principal = :principal";
+const COUNTED: &str = "tokens :tokens, messages :messages";
 
 fn scope_values(scope: &Scope) -> Attributes {
     let text = |text: &str| AttributeValue::S(text.to_owned());
@@ -59,7 +60,10 @@ impl SessionStore for Sessions {
             .text("active", &session.last_activity_at.to_string())
             .text("latest", &keys::inverted(session.last_activity_at));
         let item = body::seal(&self.table, item, "a session", &session).await?;
-        self.table.put_new(item).await.map(|_| ())
+        if !self.table.put_new(item.clone()).await? {
+            body::discard(&self.table, &item).await?;
+        }
+        Ok(())
     }
 
     async fn get(&self, scope: &Scope, id: &SessionId) -> Result<Option<Session>> {
@@ -85,8 +89,7 @@ impl SessionStore for Sessions {
         if sets.is_empty() {
             return Ok(());
         }
-        let expression = format!("SET {}", sets.join(", "));
-        let change = Change { expression: &expression, condition: OF_SCOPE, values };
+        let change = Change { set: &sets.join(", "), add: "", condition: OF_SCOPE, values };
         self.table.update(&key(id), change).await.map(|_| ())
     }
 
@@ -98,7 +101,8 @@ impl SessionStore for Sessions {
         values.insert(":now".to_owned(), AttributeValue::S(activity.now.to_string()));
         values.insert(":latest".to_owned(), AttributeValue::S(keys::inverted(activity.now)));
         let later = Change {
-            expression: "SET active = :now, latest = :latest ADD tokens :tokens, messages :messages",
+            set: "active = :now, latest = :latest",
+            add: COUNTED,
             condition: "org = :org AND principal = :principal AND latest >= :latest",
             values,
         };
@@ -106,11 +110,7 @@ impl SessionStore for Sessions {
             return Ok(());
         }
         // Of another scope, or something later has been recorded already.
-        let earlier = Change {
-            expression: "ADD tokens :tokens, messages :messages",
-            condition: OF_SCOPE,
-            values: counted,
-        };
+        let earlier = Change { set: "", add: COUNTED, condition: OF_SCOPE, values: counted };
         self.table.update(&key(id), earlier).await.map(|_| ())
     }
 }

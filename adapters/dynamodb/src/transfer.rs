@@ -17,6 +17,7 @@ use smooai_smooth_operator_store::{
     MessageRecord, MessageStore, Record, RecordKind, RecordPage, Result, Scope, SessionStore, StoreError,
     TransferStore, TurnState,
 };
+use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) struct Transfer {
@@ -55,32 +56,39 @@ fn scope_of(conversation: &Conversation) -> Scope {
     Scope::new(conversation.organization.clone(), conversation.principal.clone())
 }
 
+/// Whose conversations are, as far as it is known; `None` for those that are gone.
+type Scopes = HashMap<ConversationId, Option<Scope>>;
+
 impl Transfer {
-    async fn scope(&self, id: &ConversationId) -> Result<Option<Scope>> {
-        Ok(self.conversations.load(id).await?.map(|held| scope_of(&held.conversation)))
+    /// The scope of a conversation; it never changes, so it is read once per page.
+    async fn scope(&self, id: &ConversationId, scopes: &mut Scopes) -> Result<Option<Scope>> {
+        if let Some(known) = scopes.get(id) {
+            return Ok(known.clone());
+        }
+        let scope = self.conversations.load(id).await?.map(|held| scope_of(&held.conversation));
+        scopes.insert(id.clone(), scope.clone());
+        Ok(scope)
     }
 
     /// The record of an item; `None` if what it belongs to is gone.
-    async fn record(&self, kind: RecordKind, item: &Item) -> Result<Option<Record>> {
+    async fn record(&self, kind: RecordKind, item: &Item, scopes: &mut Scopes) -> Result<Option<Record>> {
         Ok(Some(match kind {
-            RecordKind::Conversation => {
-                Record::Conversation(Box::new(self.conversations.held(item).await?.conversation))
-            }
+            RecordKind::Conversation => Record::Conversation(Box::new(body::open(&self.table, item).await?)),
             RecordKind::Message => {
                 let message: smooai_smooth_operator_store::Message = body::open(&self.table, item).await?;
-                let Some(scope) = self.scope(&message.conversation).await? else { return Ok(None) };
+                let Some(scope) = self.scope(&message.conversation, scopes).await? else { return Ok(None) };
                 Record::Message(Box::new(MessageRecord { scope, message }))
             }
             RecordKind::Session => Record::Session(Box::new(self.sessions.read(item).await?)),
             RecordKind::Turns => {
                 let id = ConversationId::new(item.get_text("id")?);
-                let Some(scope) = self.scope(&id).await? else { return Ok(None) };
+                let Some(scope) = self.scope(&id, scopes).await? else { return Ok(None) };
                 let state: TurnState = body::open(&self.table, item).await?;
                 Record::Turns(Box::new(state.record(scope, id)))
             }
             RecordKind::Journal => {
                 let conversation = ConversationId::new(item.get_text("conversation")?);
-                let Some(scope) = self.scope(&conversation).await? else { return Ok(None) };
+                let Some(scope) = self.scope(&conversation, scopes).await? else { return Ok(None) };
                 Record::Journal(Box::new(JournalRecord {
                     scope,
                     conversation,
@@ -133,8 +141,9 @@ impl TransferStore for Transfer {
         let after = after.map(open).transpose()?;
         let page = self.table.scan(kind_of(kind), limit, after.as_ref()).await?;
         let mut records = Vec::with_capacity(page.items.len());
+        let mut scopes = Scopes::new();
         for item in &page.items {
-            records.extend(self.record(kind, item).await?);
+            records.extend(self.record(kind, item, &mut scopes).await?);
         }
         Ok(RecordPage { records, next: page.next.as_ref().map(seal).transpose()? })
     }

@@ -2,7 +2,8 @@
 //! changed by the store's own state machine and written back if nobody else has written meanwhile.
 
 use crate::body;
-use crate::conversations::{TRIES, contended, is_of, meta};
+use crate::conversations::{TRIES, is_of, meta};
+use crate::failure::contended;
 use crate::item::Item;
 use crate::keys::{self, Key};
 use crate::table::{Outcome, Range, Reading, Table, Write, back_off};
@@ -88,13 +89,14 @@ impl Turns {
             };
             if written {
                 if let Some(old) = &old {
-                    body::discard(&self.table, old, Some(&item)).await?;
+                    body::discard(&self.table, old).await?;
                 }
                 return Ok(result);
             }
+            body::discard(&self.table, &item).await?;
             back_off(attempt, running).await;
         }
-        Err(contended())
+        Err(contended("conversation"))
     }
 
     /// Changes the state of a conversation of the scope; `None` if it is none.
@@ -112,9 +114,13 @@ impl Turns {
 
     /// Writes a line with its number; `false` if that number is taken.
     pub(crate) async fn restore_line(&self, record: &JournalRecord) -> Result<bool> {
-        let item =
-            self.line_item(&record.conversation, &record.turn, u64::from(record.ordinal), &record.entry);
-        self.table.put_new(item.await?).await
+        let number = u64::from(record.ordinal);
+        let item = self.line_item(&record.conversation, &record.turn, number, &record.entry).await?;
+        let written = self.table.put_new(item.clone()).await?;
+        if !written {
+            body::discard(&self.table, &item).await?;
+        }
+        Ok(written)
     }
 
     async fn line_item(
@@ -195,19 +201,19 @@ impl JournalStore for Turns {
                 self.table.query(Range { pk: &pk, from: "0", to: "9999999999999" }, reading, None).await?;
             let last = last.items.first().map(|item| item.get_number("number")).transpose()?;
             let number = last.map_or(0, |last| last + 1);
+            let item = self.line_item(&claim.conversation, &claim.turn, number, &entry).await?;
             let writes = vec![
                 Write::Check(turn_key(&claim.conversation), held.clone().into()),
-                Write::New(self.line_item(&claim.conversation, &claim.turn, number, &entry).await?),
+                Write::New(item.clone()),
             ];
-            match self.table.transact(writes).await? {
-                Outcome::Done => return Ok(()),
-                Outcome::Refused(failed) if failed.first() == Some(&true) => {
-                    return Err(StoreError::ClaimLost);
-                }
-                Outcome::Refused(_) => back_off(attempt, &entry.call).await,
+            let Outcome::Refused(failed) = self.table.transact(writes).await? else { return Ok(()) };
+            body::discard(&self.table, &item).await?;
+            if failed.first() == Some(&true) {
+                return Err(StoreError::ClaimLost);
             }
+            back_off(attempt, &entry.call).await;
         }
-        Err(contended())
+        Err(contended("conversation"))
     }
 
     async fn entries(&self, turn: &TurnId) -> Result<Vec<JournalEntry>> {

@@ -1,21 +1,25 @@
 //! The dense leg: one S3 Vectors index per organisation and dimension. A vector's metadata is its access
 //! class, which the service filters by while it searches, and its document.
 
+use crate::failure::{invalid, unavailable};
 use crate::keys::digest;
 use aws_config::SdkConfig;
 use aws_sdk_s3vectors::Client;
-use aws_sdk_s3vectors::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_s3vectors::error::ProvideErrorMetadata as _;
 use aws_sdk_s3vectors::types::{
     DataType, DistanceMetric, MetadataConfiguration, PutInputVector, QueryOutputVector, VectorData,
 };
 use aws_smithy_types::Document;
-use smooai_smooth_operator_store::{Chunk, Result, StoreError};
+use smooai_smooth_operator_store::{Chunk, Result};
 use std::collections::HashMap;
 
 /// The most vectors of one put or delete.
 const TOGETHER: usize = 500;
-/// The most results of one query.
-const MOST_RESULTS: usize = 100;
+/// The most numbers of one put: as text they stay below the 20 MiB of a request.
+const NUMBERS_TOGETHER: usize = 1 << 20;
+/// The most results of one query, and what every query asks for: which of equally near vectors come first
+/// is decided here and not by the service, and some may belong to versions that count no more.
+const MOST_RESULTS: i32 = 100;
 /// Classes named in one filter; a query is made for each group.
 const CLASSES_TOGETHER: usize = 50;
 /// How often a put is tried whose index is missing.
@@ -44,18 +48,6 @@ pub(crate) struct Near {
     pub(crate) ordinal: u32,
     /// The cosine.
     pub(crate) score: f32,
-}
-
-fn unavailable<E, R>(doing: &str, error: SdkError<E, R>) -> StoreError
-where
-    E: std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
-{
-    StoreError::Unavailable { context: doing.to_owned(), source: Some(Box::new(error)) }
-}
-
-fn invalid(error: aws_smithy_types::error::operation::BuildError) -> StoreError {
-    StoreError::Unavailable { context: "making a request".to_owned(), source: Some(Box::new(error)) }
 }
 
 /// A vector without direction has no neighbours; the service refuses it.
@@ -90,7 +82,7 @@ impl Vectors {
                  role may s3vectors:GetVectorBucket",
                 self.bucket
             );
-            return Err(unavailable(&doing, error));
+            return Err(unavailable(doing, error));
         }
         match self.client.create_vector_bucket().vector_bucket_name(&self.bucket).send().await {
             Ok(_) => Ok(()),
@@ -100,7 +92,7 @@ impl Vectors {
                     "making the vector bucket {}: create it, or let the role s3vectors:CreateVectorBucket",
                     self.bucket
                 );
-                Err(unavailable(&doing, error))
+                Err(unavailable(doing, error))
             }
         }
     }
@@ -146,7 +138,7 @@ impl Vectors {
         }
         for (dimension, vectors) in by_dimension {
             let index = self.index(organization, dimension);
-            for together in vectors.chunks(TOGETHER) {
+            for together in vectors.chunks(TOGETHER.min(NUMBERS_TOGETHER / dimension).max(1)) {
                 self.put_some(&index, dimension, together).await?;
             }
         }
@@ -197,15 +189,12 @@ impl Vectors {
         organization: &str,
         classes: &[String],
         vector: &[f32],
-        limit: usize,
     ) -> Result<Vec<Near>> {
         let mut found = Vec::new();
         if !has_direction(vector) {
             return Ok(found);
         }
         let index = self.index(organization, vector.len());
-        // Some may belong to versions that count no more.
-        let results = limit.saturating_mul(2).clamp(1, MOST_RESULTS);
         for together in classes.chunks(CLASSES_TOGETHER) {
             let names = Document::Array(together.iter().map(|class| text(class)).collect());
             let request = self
@@ -213,7 +202,7 @@ impl Vectors {
                 .query_vectors()
                 .vector_bucket_name(&self.bucket)
                 .index_name(&index)
-                .top_k(i32::try_from(results).unwrap_or(i32::MAX))
+                .top_k(MOST_RESULTS)
                 .query_vector(VectorData::Float32(vector.to_vec()))
                 .filter(object([("class", object([("$in", names)]))]))
                 .return_distance(true)

@@ -2,15 +2,13 @@
 
 use smooai_smooth_operator_adapter_sqlite::open;
 use smooai_smooth_operator_retrieval::analyse::Language;
-use smooai_smooth_operator_retrieval::suite::{READERS, non_interference};
-
-const CASES: u64 = 10_000;
+use smooai_smooth_operator_retrieval::suite::{Cases, non_interference};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_gets_what_a_store_of_his_own_documents_gives() {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = open(folder.path(), Language::English).await.unwrap();
-    let seeds = 0..CASES.div_ceil(READERS as u64);
-    println!("seeds {seeds:?}, {READERS} readers each");
-    non_interference(sqlite.adapter().knowledge, seeds).await;
+    let cases = Cases::new(10_000);
+    println!("{cases:?}");
+    non_interference(sqlite.adapter().knowledge, cases).await;
 }

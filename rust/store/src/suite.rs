@@ -2,10 +2,11 @@
 //!
 //! An adapter's own test makes an adapter and calls [`run`]. Cases use organisations of their own, so
 //! one store may serve all of them, but not two runs.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod admin;
 mod conversations;
+mod crash;
 mod faults;
 mod journal;
 mod knowledge;
@@ -15,15 +16,18 @@ mod model;
 mod records;
 mod sequences;
 mod sessions;
+mod together;
 mod transfer;
 mod turns;
 
 use crate::{Conversation, Scope, Session, StorageAdapter};
 use std::pin::Pin;
 
+pub use crash::{Killed, check_after_kills, kill_in_a_loop, say, write_until_killed};
 pub use faults::{Faults, survive_faults};
 pub use sequences::random_operations;
-pub use transfer::fill;
+pub use together::two_stores_agree;
+pub use transfer::{assert_alike, fill, fill_hard, move_all};
 
 /// A conversation and a session on it, of valid ids that depend on the scope alone.
 #[must_use]
@@ -69,6 +73,7 @@ pub fn cases() -> Vec<Case> {
             the_list_is_newest_first_and_without_empty_ones,
             a_rename_is_seen_and_moves_the_conversation_up,
             racing_creates_with_one_key_make_one_conversation,
+            hostile_names_and_keys_stay_apart_and_come_back,
         }
         messages::{
             messages_are_paged_newest_first_without_gaps,
@@ -122,6 +127,8 @@ pub fn cases() -> Vec<Case> {
         limits::{
             a_message_of_one_mebibyte_comes_back,
             records_of_more_than_400_kib_come_back,
+            a_document_of_many_chunks_is_found_replaced_and_removed,
+            a_list_of_many_names_is_obeyed,
             ten_thousand_messages_keep_their_order,
         }
     }

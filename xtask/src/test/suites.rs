@@ -187,6 +187,8 @@ pub const SUITES: &[Suite] = &[
                 "smooai-smooth-operator-adapter-postgres",
                 "--test",
                 "server",
+                "--test",
+                "crash",
                 "--",
                 "--ignored",
                 "--skip",
@@ -233,12 +235,13 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         name: "dynamodb",
-        what: "the DynamoDB and S3 Vectors storage, and the server on it, keep every promise of a store, on real servers",
+        what: "the DynamoDB and S3 Vectors storage, and the server on it, keep every promise of a store, and data moves between all four",
         tools: &[JAVA, MAVEN, PIP],
         steps: &[
             Step::plain(&[
                 "xtask",
                 "services",
+                "postgres",
                 "dynamodb",
                 "s3vectors",
                 "--",

@@ -1,12 +1,13 @@
 //! Writing, removing, listing and reading documents.
 
-use super::head::{Head, Text, chunk, class, class_of, document, manifest, version_of};
-use super::postings::{Occurrence, Posting, Written};
+use super::head::{Head, Text, chunk, class, class_of, document, manifest};
+use super::postings::{MOST_OCCURRENCES, Occurrence, Posting, Written};
 use super::{Knowledge, TRIES};
 use crate::body;
+use crate::failure::contended;
 use crate::item::Item;
 use crate::keys::{self, Key};
-use crate::table::{Outcome, Range, Reading, Write, back_off};
+use crate::table::{Change, Outcome, Range, Reading, Write, back_off, unique};
 use crate::vectors::Owner;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
@@ -15,67 +16,74 @@ use smooai_smooth_operator_store::{
     Access, Chunk, ChunkRef, Document, DocumentId, DocumentInfo, OrganizationId, Passage, Put, Result,
     StoreError,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A version that nobody turned to within this time was left by a writer that died.
 const ABANDONED_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// How often a document waits for others of its class.
+const MEETINGS: u32 = 30;
+
+/// A document as it was found.
+struct Found {
+    head: Head,
+    item: Item,
+    revision: u64,
+}
+
+/// What a put writes.
+struct Version {
+    head: Head,
+    postings: Vec<Posting>,
+    /// When it was begun, as its manifest says.
+    begun: String,
+}
 
 impl Knowledge {
     pub(super) async fn head(&self, organization: &OrganizationId, id: &DocumentId) -> Result<Option<Head>> {
-        Ok(self.head_item(organization, id).await?.map(|(head, _)| head))
+        Ok(self.found(organization, id).await?.map(|found| found.head))
     }
 
-    async fn head_item(&self, organization: &OrganizationId, id: &DocumentId) -> Result<Option<(Head, u64)>> {
+    async fn found(&self, organization: &OrganizationId, id: &DocumentId) -> Result<Option<Found>> {
         let Some(item) = self.table.get(&document(organization, id)?).await? else { return Ok(None) };
-        Ok(Some((body::open(&self.table, &item).await?, item.get_number("rev")?)))
+        let revision = item.get_number("rev")?;
+        Ok(Some(Found { head: body::open(&self.table, &item).await?, item, revision }))
     }
 
     pub(super) async fn replace(&self, document: Document) -> Result<Put> {
         self.sweep(&document.organization, document.updated_at).await?;
         for attempt in 0..TRIES {
-            let before = self.head_item(&document.organization, &document.id).await?;
-            if before.as_ref().is_some_and(|(head, _)| head.info.content_hash == document.content_hash) {
+            let before = self.found(&document.organization, &document.id).await?;
+            if before.as_ref().is_some_and(|found| found.head.info.content_hash == document.content_hash) {
                 return Ok(Put::Unchanged);
             }
-            let old = before.as_ref().map(|(head, _)| head);
-            let (head, postings) = self.describe(&document, old);
-            self.write_version(&document, &head, &postings).await?;
-            if self.turn_to(Some(&head), before.as_ref()).await? {
-                if let Some(old) = old {
-                    self.remove_version(old).await?;
-                }
-                return Ok(if before.is_some() { Put::Replaced } else { Put::Created });
+            let version = self.describe(&document);
+            self.write_version(&document, &version).await?;
+            if self.turn_to(Some(&version), before.as_ref()).await? {
+                let Some(old) = before else { return Ok(Put::Created) };
+                self.remove_version(&old.head).await?;
+                return Ok(Put::Replaced);
             }
-            // Another writer was faster. What it wrote may be the same version as ours.
-            let now = self.head(&document.organization, &document.id).await?;
-            if now.is_none_or(|now| now.version != head.version) {
-                self.remove_version(&head).await?;
-            }
-            back_off(attempt, &head.version).await;
+            // Another writer was faster.
+            self.remove_version(&version.head).await?;
+            back_off(attempt, &version.head.version).await;
         }
-        Err(StoreError::Unavailable {
-            context: "too many writers of one document at once".to_owned(),
-            source: None,
-        })
+        Err(contended("document"))
     }
 
     pub(super) async fn remove(&self, organization: &OrganizationId, id: &DocumentId) -> Result<bool> {
         for attempt in 0..TRIES {
-            let Some(before) = self.head_item(organization, id).await? else { return Ok(false) };
+            let Some(before) = self.found(organization, id).await? else { return Ok(false) };
             if self.turn_to(None, Some(&before)).await? {
-                self.remove_version(&before.0).await?;
+                self.remove_version(&before.head).await?;
                 return Ok(true);
             }
             back_off(attempt, id.as_str()).await;
         }
-        Err(StoreError::Unavailable {
-            context: "too many writers of one document at once".to_owned(),
-            source: None,
-        })
+        Err(contended("document"))
     }
 
     /// The head and the postings of a new version.
-    fn describe(&self, document: &Document, before: Option<&Head>) -> (Head, Vec<Posting>) {
+    fn describe(&self, document: &Document) -> Version {
         let info = DocumentInfo {
             id: document.id.clone(),
             source: document.source.clone(),
@@ -92,15 +100,16 @@ impl Knowledge {
         dimensions.dedup();
         let head = Head {
             organization: document.organization.clone(),
-            version: version_of(&document.organization, &info, before),
+            version: unique(),
             class: class_of(&document.acl),
             info,
             length,
             dimensions,
         };
-        (head, postings)
+        Version { head, postings, begun: keys::inverted(document.updated_at) }
     }
 
+    /// The postings, each small enough for its item, and the number of terms of all chunks.
     fn postings(&self, document: &Document) -> (Vec<Posting>, u64) {
         let mut by_term: BTreeMap<u64, Vec<Occurrence>> = BTreeMap::new();
         let mut whole = 0;
@@ -117,14 +126,17 @@ impl Knowledge {
                 by_term.entry(term).or_default().push(Occurrence { ordinal, count, length });
             }
         }
-        (by_term.into_iter().map(|(term, occurrences)| Posting { term, occurrences }).collect(), whole)
+        let split = |(term, all): (u64, Vec<Occurrence>)| {
+            let some = |some: &[Occurrence]| Posting { term, occurrences: some.to_vec() };
+            all.chunks(MOST_OCCURRENCES).map(some).collect::<Vec<_>>()
+        };
+        (by_term.into_iter().flat_map(split).collect(), whole)
     }
 
     /// Writes everything of a version but what makes it count.
-    async fn write_version(&self, document: &Document, head: &Head, postings: &[Posting]) -> Result<()> {
-        let key = manifest(&document.organization, &head.version);
-        let manifest = Item::new("G", &key).text("at", &keys::inverted(document.updated_at));
-        self.table.put(body::seal(&self.table, manifest, "a document", head).await?).await?;
+    async fn write_version(&self, document: &Document, version: &Version) -> Result<()> {
+        let Version { head, postings, begun } = version;
+        self.table.put(self.manifest_of(head, begun).await?).await?;
         let mut items = Vec::with_capacity(document.chunks.len());
         for (ordinal, part) in (0..).zip(&document.chunks) {
             let text = Text {
@@ -136,7 +148,8 @@ impl Knowledge {
             let bytes = part.embedding.iter().flat_map(|x| x.to_le_bytes()).collect();
             let item =
                 Item::new("V", &chunk(&head.version, ordinal)).number("number", ordinal).bytes("e", bytes);
-            items.push(body::seal(&self.table, item, "a chunk", &text).await?);
+            let name = parts_of(&head.version, ordinal);
+            items.push(body::seal_named(&self.table, item, "a chunk", &text, &name).await?);
         }
         self.table.write_all(items, Vec::new()).await?;
         self.written(head).add(&self.table, postings).await?;
@@ -149,6 +162,12 @@ impl Knowledge {
         self.vectors.put(owner, &document.chunks).await
     }
 
+    async fn manifest_of(&self, head: &Head, begun: &str) -> Result<Item> {
+        let key = manifest(&head.organization, &head.version);
+        let item = Item::new("G", &key).text("begun", begun);
+        body::seal(&self.table, item, "a document", &head.for_removal()).await
+    }
+
     fn written<'a>(&self, head: &'a Head) -> Written<'a> {
         Written {
             organization: head.organization.as_str(),
@@ -158,37 +177,81 @@ impl Knowledge {
         }
     }
 
-    /// Makes one version count and another not, and counts both in their classes, in one transaction.
-    async fn turn_to(&self, new: Option<&Head>, before: Option<&(Head, u64)>) -> Result<bool> {
-        let Some(any) = new.or(before.map(|(head, _)| head)) else { return Ok(true) };
-        let key = document(&any.organization, &any.info.id)?;
+    /// Makes one version count and another not, and counts both in their classes, in one transaction;
+    /// `false` if another writer was faster, or has given the new version up as abandoned.
+    async fn turn_to(&self, new: Option<&Version>, before: Option<&Found>) -> Result<bool> {
         let mut writes = Vec::new();
-        match (new, before) {
-            (Some(new), before) => {
-                let revision = before.map(|(_, revision)| *revision);
-                let item = Item::new("D", &key).number("rev", revision.map_or(0, |revision| revision + 1));
-                let item = body::seal(&self.table, item, "a document", new).await?;
-                writes.push(match revision {
-                    Some(revision) => Write::Revision(item, revision),
-                    None => Write::New(item),
-                });
-                writes.push(Write::Delete(manifest(&new.organization, &new.version)));
-            }
-            (None, Some((_, revision))) => {
-                writes.push(Write::DeleteIf(key, "rev", AttributeValue::N(revision.to_string())));
-            }
-            (None, None) => return Ok(true),
+        let mut sealed = None;
+        if let Some(Version { head, begun, .. }) = new {
+            let revision = before.map(|found| found.revision);
+            let key = document(&head.organization, &head.info.id)?;
+            let item = Item::new("D", &key).number("rev", revision.map_or(0, |revision| revision + 1));
+            let item = body::seal(&self.table, item, "a document", head).await?;
+            sealed = Some(item.clone());
+            writes.push(match revision {
+                Some(revision) => Write::Revision(item, revision),
+                None => Write::New(item),
+            });
+            let key = manifest(&head.organization, &head.version);
+            writes.push(Write::DeleteIf(key, "begun", AttributeValue::S(begun.clone())));
         }
-        if let Some((old, _)) = before {
-            let key = manifest(&old.organization, &old.version);
-            let item = Item::new("G", &key).text("at", &keys::inverted(Timestamp::MIN));
-            writes.push(Write::Put(body::seal(&self.table, item, "a document", old).await?));
+        if let Some(old) = before {
+            if new.is_none() {
+                let revision = AttributeValue::N(old.revision.to_string());
+                writes.push(Write::DeleteIf(old.item.key()?, "rev", revision));
+            }
+            writes.push(Write::Put(self.manifest_of(&old.head, &given_up()).await?));
         }
-        writes.extend(counts(new, before.map(|(head, _)| head))?);
-        Ok(self.table.transact(writes).await? == Outcome::Done)
+        let (new, old) = (new.map(|version| &version.head), before.map(|found| &found.head));
+        writes.extend(self.counts(new, old).await?);
+        let done = self.transact_patiently(writes).await?;
+        let left = if done { before.map(|found| &found.item) } else { sealed.as_ref() };
+        if let Some(left) = left {
+            body::discard(&self.table, left).await?;
+        }
+        Ok(done)
     }
 
-    /// Removes what a version that does not count has left. Can be done again at any time.
+    /// Writes all or nothing; `false` when a condition does not hold. Documents of one class meet on its
+    /// counts: that is waited for, because what was written of the version is good.
+    async fn transact_patiently(&self, writes: Vec<Write>) -> Result<bool> {
+        for attempt in 0..MEETINGS {
+            match self.table.transact(writes.clone()).await? {
+                Outcome::Done => return Ok(true),
+                Outcome::Refused(failed) if failed.contains(&true) => return Ok(false),
+                Outcome::Refused(_) => back_off(attempt, &unique()).await,
+            }
+        }
+        Ok(false)
+    }
+
+    /// The writes that count a change in the classes it touches; one per class, as a transaction wants.
+    async fn counts(&self, new: Option<&Head>, old: Option<&Head>) -> Result<Vec<Write>> {
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let mut by_class: BTreeMap<&str, (&Head, i64, i64)> = BTreeMap::new();
+        for (head, sign) in new.map(|head| (head, 1)).into_iter().chain(old.map(|head| (head, -1))) {
+            let count = by_class.entry(&head.class).or_insert((head, 0, 0));
+            count.1 += sign * signed(head.info.chunk_count as u64);
+            count.2 += sign * signed(head.length);
+        }
+        let mut writes = Vec::new();
+        for (head, chunks, length) in by_class.into_values() {
+            let item = self.class_item(head).await?;
+            writes.push(Write::Add { item, numbers: vec![("chunks", chunks), ("length", length)] });
+        }
+        Ok(writes)
+    }
+
+    /// The item of a document's class, which holds the list. A list of many names stands in parts; all
+    /// that name the class write the same ones.
+    async fn class_item(&self, head: &Head) -> Result<Item> {
+        let key = class(&head.organization, &head.class);
+        let name = keys::digest(&[key.pk.as_bytes(), key.sk.as_bytes()]);
+        body::seal_named(&self.table, Item::new("L", &key), "an access list", &head.info.acl, &name).await
+    }
+
+    /// Removes what a version that does not count has left. Can be done again at any time: a chunk whose
+    /// text is gone already has no postings any more.
     async fn remove_version(&self, head: &Head) -> Result<()> {
         let chunks = self.chunk_items(&head.version).await?;
         let document = self.assemble(head, &chunks).await?;
@@ -197,27 +260,41 @@ impl Knowledge {
         self.vectors
             .remove(head.organization.as_str(), &head.version, head.info.chunk_count, &head.dimensions)
             .await?;
+        let mut missing: BTreeSet<u64> = (0..head.info.chunk_count as u64).collect();
         for item in &chunks {
-            body::discard(&self.table, item, None).await?;
+            missing.remove(&item.get_number("number")?);
+            body::discard(&self.table, item).await?;
+        }
+        // The writer may have died between the parts of a chunk and its item.
+        for ordinal in missing {
+            body::discard_named(&self.table, &parts_of(&head.version, ordinal)).await?;
         }
         let gone = chunks.iter().map(Item::key).collect::<Result<_>>()?;
         self.table.write_all(Vec::new(), gone).await?;
-        self.table.delete(&manifest(&head.organization, &head.version)).await.map(|_| ())
+        let key = manifest(&head.organization, &head.version);
+        if let Some(manifest) = self.table.get(&key).await? {
+            body::discard(&self.table, &manifest).await?;
+        }
+        self.table.delete(&key).await
     }
 
-    /// Removes versions that writers left behind which died.
+    /// Removes versions that writers left behind which died. As long as its manifest is there, a version
+    /// does not count, and one whose manifest has been marked never will.
     async fn sweep(&self, organization: &OrganizationId, now: Timestamp) -> Result<()> {
         let pk = keys::of('G', organization.as_str());
         let reading = Reading { newest_first: false, limit: 4, consistent: true };
         let left = self.table.query(Range { pk: &pk, from: "0", to: "g" }, reading, None).await?;
         let Ok(long_ago) = now.checked_sub(ABANDONED_AFTER) else { return Ok(()) };
         for item in left.items {
-            if item.get_text("at")? <= keys::inverted(long_ago).as_str() {
+            let begun = item.get_text("begun")?;
+            if begun <= keys::inverted(long_ago).as_str() {
                 continue;
             }
-            let head: Head = body::open(&self.table, &item).await?;
-            let counts = self.head(&head.organization, &head.info.id).await?;
-            if counts.is_none_or(|counts| counts.version != head.version) {
+            let text = |text: &str| AttributeValue::S(text.to_owned());
+            let values = [(":begun".to_owned(), text(begun)), (":mark".to_owned(), text(&given_up()))].into();
+            let mark = Change { set: "begun = :mark", add: "", condition: "begun = :begun", values };
+            if self.table.update(&item.key()?, mark).await? {
+                let head: Head = body::open(&self.table, &item).await?;
                 self.remove_version(&head).await?;
             }
         }
@@ -230,10 +307,11 @@ impl Knowledge {
         self.table.query_all(Range { pk: &pk, from: "0", to: "9999999999999" }).await
     }
 
+    /// The document of a head and those of its chunks whose texts are there.
     async fn assemble(&self, head: &Head, chunks: &[Item]) -> Result<Document> {
         let mut read = Vec::with_capacity(chunks.len());
         for item in chunks {
-            let text: Text = body::open(&self.table, item).await?;
+            let Some(text) = body::find::<Text>(&self.table, item).await? else { continue };
             let bytes = item.find_bytes("e").unwrap_or_default();
             let number =
                 |bytes: &[u8]| <[u8; 4]>::try_from(bytes).map(f32::from_le_bytes).unwrap_or_default();
@@ -260,8 +338,9 @@ impl Knowledge {
         let mut head: Head = body::open(&self.table, item).await?;
         for _ in 0..TRIES {
             let chunks = self.chunk_items(&head.version).await?;
-            if chunks.len() == head.info.chunk_count {
-                return self.assemble(&head, &chunks).await.map(Some);
+            let document = self.assemble(&head, &chunks).await?;
+            if document.chunks.len() == head.info.chunk_count {
+                return Ok(Some(document));
             }
             match self.head(&head.organization, &head.info.id).await? {
                 Some(now) if now.version != head.version => head = now,
@@ -333,7 +412,7 @@ impl Knowledge {
             }
             let keys: Vec<Key> = wanted.keys().cloned().collect();
             for item in self.table.get_all(&keys).await? {
-                wanted.insert(item.key()?, Some(body::open(&self.table, &item).await?));
+                wanted.insert(item.key()?, body::find(&self.table, &item).await?);
             }
             if wanted.values().all(Option::is_some) {
                 let passage = |one: &ChunkRef| {
@@ -371,23 +450,12 @@ fn passage(head: &Head, one: &ChunkRef, text: Text) -> Passage {
     }
 }
 
-/// The writes that count a change in the classes it touches; one per class, as a transaction wants.
-fn counts(new: Option<&Head>, old: Option<&Head>) -> Result<Vec<Write>> {
-    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let mut by_class: BTreeMap<&str, (&Head, i64, i64)> = BTreeMap::new();
-    for (head, sign) in new.map(|head| (head, 1)).into_iter().chain(old.map(|head| (head, -1))) {
-        let count = by_class.entry(&head.class).or_insert((head, 0, 0));
-        count.1 += sign * signed(head.info.chunk_count as u64);
-        count.2 += sign * signed(head.length);
-    }
-    by_class
-        .into_values()
-        .map(|(head, chunks, length)| {
-            let acl = serde_json::to_string(&head.info.acl).map_err(|error| StoreError::Corrupt {
-                context: format!("writing an access list: {error}"),
-            })?;
-            let item = Item::new("L", &class(&head.organization, &head.class)).text("acl", &acl);
-            Ok(Write::Add { item, numbers: vec![("chunks", chunks), ("length", length)] })
-        })
-        .collect()
+/// The name of the parts of a chunk that is too long for its item.
+fn parts_of(version: &str, ordinal: u64) -> String {
+    format!("{version}.{ordinal}")
+}
+
+/// The mark of a version that counts no more, or never will: older than everything.
+fn given_up() -> String {
+    keys::inverted(Timestamp::MIN)
 }

@@ -8,7 +8,7 @@ use smooai_smooth_operator_store::{AccessList, DocumentId, DocumentInfo, Organiz
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Head {
     pub(super) organization: OrganizationId,
-    /// The version that counts.
+    /// The version that counts; no other put, of this document or another, gives the same name.
     pub(super) version: String,
     /// The access class it is searched in.
     pub(super) class: String,
@@ -17,6 +17,14 @@ pub(super) struct Head {
     pub(super) length: u64,
     /// The dimensions of its embeddings.
     pub(super) dimensions: Vec<usize>,
+}
+
+impl Head {
+    /// What is needed to remove the version: not its list, which may be long.
+    pub(super) fn for_removal(&self) -> Self {
+        let info = DocumentInfo { acl: AccessList::Nobody, url: None, ..self.info.clone() };
+        Self { info, ..self.clone() }
+    }
 }
 
 /// What a chunk's item holds beside its embedding.
@@ -50,18 +58,6 @@ pub(super) fn class(organization: &OrganizationId, class: &str) -> Key {
 pub(super) fn class_of(list: &AccessList) -> String {
     let text = serde_json::to_vec(list).unwrap_or_default();
     keys::digest(&[&text])
-}
-
-/// The name of a version: two writers of one content write the same items, two of different contents
-/// never touch each other's.
-pub(super) fn version_of(
-    organization: &OrganizationId,
-    info: &DocumentInfo,
-    before: Option<&Head>,
-) -> String {
-    let before = before.map_or("", |head| head.version.as_str());
-    let texts = [organization.as_str(), info.id.as_str(), before, info.content_hash.as_str()];
-    keys::digest(&texts.map(str::as_bytes))
 }
 
 #[cfg(test)]

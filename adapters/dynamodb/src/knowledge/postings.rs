@@ -18,6 +18,9 @@ const REFERENCE_LENGTH: f32 = 200.0;
 const STEPS: f32 = 65_535.0;
 /// Postings written in one transaction: two writes each, of at most 100.
 const TOGETHER: usize = 50;
+/// The most chunks of one posting, 10 bytes each: an item holds at most 400 KB and a transaction 4 MB. A
+/// document with more chunks that hold a term has several postings of it.
+pub(super) const MOST_OCCURRENCES: usize = 4_000;
 /// How often a transaction is tried that others are in the way of.
 const TRIES: u32 = 30;
 
@@ -30,7 +33,7 @@ pub(super) struct Occurrence {
     pub(super) length: u32,
 }
 
-/// The chunks of one document that hold a term.
+/// Chunks of one document that hold a term, at least one and at most [`MOST_OCCURRENCES`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Posting {
     pub(super) term: u64,
@@ -68,7 +71,9 @@ pub(super) fn bound(idf: f32, impact: f32, average_length: f32) -> f32 {
 fn place(posting: &Posting, document: &str, version: &str) -> String {
     let most = posting.occurrences.iter().map(|one| impact(*one)).fold(0.0, f32::max);
     let step = (most * STEPS) as u16;
-    format!("{:04x}={document}#{version}", u16::MAX - step)
+    // The first chunk keeps the postings of one term and document apart.
+    let first = posting.occurrences.first().map_or(0, |one| one.ordinal);
+    format!("{:04x}={document}#{version}#{first:x}", u16::MAX - step)
 }
 
 /// The impact that no later posting of the partition exceeds.

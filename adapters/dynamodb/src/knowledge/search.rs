@@ -11,8 +11,10 @@ use crate::keys::{self, Key};
 use crate::table::{ItemPage, Range, Reading, back_off};
 use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
 use smooai_smooth_operator_retrieval::bm25::{MOST_TERMS, each_chunk_term, idf, question_terms, term_score};
-use smooai_smooth_operator_store::{Access, AccessList, Chunk, ChunkRef, Document, DocumentId, Hit, Result};
-use std::collections::HashMap;
+use smooai_smooth_operator_store::{
+    Access, AccessList, Chunk, ChunkRef, Document, DocumentId, Hit, Result, StoreError,
+};
+use std::collections::{HashMap, HashSet};
 
 /// Postings per page; a page of short ones is about 30 KB, 8 read units.
 const PAGE: usize = 200;
@@ -113,6 +115,7 @@ impl Knowledge {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        let mut looked_for = HashSet::new();
         for attempt in 0..TRIES {
             let found = match leg {
                 Leg::Keyword(question) => self.by_words(access, question, limit).await?,
@@ -121,12 +124,14 @@ impl Knowledge {
             let heads = self.heads(access, found.iter().map(|one| one.document.as_str())).await?;
             let counts =
                 |one: &Candidate| heads.get(&one.document).is_some_and(|head| head.version == one.version);
-            // A document whose version here counts no more, and whose new one is not here, was replaced
-            // between the two reads, or its old version is being removed: look again.
-            let missed = found.iter().any(|one| {
-                heads.contains_key(&one.document)
-                    && !found.iter().any(|other| other.document == one.document && counts(other))
-            });
+            // A document that was found by a version that does not count, and not by the one that does, may
+            // have been replaced between the two reads: look again, once for each version that counts.
+            let is_found = |head: &Head| found.iter().any(|one| one.version == head.version);
+            let heads_of_found = found.iter().filter_map(|one| heads.get(&one.document));
+            let mut missed = false;
+            for head in heads_of_found.filter(|head| !is_found(head)) {
+                missed |= looked_for.insert(head.version.clone());
+            }
             if missed && attempt + 1 < TRIES {
                 back_off(attempt, access.organization.as_str()).await;
                 continue;
@@ -145,10 +150,9 @@ impl Knowledge {
         let mut readable = Readable { classes: Vec::new(), chunks: 0, average_length: 0.0 };
         let mut length = 0;
         for item in self.table.query_all(Range { pk: &pk, from: "0", to: "g" }).await? {
-            // A list that cannot be read admits nobody.
-            let acl = serde_json::from_str(item.get_text("acl")?).unwrap_or(AccessList::Nobody);
+            // The count may be below zero for a moment, which is no number here.
             let chunks = item.find_number("chunks").unwrap_or_default();
-            if chunks > 0 && access.admits(&acl) {
+            if chunks > 0 && access.admits(&self.list_of(&item).await?) {
                 readable.classes.push(item.key()?.sk);
                 readable.chunks += chunks;
                 length += item.find_number("length").unwrap_or_default();
@@ -159,6 +163,14 @@ impl Knowledge {
             readable.average_length = (length as f64 / readable.chunks as f64) as f32;
         }
         Ok(readable)
+    }
+
+    /// The list of a class; one that cannot be read admits nobody.
+    async fn list_of(&self, item: &Item) -> Result<AccessList> {
+        match body::open(&self.table, item).await {
+            Err(StoreError::Corrupt { .. }) => Ok(AccessList::Nobody),
+            list => list,
+        }
     }
 
     /// The chunks that the question's terms are in, best first, with exact scores.
@@ -249,10 +261,7 @@ impl Knowledge {
         open.truncate(limit.saturating_mul(2).max(MOST_RESCORED));
         let open = open.into_iter().map(|(_, one)| one).collect();
         known.extend(self.rescore(access, board, open).await?);
-        known.sort_by(|a, b| {
-            let by_score = b.score.total_cmp(&a.score);
-            by_score.then_with(|| a.document.cmp(&b.document)).then_with(|| a.ordinal.cmp(&b.ordinal))
-        });
+        sort(&mut known);
         known.truncate(limit.saturating_mul(2).saturating_add(SPARE));
         Ok(known)
     }
@@ -263,7 +272,9 @@ impl Knowledge {
         let mut texts: HashMap<Key, Text> = HashMap::new();
         let keys: Vec<Key> = open.iter().map(|one| chunk(&one.version, u64::from(one.ordinal))).collect();
         for item in self.table.get_all(&keys).await? {
-            texts.insert(item.key()?, body::open(&self.table, &item).await?);
+            if let Some(text) = body::find(&self.table, &item).await? {
+                texts.insert(item.key()?, text);
+            }
         }
         let scored = |mut one: Candidate| {
             let head = heads.get(&one.document).filter(|head| head.version == one.version);
@@ -313,7 +324,7 @@ impl Knowledge {
         let readable = self.readable_classes(access).await?;
         let organization = access.organization.as_str();
         let mut found = Vec::new();
-        for near in self.vectors.nearest(organization, &readable.classes, vector, limit).await? {
+        for near in self.vectors.nearest(organization, &readable.classes, vector).await? {
             found.push(Candidate {
                 document: near.document,
                 version: near.version,
@@ -321,12 +332,19 @@ impl Knowledge {
                 score: near.score,
             });
         }
-        found.sort_by(|a, b| {
-            let by_score = b.score.total_cmp(&a.score);
-            by_score.then_with(|| a.document.cmp(&b.document)).then_with(|| a.ordinal.cmp(&b.ordinal))
-        });
+        sort(&mut found);
+        // Each document costs a read; some may be of versions that count no more.
+        found.truncate(limit.saturating_mul(2));
         Ok(found)
     }
+}
+
+/// Best first, ties by the chunk.
+fn sort(candidates: &mut [Candidate]) {
+    candidates.sort_by(|a, b| {
+        let by_score = b.score.total_cmp(&a.score);
+        by_score.then_with(|| a.document.cmp(&b.document)).then_with(|| a.ordinal.cmp(&b.ordinal))
+    });
 }
 
 impl Board {

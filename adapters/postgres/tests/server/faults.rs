@@ -2,8 +2,11 @@
 
 use crate::database::{Database, in_database, run_elsewhere, store};
 use crate::records::{at, conversation, message, scope};
+use async_trait::async_trait;
+use smooai_smooth_operator_store::suite::{self, Faults};
 use smooai_smooth_operator_store::{ClaimRequest, ConversationId, StorageAdapter, StoreError};
 use sqlx::{Executor as _, PgConnection, Row as _};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -199,6 +202,39 @@ async fn of_64_claimants_in_four_processes_one_wins() {
             let won = claiming.join_all().await.into_iter().filter(|won| *won).count();
             assert_eq!(won, 1, "{label}");
         }
+    })
+    .await;
+}
+
+/// Ends all of the store's sessions, in whatever they are doing.
+struct Terminations(Database);
+
+#[async_trait]
+impl Faults for Terminations {
+    async fn break_connections(&self) {
+        let mut watcher = self.0.connection().await;
+        // Something is done in between, or nobody would ever get through.
+        let done = "SELECT count(*) FROM smooth_operator.messages";
+        let before: i64 = sqlx::query(done).fetch_one(&mut watcher).await.unwrap().get(0);
+        let mut tick = tokio::time::interval(Duration::from_millis(1));
+        for _ in 0..20_000 {
+            tick.tick().await;
+            let now: i64 = sqlx::query(done).fetch_one(&mut watcher).await.unwrap().get(0);
+            if now > before + 2 {
+                terminate(&mut watcher).await;
+                return;
+            }
+        }
+        panic!("nothing was written any more");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs a Postgres server"]
+async fn terminated_sessions_lose_and_halve_nothing() {
+    in_database(async |database| {
+        let faults = Arc::new(Terminations(database.clone()));
+        suite::survive_faults(database.store().await, faults).await;
     })
     .await;
 }

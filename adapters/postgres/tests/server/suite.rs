@@ -24,3 +24,13 @@ async fn the_shared_suite_without_named_statements() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs a Postgres server"]
+async fn two_processes_see_at_once_what_the_other_has_written() {
+    in_database(async |database| {
+        let (one, other) = (database.store().await, database.store().await);
+        suite::two_stores_agree(one, other).await;
+    })
+    .await;
+}

@@ -1,7 +1,7 @@
 //! What is promised of conversations.
 
-use super::records::{HOSTILE, at, conversation, message, scope};
-use crate::{Conversation, ConversationId, StorageAdapter};
+use super::records::{HOSTILE, at, conversation, message, scope, session};
+use crate::{Conversation, ConversationId, Scope, StorageAdapter};
 use tokio::task::JoinSet;
 
 pub(super) async fn a_conversation_is_read_back_by_its_scope_only(store: StorageAdapter) {
@@ -92,4 +92,41 @@ pub(super) async fn racing_creates_with_one_key_make_one_conversation(store: Sto
 
 fn ids(conversations: &[Conversation]) -> Vec<ConversationId> {
     conversations.iter().map(|conversation| conversation.id.clone()).collect()
+}
+
+pub(super) async fn hostile_names_and_keys_stay_apart_and_come_back(store: StorageAdapter) {
+    let mut made = Vec::new();
+    for (n, text) in HOSTILE.iter().enumerate() {
+        // The organisation, the principal and the key are what a client says.
+        let scope = Scope::new(format!("suite hostile {text}"), *text);
+        let mut wish = conversation(&scope, &n.to_string());
+        wish.idempotency_key = (*text).to_owned();
+        wish.platform = (*text).to_owned();
+        wish.title = Some((*text).to_owned());
+        wish.user.name = (*text).to_owned();
+        wish.user.email = Some((*text).to_owned());
+        assert_eq!(store.conversations.create(wish.clone()).await.unwrap(), wish);
+        let mut again = conversation(&scope, "again");
+        again.idempotency_key = (*text).to_owned();
+        assert_eq!(store.conversations.create(again).await.unwrap(), wish, "{text:?}");
+        let mut kept = session(&wish, "s");
+        kept.agent_name = (*text).to_owned();
+        kept.contact.name = Some((*text).to_owned());
+        store.sessions.create(kept.clone()).await.unwrap();
+        assert_eq!(store.sessions.get(&scope, &kept.id).await.unwrap(), Some(kept));
+        store.messages.append(&scope, message(&wish, 0)).await.unwrap();
+        let title = format!("{text} again");
+        store.conversations.rename(&scope, &wish.id, &title, at(9)).await.unwrap();
+        made.push((scope, wish.id, title));
+    }
+    for (scope, id, title) in &made {
+        let listed = store.conversations.list(scope, 10).await.unwrap();
+        assert_eq!(listed.len(), 1, "{scope:?}");
+        assert_eq!((&listed[0].id, listed[0].title.as_ref()), (id, Some(title)));
+        for (other, foreign, _) in &made {
+            if scope != other {
+                assert_eq!(store.conversations.get(scope, foreign).await.unwrap(), None, "{other:?}");
+            }
+        }
+    }
 }

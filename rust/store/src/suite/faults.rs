@@ -1,7 +1,7 @@
 //! What is promised when a backend fails in the middle: a caller gets an error that says to try again,
 //! nothing acknowledged is lost, and nothing is half there.
 
-use super::records::{at, conversation, document, message, request, scope};
+use super::records::{at, conversation, document, message, parked, request, scope};
 use crate::{Access, AccessList, Page, Result, Scope, StorageAdapter, StoreError};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -66,6 +66,7 @@ pub async fn survive_faults(store: StorageAdapter, faults: Arc<dyn Faults>) {
         work.spawn(messages(store.clone(), Arc::clone(&breakage), n));
     }
     work.spawn(claims(store.clone(), Arc::clone(&breakage)));
+    work.spawn(parks(store.clone(), Arc::clone(&breakage)));
     work.spawn(documents(store.clone(), Arc::clone(&breakage)));
     for _ in 0..TRIES {
         faults.break_connections().await;
@@ -135,6 +136,40 @@ async fn claims(store: StorageAdapter, breakage: Arc<Breakage>) {
         breakage.acknowledged();
         // A release that failed may have been done: releasing twice is no error.
         while breakage.met(store.turns.release(&claim).await).is_none() {}
+    }
+}
+
+/// Turns that wait for a verdict: of all tries to take one, at most one is told that it has it, and none only
+/// if the answer of an earlier try was lost.
+async fn parks(store: StorageAdapter, breakage: Arc<Breakage>) {
+    let ada = scope("fault parks", "ada");
+    let of = made(&store, &breakage, &ada).await;
+    let (mut step, mut count) = (0, 0);
+    while breakage.goes_on() && count < 2_000 {
+        step += 1_000;
+        let label = step.to_string();
+        let mut wish = request(&of.id, &label);
+        (wish.now, wish.lease_until) = (at(step), at(step + 60));
+        let Some(claim) = breakage.met(store.turns.claim(&ada, wish).await) else { continue };
+        let mut waiting = parked(&claim.unwrap(), &label);
+        waiting.expires_at = at(step + 600);
+        // A park that failed may have been done: parking twice is no error.
+        while breakage.met(store.turns.park(waiting.clone()).await).is_none() {}
+        let (mut failed, mut taken) = (false, None);
+        while taken.is_none() {
+            taken = breakage.met(store.turns.unpark(&ada, &of.id, &waiting.id, at(step + 60)).await);
+            failed |= taken.is_none();
+        }
+        let again = loop {
+            let tried = store.turns.unpark(&ada, &of.id, &waiting.id, at(step + 60)).await;
+            if let Some(told) = breakage.met(tried) {
+                break told;
+            }
+        };
+        assert_eq!(again, None, "a park was taken twice");
+        assert!(taken.flatten().is_some() || failed, "a park was gone that nobody had taken");
+        count += 1;
+        breakage.acknowledged();
     }
 }
 

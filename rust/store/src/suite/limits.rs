@@ -1,7 +1,9 @@
 //! What is promised of large records: they come back as they were, and many keep their order.
 
 use super::records::{at, conversation, document, message, parked, request, scope, session};
-use crate::{AccessList, Before, ChunkRef, Message, MessageRecord, Page, Record, StorageAdapter};
+use crate::{
+    Access, AccessList, Before, ChunkRef, Message, MessageRecord, Page, Put, Record, StorageAdapter,
+};
 use serde_json::json;
 
 const MIB: usize = 1 << 20;
@@ -65,10 +67,54 @@ pub(super) async fn records_of_more_than_400_kib_come_back(store: StorageAdapter
     let long = text(ITEM);
     let chunks = [(long.as_str(), [1.0, 0.0, 0.0, 0.0]), ("short", [0.0, 1.0, 0.0, 0.0])];
     store.knowledge.put(document(&ada, "large", AccessList::Public, &chunks)).await.unwrap();
-    let access = crate::Access::public(ada.organization.clone());
+    let access = Access::public(ada.organization.clone());
     let asked = [1, 0].map(|ordinal| ChunkRef { document: "large".into(), ordinal });
     let read = store.knowledge.passages(&access, &asked).await.unwrap();
     assert!(read.len() == 2 && read[1].text == long, "a large chunk came back changed");
+}
+
+pub(super) async fn a_document_of_many_chunks_is_found_replaced_and_removed(store: StorageAdapter) {
+    // More chunks with one word than one posting of it holds on any backend.
+    const CHUNKS: usize = 5_000;
+    let o = scope("many chunks", "");
+    let access = Access::public(o.organization.clone());
+    let texts: Vec<String> = (0..CHUNKS).map(|n| format!("parcel number{}", n / 1_000)).collect();
+    let chunks: Vec<(&str, [f32; 4])> =
+        texts.iter().map(|text| (text.as_str(), [1.0, 0.0, 0.0, 0.0])).collect();
+    let put = store.knowledge.put(document(&o, "a", AccessList::Public, &chunks)).await.unwrap();
+    assert_eq!(put, Put::Created);
+    let last = ChunkRef { document: "a".into(), ordinal: u32::try_from(CHUNKS - 1).unwrap() };
+    let read = store.knowledge.passages(&access, std::slice::from_ref(&last)).await.unwrap();
+    assert_eq!(read[0].text, texts[CHUNKS - 1]);
+    let found = store.knowledge.keyword(&access, "parcel number4", 10).await.unwrap();
+    assert_eq!(found.len(), 10);
+    assert!(found.iter().all(|hit| (4_000..5_000).contains(&hit.chunk.ordinal)), "{found:?}");
+    let few = document(&o, "a", AccessList::Public, &chunks[4_998..]);
+    assert_eq!(store.knowledge.put(few).await.unwrap(), Put::Replaced);
+    assert_eq!(store.knowledge.keyword(&access, "parcel", 50).await.unwrap().len(), 2);
+    assert_eq!(store.knowledge.passages(&access, &[last]).await.unwrap(), []);
+    assert!(store.knowledge.delete(&o.organization, &"a".into()).await.unwrap());
+    assert_eq!(store.knowledge.keyword(&access, "parcel number4", 50).await.unwrap(), []);
+}
+
+pub(super) async fn a_list_of_many_names_is_obeyed(store: StorageAdapter) {
+    // More than 400 KiB of them.
+    const NAMES: usize = 25_000;
+    let o = scope("many names", "");
+    let users = (0..NAMES).map(|n| format!("user-{n:05}@example.com")).collect();
+    let acl = AccessList::Restricted { users, groups: [].into() };
+    let x = [1.0, 0.0, 0.0, 0.0];
+    store.knowledge.put(document(&o, "a", acl.clone(), &[("parcel", x)])).await.unwrap();
+    for (user, sees) in [("user-00000@example.com", true), ("user-24999@example.com", true), ("eve", false)] {
+        let access = Access::user(o.organization.clone(), user, [""; 0]);
+        let listed = store.knowledge.list(&access, None, 10).await.unwrap();
+        assert_eq!(listed.iter().all(|info| info.acl == acl) && !listed.is_empty(), sees, "{user}");
+        assert_eq!(store.knowledge.keyword(&access, "parcel", 10).await.unwrap().len(), usize::from(sees));
+        assert_eq!(store.knowledge.dense(&access, &x, 10).await.unwrap().len(), usize::from(sees));
+    }
+    store.knowledge.put(document(&o, "a", AccessList::Nobody, &[("parcel", x)])).await.unwrap();
+    let access = Access::user(o.organization.clone(), "user-00000@example.com", [""; 0]);
+    assert_eq!(store.knowledge.keyword(&access, "parcel", 10).await.unwrap(), []);
 }
 
 pub(super) async fn ten_thousand_messages_keep_their_order(store: StorageAdapter) {

@@ -1,11 +1,14 @@
 //! What is promised of moving data: what one store gives out another takes in, and is the same then.
 
 use super::model::model;
-use super::records::{admin_record, at, conversation, document, message, parked, request, scope, session};
-use crate::{
-    AccessList, Conversation, JournalEntry, JournalOutcome, MessageRecord, ParkedTurn, Record, RecordKind,
-    Scope, StorageAdapter, StoreError, TurnHold,
+use super::records::{
+    HOSTILE, admin_record, at, conversation, document, message, parked, request, scope, session,
 };
+use crate::{
+    AccessList, Conversation, JournalEntry, JournalOutcome, LinesIn, LinesOut, MessageRecord, ParkedTurn,
+    Record, RecordKind, Scope, StorageAdapter, StoreError, TurnHold,
+};
+use std::sync::Arc;
 
 /// Fills a store with records of every kind, all of one scope, and returns the turn that waits.
 ///
@@ -53,6 +56,89 @@ pub async fn fill(store: &StorageAdapter, ada: &Scope) -> ParkedTurn {
     waiting.unwrap()
 }
 
+/// Fills a store with records that are hard to move: hostile texts everywhere, and large ones.
+///
+/// # Panics
+/// When the store refuses one.
+pub async fn fill_hard(store: &StorageAdapter, label: &str) {
+    let hostile = scope(&format!("{label} '; -- \0 🙂"), "ada\"\\%\0");
+    let mut made = conversation(&hostile, "hostile");
+    made.idempotency_key = HOSTILE.join("|");
+    made.title = Some(HOSTILE.join("|"));
+    let made = store.conversations.create(made).await.unwrap();
+    let mut kept = session(&made, "s");
+    kept.metadata = Some(HOSTILE.to_vec().into());
+    store.sessions.create(kept).await.unwrap();
+    for (n, text) in HOSTILE.iter().enumerate() {
+        let mut sent = message(&made, n);
+        sent.text = (*text).to_owned();
+        sent.structured = Some(serde_json::json!({ *text: [text, 0.1, -0.0, 1e300] }));
+        store.messages.append(&hostile, sent).await.unwrap();
+        let chunks = [(*text, [0.6, 0.8, 0.0, 0.0]), ("parcel", [0.0, 0.0, 0.0, 1.0])];
+        let acl = AccessList::Restricted { users: [(*text).to_owned()].into(), groups: [].into() };
+        store.knowledge.put(document(&hostile, &format!("d{text}"), acl, &chunks)).await.unwrap();
+        store.admin.put(admin_record(&hostile.organization, "run", &format!("r{text}"))).await.unwrap();
+    }
+    let large = "é🙂x\n".repeat(1 << 17);
+    let mut sent = message(&made, HOSTILE.len());
+    sent.text.clone_from(&large);
+    store.messages.append(&hostile, sent).await.unwrap();
+    let claim = store.turns.claim(&hostile, request(&made.id, "t")).await.unwrap().unwrap();
+    let mut waiting = parked(&claim, "p");
+    waiting.checkpoint = serde_json::json!({ "text": large });
+    store.turns.park(waiting).await.unwrap();
+    let chunks = [(large.as_str(), [1.0, 0.0, 0.0, 0.0])];
+    store.knowledge.put(document(&hostile, "large", AccessList::Public, &chunks)).await.unwrap();
+}
+
+/// Moves everything from one store to an empty one as lines, and returns how many records there were. What
+/// the other one exports then is the same, fencing numbers included.
+///
+/// # Panics
+/// When it is not.
+pub async fn move_all(from: &StorageAdapter, to: &StorageAdapter) -> u64 {
+    let mut out = LinesOut::new(Arc::clone(&from.transfer));
+    let mut lines = LinesIn::new(Arc::clone(&to.transfer));
+    while let Some(text) = out.next().await.unwrap() {
+        for line in text.lines() {
+            lines.line(line).await.unwrap();
+        }
+    }
+    let moved = lines.end().await.unwrap();
+    assert_eq!(moved, out.records());
+    assert_alike(from, to).await;
+    moved
+}
+
+/// Both stores hold the same records.
+///
+/// # Panics
+/// When they do not.
+pub async fn assert_alike(one: &StorageAdapter, other: &StorageAdapter) {
+    let (left, right) = (lines_of(&all_records(one).await), lines_of(&all_records(other).await));
+    for (left, right) in left.iter().zip(&right) {
+        assert_eq!(left, right);
+    }
+    assert_eq!(left.len(), right.len());
+}
+
+/// All records of a store.
+async fn all_records(store: &StorageAdapter) -> Vec<Record> {
+    let mut all = Vec::new();
+    for kind in RecordKind::ALL {
+        let mut after = None;
+        loop {
+            let page = store.transfer.export(kind, after.as_deref(), 100).await.unwrap();
+            all.extend(page.records);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    all
+}
+
 /// All records of the organisation, read in pages of three.
 async fn records(store: &StorageAdapter, of: &Scope) -> Vec<Record> {
     let mut all = Vec::new();
@@ -71,19 +157,28 @@ async fn records(store: &StorageAdapter, of: &Scope) -> Vec<Record> {
     all
 }
 
-/// Records as text that can be compared: in one order where a store may choose, without fencing numbers.
-fn shown(records: Vec<Record>) -> Vec<String> {
-    let place = |record: &Record| match record {
+/// What records are sorted by, where a store may choose the order.
+fn place(record: &Record) -> String {
+    match record {
         Record::Conversation(conversation) => conversation.id.to_string(),
         Record::Message(record) => record.message.conversation.to_string(),
         Record::Session(session) => session.id.to_string(),
         Record::Turns(record) => record.conversation.to_string(),
         Record::Journal(record) => record.turn.to_string(),
-        Record::Document(document) => document.id.to_string(),
-        Record::Admin(record) => format!("{} {}", record.kind, record.id),
-    };
-    let mut records = records;
-    records.sort_by_cached_key(|record| (record.kind(), place(record)));
+        Record::Document(document) => format!("{} {}", document.organization, document.id),
+        Record::Admin(record) => format!("{} {} {}", record.organization, record.kind, record.id),
+    }
+}
+
+/// Records as the lines that they move as, in one order.
+fn lines_of(records: &[Record]) -> Vec<String> {
+    let mut sorted: Vec<&Record> = records.iter().collect();
+    sorted.sort_by_cached_key(|record| (record.kind(), place(record)));
+    sorted.into_iter().map(|record| serde_json::to_string(record).unwrap()).collect()
+}
+
+/// The same without fencing numbers, which stores choose.
+fn shown(mut records: Vec<Record>) -> Vec<String> {
     for record in &mut records {
         if let Record::Turns(record) = record {
             record.fence = 0;
@@ -92,7 +187,7 @@ fn shown(records: Vec<Record>) -> Vec<String> {
             }
         }
     }
-    records.iter().map(|record| format!("{record:?}")).collect()
+    lines_of(&records)
 }
 
 fn assert_same(left: Vec<Record>, right: Vec<Record>) {
