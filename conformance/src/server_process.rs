@@ -25,10 +25,13 @@ const PACKAGE: &str = "smooai-smooth-operator-server";
 const BUILD_BOUND: Duration = Duration::from_mins(20);
 
 /// How the server is to be built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Build {
     /// `cargo build`
+    #[default]
     Debug,
+    /// `cargo build --features dynamodb`: with every storage there is.
+    Whole,
     /// `cargo build --release`
     Release,
 }
@@ -40,8 +43,13 @@ pub enum Build {
 /// When cargo does not build it; the error holds what cargo said.
 pub async fn server_binary(build: Build) -> Result<PathBuf> {
     static DEBUG: OnceCell<PathBuf> = OnceCell::const_new();
+    static WHOLE: OnceCell<PathBuf> = OnceCell::const_new();
     static RELEASE: OnceCell<PathBuf> = OnceCell::const_new();
-    let cell = if build == Build::Debug { &DEBUG } else { &RELEASE };
+    let cell = match build {
+        Build::Debug => &DEBUG,
+        Build::Whole => &WHOLE,
+        Build::Release => &RELEASE,
+    };
     cell.get_or_try_init(|| async {
         match named_binary() {
             Some(path) => Ok(PathBuf::from(path)),
@@ -72,8 +80,10 @@ struct CargoTarget {
 async fn cargo_build(build: Build) -> Result<PathBuf> {
     let mut cargo = Command::new(option_env!("CARGO").unwrap_or("cargo"));
     cargo.args(["build", "--quiet", "--package", PACKAGE, "--message-format=json"]);
-    if build == Build::Release {
-        cargo.arg("--release");
+    match build {
+        Build::Debug => {}
+        Build::Whole => drop(cargo.args(["--features", "dynamodb"])),
+        Build::Release => drop(cargo.arg("--release")),
     }
     let output = cargo
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -98,7 +108,7 @@ pub struct Setup {
     env: Vec<(String, String)>,
     args: Vec<String>,
     files: Vec<(String, Vec<u8>)>,
-    release: bool,
+    build: Build,
 }
 
 impl Setup {
@@ -143,9 +153,21 @@ impl Setup {
 
     /// Runs the release build.
     #[must_use]
-    pub fn release(mut self) -> Self {
-        self.release = true;
+    pub fn release(self) -> Self {
+        self.build(Build::Release)
+    }
+
+    /// Runs this build instead of the plain one.
+    #[must_use]
+    pub fn build(mut self, build: Build) -> Self {
+        self.build = build;
         self
+    }
+
+    /// A variable, as it was set last.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.env.iter().rev().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
     /// Starts the server, and waits for the line that says where it listens.
@@ -153,7 +175,7 @@ impl Setup {
     /// # Errors
     /// When it cannot be built or started, or ends before it listens; the error holds its stderr.
     pub async fn start(self) -> Result<ServerProcess> {
-        let binary = server_binary(if self.release { Build::Release } else { Build::Debug }).await?;
+        let binary = server_binary(self.build).await?;
         self.start_program(&binary).await
     }
 
@@ -170,14 +192,18 @@ impl Setup {
     /// # Errors
     /// When it cannot be built or started, or goes on running.
     pub async fn run_to_end(self) -> Result<Ended> {
-        let binary = server_binary(Build::Debug).await?;
+        let binary = server_binary(self.build).await?;
         let directory = self.directory()?;
         let output = within("the server to end", self.command(&binary, directory.path()).output()).await??;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Ended { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }
 
-    fn directory(&self) -> Result<TempDir> {
+    /// A directory with the files in it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn directory(&self) -> Result<TempDir> {
         let directory = TempDir::with_prefix("smooth-operator-").context("making a directory")?;
         for (name, content) in &self.files {
             let path = directory.path().join(name);
