@@ -87,6 +87,7 @@ async fn accept(listener: TcpListener, host: Arc<Host>) {
 async fn serve(stream: TcpStream, host: Arc<Host>, number: u64) -> Result<()> {
     stream.set_nodelay(true)?;
     let heads = Mutex::new((None, None));
+    #[expect(clippy::result_large_err, reason = "the type of a handshake's callback is the library's")]
     let read = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
         let header = |name| Some(request.headers().get(name)?.to_str().ok()?.to_owned());
         *heads.lock() = (header("authorization"), header("origin"));

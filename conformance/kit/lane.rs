@@ -47,7 +47,7 @@ pub struct Server {
 #[derive(Debug)]
 pub enum Running {
     /// A process.
-    Process(ServerProcess),
+    Process(Box<ServerProcess>),
     /// The service in this process.
     Within(InProcess),
 }
@@ -143,7 +143,7 @@ impl Lane {
     async fn run(&self, server: &Server) -> Result<Running> {
         let setup = self.setup(server);
         Ok(match self.place.mount {
-            Mount::Server => Running::Process(setup.start().await?),
+            Mount::Server => Running::Process(Box::new(setup.start().await?)),
             Mount::Inprocess => Running::Within(InProcess::start(&setup).await?),
         })
     }

@@ -69,6 +69,7 @@ async fn carry(mut near: TcpStream, target: String, mut is_cut: watch::Receiver<
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinSet;
 
     use super::Line;
 
@@ -81,9 +82,11 @@ mod tests {
     async fn a_line_is_cut_and_mended() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let _echo = tokio::spawn(async move {
+        let mut echo = JoinSet::new();
+        echo.spawn(async move {
+            let mut connections = JoinSet::new();
             while let Ok((mut stream, _)) = listener.accept().await {
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     let (mut read, mut write) = stream.split();
                     tokio::io::copy(&mut read, &mut write).await
                 });

@@ -171,6 +171,10 @@ impl Place {
     /// # Errors
     /// When an address is not set; it says which command sets it.
     pub fn check(self) -> Result<()> {
+        self.check_by(&variable)
+    }
+
+    fn check_by(self, variable: &dyn Fn(&str) -> Option<String>) -> Result<()> {
         if self.mount == Mount::Inprocess && self.storage == Storage::Dynamodb {
             bail!("in process there are memory, sqlite and postgres; for dynamodb leave `--mount` out");
         }
@@ -301,7 +305,24 @@ mod tests {
         let place = Place { storage: Storage::Dynamodb, mount: Mount::Inprocess };
         assert!(place.check().unwrap_err().to_string().contains("leave `--mount` out"));
         for place in [Place::USUAL, SQLITE, WITHIN] {
-            place.check().unwrap();
+            place.check_by(&|_| None).unwrap();
         }
+    }
+
+    #[test]
+    fn a_missing_server_is_one_error_with_the_command_that_starts_it() {
+        let postgres = Place { storage: Storage::Postgres, mount: Mount::Inprocess };
+        let error = postgres.check_by(&|_| None).unwrap_err().to_string();
+        assert!(error.contains("TEST_POSTGRES_URL names none"), "{error}");
+        let command =
+            "cargo xtask services postgres -- cargo xtask conformance --storage postgres --mount inprocess";
+        assert!(error.ends_with(command), "{error}");
+        postgres.check_by(&|_| Some("postgres://x".to_owned())).unwrap();
+        // One of two is not enough.
+        let dynamodb = Place { storage: Storage::Dynamodb, mount: Mount::Server };
+        let half = |name: &str| (name == "AWS_ENDPOINT_URL_DYNAMODB").then(|| "http://x".to_owned());
+        let error = dynamodb.check_by(&half).unwrap_err().to_string();
+        assert!(error.contains("AWS_ENDPOINT_URL_S3VECTORS names none"), "{error}");
+        assert!(error.contains("services dynamodb s3vectors -- "), "{error}");
     }
 }

@@ -19,6 +19,9 @@ export class ClientError extends Error {
 const parks = ["write_confirmation_required", "otp_verification_required", "interaction_required"];
 /** A parked turn stays parked when these come. */
 const whileParked = ["keepalive", "otp_sent", "otp_invalid", "interaction_invalid"];
+/** A call is shown after its question, and the turn stands still all the same. */
+const staysParked = ({ type, data }) =>
+  whileParked.includes(type) || (type === "stream_chunk" && data.state.rawResponse?.toolCall !== undefined);
 /** One of these on an id that a call and a turn share is the turn's. */
 const endsTurn = ["AGENT_ERROR", "LLM_UNAVAILABLE", "INTERNAL_ERROR", "OTP_SEND_FAILED"];
 const limits = { connect: 10_000, request: 30_000, idle: 90_000, turn: 600_000 };
@@ -40,7 +43,7 @@ function refusal({ requestId, error, data }) {
 /** Runs when the time has passed; the result stops it. */
 function after(kind, milliseconds, fail) {
   if (milliseconds > 2 ** 31 - 1) return () => {};
-  const late = new ClientError("timeout", "TIMEOUT", `the ${kind} limit of ${milliseconds} ms has passed`, {
+  const late = new ClientError("timeout", "TIMEOUT", `the ${kind} limit of ${Math.round(milliseconds)} ms has passed`, {
     timeout: kind,
   });
   const timer = setTimeout(() => fail(late), milliseconds);
@@ -66,7 +69,7 @@ export class Turn {
   take(event) {
     this.#stop();
     if (parks.includes(event.type)) this.parked = event;
-    else if (!whileParked.includes(event.type)) this.parked = undefined;
+    else if (!staysParked(event)) this.parked = undefined;
     this.#waiting.push(event);
     if (event.type === "eventual_response") this.#end(() => this.resolve(event.data.data));
     else if (event.type === "error") this.#end(() => this.reject(refusal(event)));
@@ -240,6 +243,11 @@ export class Client {
     if (call && type === "error" && !(turn && endsTurn.includes(event.error.code)))
       return call.reject(refusal(event));
     if (call?.types?.includes(type)) call.resolve(event);
+    // Values that were refused fail their call, and the turn goes on waiting.
+    if (call && type === "interaction_invalid")
+      call.reject(
+        new ClientError("server", "INTERACTION_INVALID", event.data.data.message, { retryable: true, requestId }),
+      );
     if (turn) turn.take(event);
     else if (!call) this.stray(event);
   }
