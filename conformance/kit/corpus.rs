@@ -1,18 +1,20 @@
 //! A run over the corpus: drivers are built, clients run side by side, and all cells are judged.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use smooai_smooth_operator_conformance::server_process::{Build, server_binary};
+use smooai_smooth_operator_conformance::server_process::server_binary;
 use tokio::task::JoinSet;
 
 use crate::driver::Driver;
-use crate::lane::{Lane, Storage};
+use crate::lane::Lane;
 use crate::languages::{LANGUAGES, Launch};
 use crate::outcome::{Checks, Covered, Outcome};
+use crate::place::Place;
 use crate::play::{Terms, play};
 use crate::scenario::Scenario;
 use crate::{Options, coverage, known, raw, report};
@@ -62,8 +64,9 @@ pub async fn drivers(options: &Options) -> Result<Drivers> {
         }
     }
     for name in &options.clients {
-        if LANGUAGES.iter().all(|language| language.name != name) {
-            let names: Vec<&str> = LANGUAGES.iter().map(|language| language.name).collect();
+        if name != crate::RAW && LANGUAGES.iter().all(|language| language.name != name) {
+            let names = LANGUAGES.iter().map(|language| language.name).chain([crate::RAW]);
+            let names: Vec<&str> = names.collect();
             bail!("there is no client `{name}`: choose from {}", names.join(", "));
         }
     }
@@ -111,97 +114,139 @@ fn is_like(pattern: &str, name: &str) -> bool {
     rest.is_empty() || last.is_some_and(|last| last.is_empty() || name.ends_with(last))
 }
 
-/// Runs everything and prints what came of it.
+/// Runs everything and prints what came of it, place by place.
 pub async fn run(options: &Options) -> Result<ExitCode> {
     let scenarios = scenarios(options)?;
     if options.list {
-        scenarios.iter().for_each(|scenario| say(format!("{:32} {}", scenario.name, scenario.about)));
+        let line = |s: &Scenario| format!("{:32} {}{}", s.name, s.about, s.needs.words());
+        scenarios.iter().for_each(|scenario| say(line(scenario)));
         return Ok(ExitCode::SUCCESS);
     }
-    server_binary(Build::Debug).await?;
+    let places = options.places()?;
+    let build = Place::build(&places);
+    server_binary(build).await?;
     let drivers = match scenarios.iter().all(|scenario| scenario.raw) {
         true => Drivers { launches: Vec::new(), absent: Vec::new() },
         false => drivers(options).await?,
     };
     let started = Instant::now();
-    let storage = options.storage;
     let mut lanes = JoinSet::new();
-    for launch in drivers.launches.clone() {
-        let scenarios: Vec<Scenario> = scenarios.iter().filter(|s| !s.raw).cloned().collect();
-        lanes.spawn(async move { lane(&launch, &scenarios, storage).await });
-    }
-    let raws: Vec<Scenario> = scenarios.iter().filter(|scenario| scenario.raw).cloned().collect();
-    let only = scenarios.iter().all(|scenario| scenario.raw);
-    if (only || options.clients.is_empty() && options.driver.is_none()) && !raws.is_empty() {
-        lanes.spawn(async move { raw::lane(&raws, storage).await });
+    let only_raw = scenarios.iter().all(|scenario| scenario.raw);
+    let with_raw = only_raw || options.with_raw();
+    for place in &places {
+        let here = scenarios.iter().filter(|scenario| scenario.needs.lacking(*place).is_none());
+        let (raws, typed): (Vec<Scenario>, Vec<Scenario>) = here.cloned().partition(|s| s.raw);
+        for launch in drivers.launches.clone() {
+            let (typed, own) = (typed.clone(), Lane::start(*place, build).await?);
+            lanes.spawn(async move { lane(&launch, &typed, own).await });
+        }
+        if with_raw && !raws.is_empty() {
+            let own = Lane::start(*place, build).await?;
+            lanes.spawn(async move { Ok(raw::lane(&raws, own).await) });
+        }
     }
     let mut outcomes = Vec::new();
     while let Some(done) = lanes.join_next().await {
         outcomes.extend(done.context("a lane")??);
     }
     outcomes.sort_by(|a, b| (&a.scenario, &a.client).cmp(&(&b.scenario, &b.client)));
-    let whole = options.scenarios.is_empty();
-    let mut wrong = Vec::new();
-    for launch in &drivers.launches {
-        let known = known::read(&root().join("conformance/known-failing"), &launch.name)?;
-        wrong.extend(known::judge(&mut outcomes, &known, &launch.name, whole));
+    let run = Run { scenarios: &scenarios, drivers: &drivers, whole: options.scenarios.is_empty(), started };
+    let mut good = true;
+    for place in places {
+        let (here, others) = outcomes.into_iter().partition(|outcome| outcome.place == place);
+        outcomes = others;
+        good &= run.close(place, here)?;
     }
-    if whole {
-        wrong.extend(uncovered(&outcomes, &drivers)?);
-    }
-    Ok(close(&outcomes, &drivers, wrong, started))
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn uncovered(outcomes: &[Outcome], drivers: &Drivers) -> Result<Vec<String>> {
-    let wanted = coverage::wanted(&root().join("spec"))?;
-    let mut lines = Vec::new();
-    for launch in &drivers.launches {
-        let mut seen = Covered::default();
-        outcomes.iter().filter(|cell| cell.client == launch.name).for_each(|cell| seen.extend(&cell.covered));
-        let missing = coverage::missing(&wanted, &seen);
-        lines.extend(missing.iter().map(|name| format!("{}: {name} was never on the wire", launch.name)));
-    }
-    Ok(lines)
+/// What a place's cells are judged by.
+struct Run<'a> {
+    scenarios: &'a [Scenario],
+    drivers: &'a Drivers,
+    /// All scenarios are played, so that what is missing is missing for good.
+    whole: bool,
+    started: Instant,
 }
 
-/// Prints the matrix, what failed, and the closing line.
-fn close(outcomes: &[Outcome], drivers: &Drivers, mut wrong: Vec<String>, started: Instant) -> ExitCode {
-    say(report::matrix(outcomes));
-    let mut failed = 0;
-    for cell in outcomes.iter().filter(|cell| !cell.passed() && cell.known.is_none()) {
-        failed += 1;
-        say(format!("FAILED {} with {}: {}", cell.scenario, cell.client, cell.why()));
-        say(format!("       {}", report::repeat(cell)));
-    }
-    for (client, why) in &drivers.absent {
-        say(format!("NOT RUN: {client}: {why}"));
-        if is_ci() {
-            wrong.push(format!("{client} did not run"));
+impl Run<'_> {
+    /// Judges what was played in one place, and prints it: the matrix, what failed, what could not be
+    /// played there, and the closing line. Tells whether all is well.
+    fn close(&self, place: Place, mut outcomes: Vec<Outcome>) -> Result<bool> {
+        let mut wrong = Vec::new();
+        for launch in &self.drivers.launches {
+            let mut known = known::read(&root().join("conformance/known-failing"), &launch.name)?;
+            let is_elsewhere = |name: &str| {
+                self.scenarios.iter().any(|s| s.name == name && s.needs.lacking(place).is_some())
+            };
+            known.retain(|name, _| !is_elsewhere(name));
+            wrong.extend(known::judge(&mut outcomes, &known, &launch.name, self.whole));
         }
+        if self.whole {
+            wrong.extend(self.uncovered(place, &outcomes)?);
+        }
+        say(format!("\n{}", place.name()));
+        say(report::matrix(&outcomes));
+        for (lacking, names) in self.elsewhere(place) {
+            say(format!("not played here, without {lacking}: {}", names.join(", ")));
+        }
+        let mut failed = 0;
+        for cell in outcomes.iter().filter(|cell| !cell.passed() && cell.known.is_none()) {
+            failed += 1;
+            say(format!("FAILED {} with {}: {}", cell.scenario, cell.client, cell.why()));
+            say(format!("       {}", report::repeat(cell)));
+        }
+        for (client, why) in &self.drivers.absent {
+            say(format!("NOT RUN: {client}: {why}"));
+            if is_ci() {
+                wrong.push(format!("{client} did not run"));
+            }
+        }
+        if let Err(error) = report::write(&report::folder(&root(), place), &outcomes) {
+            wrong.push(format!("{error:#}"));
+        }
+        wrong.iter().for_each(|line| say(format!("FAILED {line}")));
+        let passed = outcomes.iter().filter(|cell| cell.passed()).count();
+        let checks: usize = outcomes.iter().map(|cell| cell.checks.made).sum();
+        failed += wrong.len();
+        let (seconds, name) = (self.started.elapsed().as_secs_f64(), place.name());
+        say(format!(
+            "conformance: {passed} passed, {failed} failed, {checks} checks in {seconds:.1} s ({name})"
+        ));
+        Ok(failed == 0 && passed > 0)
     }
-    if let Err(error) = report::write(&root().join("conformance/out"), outcomes) {
-        wrong.push(format!("{error:#}"));
+
+    /// The scenarios that a place cannot play, by what it lacks.
+    fn elsewhere(&self, place: Place) -> BTreeMap<String, Vec<&str>> {
+        let mut names: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for scenario in self.scenarios {
+            if let Some(lacking) = scenario.needs.lacking(place) {
+                names.entry(lacking).or_default().push(&scenario.name);
+            }
+        }
+        names
     }
-    wrong.iter().for_each(|line| say(format!("FAILED {line}")));
-    let passed = outcomes.iter().filter(|cell| cell.passed()).count();
-    let checks: usize = outcomes.iter().map(|cell| cell.checks.made).sum();
-    failed += wrong.len();
-    say(format!(
-        "conformance: {passed} passed, {failed} failed, {checks} checks in {:.1} s",
-        started.elapsed().as_secs_f64()
-    ));
-    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+
+    /// What of the protocol a client has not had on its wire.
+    fn uncovered(&self, place: Place, outcomes: &[Outcome]) -> Result<Vec<String>> {
+        let wanted = coverage::wanted_at(&root().join("spec"), place)?;
+        let mut lines = Vec::new();
+        for launch in &self.drivers.launches {
+            let mut seen = Covered::default();
+            let own = outcomes.iter().filter(|cell| cell.client == launch.name);
+            own.for_each(|cell| seen.extend(&cell.covered));
+            let missing = coverage::missing(&wanted, &seen);
+            lines.extend(missing.iter().map(|name| format!("{}: {name} was never on the wire", launch.name)));
+        }
+        Ok(lines)
+    }
 }
 
 /// One client through all scenarios, one after another.
-pub async fn lane(launch: &Launch, scenarios: &[Scenario], storage: Storage) -> Result<Vec<Outcome>> {
-    let mut lane = Lane::start(storage).await?;
+pub async fn lane(launch: &Launch, scenarios: &[Scenario], mut lane: Lane) -> Result<Vec<Outcome>> {
     let mut driver = None;
     let mut outcomes = Vec::new();
     for (n, scenario) in scenarios.iter().enumerate() {
-        if scenario.server.durable && !lane.is_durable() {
-            continue;
-        }
         let terms = Terms { patience: PATIENCE, mutations: Vec::new(), nonce: nonce(&launch.name, n) };
         let (outcome, kept) = cell(launch, scenario, &mut lane, driver.take(), &terms).await;
         driver = kept;
@@ -235,8 +280,8 @@ pub async fn cell(
             let mut checks = Checks::default();
             checks.check("driver", Err(error));
             let (scenario, client, trace) = (scenario.name.clone(), launch.name.clone(), String::new());
-            let (took, covered) = (Duration::ZERO, Covered::default());
-            (Outcome { scenario, client, checks, took, trace, covered, known: None }, None)
+            let (took, covered, place) = (Duration::ZERO, Covered::default(), lane.place());
+            (Outcome { scenario, client, place, checks, took, trace, covered, known: None }, None)
         }
     }
 }

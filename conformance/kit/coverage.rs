@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::outcome::Covered;
+use crate::place::{Mount, Place};
 
 /// Every event of `spec/`.
 pub const EVENTS: &[&str] = &[
@@ -30,7 +31,7 @@ pub const EVENTS: &[&str] = &[
 ];
 
 /// What `spec/` holds.
-pub fn wanted(spec: &Path) -> Result<Covered> {
+fn wanted(spec: &Path) -> Result<Covered> {
     let names = |folder: &str| -> Result<BTreeSet<String>> {
         let entries =
             std::fs::read_dir(spec.join(folder)).with_context(|| format!("reading spec/{folder}"))?;
@@ -46,6 +47,18 @@ pub fn wanted(spec: &Path) -> Result<Covered> {
         events: names("events")?,
         codes: codes.keys().cloned().collect(),
     })
+}
+
+/// The codes that only the server's own mount says: it is there that a token is checked.
+const CODES_OF_THE_SERVER: &[&str] = &["UNAUTHENTICATED"];
+
+/// What must be on the wire in a place.
+pub fn wanted_at(spec: &Path, place: Place) -> Result<Covered> {
+    let mut wanted = wanted(spec)?;
+    if place.mount != Mount::Server {
+        wanted.codes.retain(|code| !CODES_OF_THE_SERVER.contains(&code.as_str()));
+    }
+    Ok(wanted)
 }
 
 /// What is wanted and was not seen.

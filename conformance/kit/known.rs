@@ -59,6 +59,7 @@ mod tests {
 
     use super::{judge, read};
     use crate::outcome::{Checks, Covered, Outcome};
+    use crate::place::Place;
 
     fn cell(fails: bool) -> Outcome {
         let mut checks = Checks { made: 1, failures: Vec::new() };
@@ -67,7 +68,7 @@ mod tests {
         }
         let (scenario, client, trace) = ("a".to_owned(), "go".to_owned(), String::new());
         let (took, covered) = (Duration::ZERO, Covered::default());
-        Outcome { scenario, client, checks, took, trace, covered, known: None }
+        Outcome { scenario, client, place: Place::USUAL, checks, took, trace, covered, known: None }
     }
 
     #[test]

@@ -1,42 +1,20 @@
 //! What one client's scenarios share: a gateway, the user's systems, and a server with the usual settings.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use smooai_smooth_operator_conformance::gateway::{Gateway, KEY, Script};
-use smooai_smooth_operator_conformance::server_process::{ServerProcess, Setup};
+use smooai_smooth_operator_conformance::server_process::{Build, ServerProcess, Setup};
 use smooai_smooth_operator_conformance::webhook::Webhook;
 use tempfile::TempDir;
 
+use crate::inprocess::InProcess;
+use crate::line::Line;
+use crate::place::{Mount, Place, Storage};
 use crate::scenario::Settings;
 
 /// The secret with which the harness signs tokens; it opens nothing else.
 pub const SECRET: &str = "a-secret-of-the-harness-that-is-long-enough";
-
-/// Where a server keeps its data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Storage {
-    /// In the process.
-    Memory,
-    /// In a file.
-    Sqlite,
-    /// In the database that `SMOOTH_AGENT_DATABASE_URL` names.
-    Postgres,
-    /// In the table that `SMOOTH_AGENT_DDB_TABLE` names.
-    Dynamodb,
-}
-
-impl Storage {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Sqlite => "sqlite",
-            Self::Postgres => "postgres",
-            Self::Dynamodb => "dynamodb",
-        }
-    }
-}
 
 /// A lane; one scenario at a time uses it.
 #[derive(Debug)]
@@ -45,10 +23,13 @@ pub struct Lane {
     pub gateway: Gateway,
     /// The user's systems.
     pub hook: Webhook,
-    storage: Storage,
-    /// Variables of the caller's that storage needs.
-    outer: Vec<(String, String)>,
-    usual: Option<ServerProcess>,
+    place: Place,
+    build: Build,
+    /// What the server is told of its storage.
+    storage: Vec<(String, String)>,
+    /// What leads to a storage that is a server of its own.
+    lines: Vec<Line>,
+    usual: Option<Running>,
     data: TempDir,
     servers: usize,
 }
@@ -56,87 +37,150 @@ pub struct Lane {
 /// A server for one scenario.
 #[derive(Debug)]
 pub struct Server {
-    /// The process; `None`: the lane's usual one.
-    own: Option<ServerProcess>,
+    /// `None`: the lane's usual one.
+    own: Option<Running>,
     settings: Settings,
     data: String,
 }
 
+/// A server that runs, behind one mount or the other.
+#[derive(Debug)]
+pub enum Running {
+    /// A process.
+    Process(Box<ServerProcess>),
+    /// The service in this process.
+    Within(InProcess),
+}
+
+impl Running {
+    /// `HOST:PORT`.
+    pub fn host(&self) -> &str {
+        match self {
+            Self::Process(process) => process.host(),
+            Self::Within(within) => within.host(),
+        }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        match self {
+            Self::Process(process) => process.log(),
+            Self::Within(_) => String::new(),
+        }
+    }
+
+    /// The process that it is.
+    pub fn process(&self) -> Result<&ServerProcess> {
+        match self {
+            Self::Process(process) => Ok(process),
+            Self::Within(_) => bail!("the service is no process; the scenario must say that it needs one"),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.process().is_ok_and(|process| process.pid().is_err())
+    }
+}
+
 impl Lane {
     /// Starts a lane. Servers are started when they are needed.
-    pub async fn start(storage: Storage) -> Result<Self> {
-        let wanted = |name: &str| {
-            name.starts_with("AWS_")
-                || ["SMOOTH_AGENT_DATABASE_URL", "DATABASE_URL", "SMOOTH_AGENT_DDB_TABLE"].contains(&name)
-        };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the harness is no part of the product and has no Config"
-        )]
-        let outer = std::env::vars().filter(|(name, _)| wanted(name)).collect();
+    pub async fn start(place: Place, build: Build) -> Result<Self> {
+        let (storage, lines) = place.storage().await?;
         Ok(Self {
             gateway: Gateway::start(Script::new()).await?,
             hook: Webhook::start().await?,
+            place,
+            build,
             storage,
-            outer: if storage == Storage::Memory { Vec::new() } else { outer },
+            lines,
             usual: None,
             data: TempDir::with_prefix("smooth-operator-conformance-")?,
             servers: 0,
         })
     }
 
-    /// Whether the storage outlives a server.
-    pub fn is_durable(&self) -> bool {
-        self.storage != Storage::Memory
+    /// Where its scenarios are played.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// What stands before the name of every organisation: in storage that others use too, the lane has
+    /// organisations of its own.
+    pub fn organisations(&self) -> String {
+        match self.place.storage {
+            Storage::Memory | Storage::Sqlite => String::new(),
+            Storage::Postgres | Storage::Dynamodb => {
+                format!("{}-", self.data.path().file_name().unwrap_or_default().to_string_lossy())
+            }
+        }
+    }
+
+    /// Cuts or mends what leads to the storage.
+    pub fn cut_storage(&self, is_cut: bool) -> Result<()> {
+        if self.lines.is_empty() {
+            bail!("no line leads to this storage; the scenario must say that it needs one");
+        }
+        self.lines.iter().for_each(|line| line.cut(is_cut));
+        Ok(())
     }
 
     /// A server with these settings.
     pub async fn server(&mut self, settings: &Settings) -> Result<Server> {
         self.servers += 1;
+        // A scenario that broke off may have left them cut.
+        self.lines.iter().for_each(|line| line.cut(false));
         let data = self.data.path().join(format!("server-{}", self.servers)).display().to_string();
         let mut server = Server { own: None, settings: settings.clone(), data };
-        let ended = self.usual.as_ref().is_some_and(|usual| usual.pid().is_err());
+        let ended = self.usual.as_ref().is_some_and(Running::has_ended);
         if settings.is_usual() && (self.usual.is_none() || ended) {
-            self.usual = Some(self.setup(&server).start().await?);
+            self.usual = Some(self.run(&server).await?);
         } else if !settings.is_usual() {
-            server.own = Some(self.setup(&server).start().await?);
+            server.own = Some(self.run(&server).await?);
         }
         Ok(server)
     }
 
-    /// The process of a scenario's server.
-    pub fn process<'a>(&'a self, server: &'a Server) -> Result<&'a ServerProcess> {
+    async fn run(&self, server: &Server) -> Result<Running> {
+        let setup = self.setup(server);
+        Ok(match self.place.mount {
+            Mount::Server => Running::Process(Box::new(setup.start().await?)),
+            Mount::Inprocess => Running::Within(InProcess::start(&setup).await?),
+        })
+    }
+
+    /// What a scenario's server runs as.
+    pub fn running<'a>(&'a self, server: &'a Server) -> Result<&'a Running> {
         server.own.as_ref().or(self.usual.as_ref()).context("the server has not been started")
     }
 
     /// Kills a scenario's own server and starts another on the same data.
     pub async fn restart(&mut self, server: &mut Server) -> Result<()> {
-        let Some(process) = &mut server.own else { bail!("only a server of its own can be restarted") };
-        process.kill().await?;
-        server.own = Some(self.setup(server).start().await?);
+        let process = own(server)?;
+        // One that was told to end may have ended already.
+        if process.pid().is_ok() {
+            process.kill().await?;
+        }
+        server.own = Some(self.run(server).await?);
         Ok(())
     }
 
     /// Waits until a scenario's own server has ended well.
     pub async fn ended(&self, server: &mut Server) -> Result<()> {
-        let process = server.own.as_mut().context("only a server of its own can end")?;
-        let status = process.ended().await?;
+        let status = own(server)?.ended().await?;
         if status.success() { Ok(()) } else { bail!("the server ended with {status}") }
     }
 
     fn setup(&self, server: &Server) -> Setup {
         let settings = &server.settings;
-        let mut setup = Setup::new()
-            .env("SMOOTH_AGENT_STORAGE", self.storage.name())
-            .env("SMOOTH_AGENT_DATA_DIR", &server.data)
-            .env("RUST_LOG", "warn");
-        for (name, value) in &self.outer {
+        let mut setup =
+            Setup::new().build(self.build).env("SMOOTH_AGENT_DATA_DIR", &server.data).env("RUST_LOG", "warn");
+        for (name, value) in &self.storage {
             setup = setup.env(name, value);
         }
-        if self.is_durable() {
-            let organisation = Path::new(&server.data).file_name().unwrap_or_default().to_string_lossy();
-            let lane = self.data.path().file_name().unwrap_or_default().to_string_lossy();
-            setup = setup.env("AUTH_DEV_ORG_ID", &format!("{lane}-{organisation}"));
+        let lane = self.organisations();
+        if !lane.is_empty() {
+            let number = server.data.rsplit('/').next().unwrap_or_default();
+            setup = setup.env("AUTH_DEV_ORG_ID", &format!("{lane}{number}"));
         }
         if settings.keyless {
             setup = setup.env("SMOOAI_GATEWAY_URL", &self.gateway.url());
@@ -167,6 +211,14 @@ impl Lane {
 
     fn fill(&self, text: &str) -> String {
         text.replace("${systems}", &self.hook.url("")).replace("${gateway}", &self.gateway.url())
+    }
+}
+
+/// The process of a scenario's own server.
+fn own(server: &mut Server) -> Result<&mut ServerProcess> {
+    match &mut server.own {
+        Some(Running::Process(process)) => Ok(process),
+        _ => bail!("only a server of its own can be ended, and only one that is a process"),
     }
 }
 

@@ -6,13 +6,16 @@ mod corpus;
 mod coverage;
 mod driver;
 mod fault;
+mod inprocess;
 mod known;
 mod lane;
 mod languages;
 mod liar;
+mod line;
 mod mutants;
 mod outcome;
 mod pattern;
+mod place;
 mod play;
 mod proxy;
 mod random;
@@ -25,24 +28,30 @@ mod witness;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Parser;
 
-use lane::Storage;
+use place::{Mount, Place, Storage};
+
+/// What `--client` calls the scenarios without a client.
+const RAW: &str = "raw";
 
 /// Runs every client against the real server, by the same scenarios.
 #[derive(Parser, Debug)]
 #[command(name = "cargo xtask conformance")]
 pub struct Options {
-    /// Only these clients: rust, go, dotnet, typescript, python
+    /// Only these clients: rust, go, dotnet, typescript, python, and raw for the scenarios without one
     #[arg(long = "client", value_name = "CLIENT")]
     clients: Vec<String>,
     /// Only these scenarios; `*` stands for any text
     #[arg(long = "scenario", value_name = "NAME")]
     scenarios: Vec<String>,
-    /// Where the server keeps its data
-    #[arg(long, value_enum, default_value = "memory")]
-    storage: Storage,
+    /// Where the server keeps its data; several, with commas between, are played side by side [default: memory]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "STORAGE")]
+    storage: Vec<Storage>,
+    /// What stands before the service; both, with a comma between, are played side by side [default: server]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "MOUNT")]
+    mount: Vec<Mount>,
     /// The kit against a client of your own: the command that starts its driver, at the root
     #[arg(long, value_name = "COMMAND")]
     driver: Option<String>,
@@ -67,6 +76,29 @@ enum Role {
     /// Speaks as a driver that says "ok" to everything.
     #[command(hide = true)]
     Liar,
+}
+
+impl Options {
+    /// Where the scenarios are played.
+    fn places(&self) -> Result<Vec<Place>> {
+        let places = Place::all(&self.storage, &self.mount);
+        places.iter().try_for_each(|place| place.check())?;
+        Ok(places)
+    }
+
+    /// Whether the scenarios without a client are played too: where nothing else or they themselves are named.
+    fn with_raw(&self) -> bool {
+        let named = self.clients.iter().any(|name| name == RAW);
+        named || self.clients.is_empty() && self.driver.is_none()
+    }
+
+    /// The one place of what is played in one place only.
+    fn place(&self) -> Result<Place> {
+        match self.places()?.as_slice() {
+            [place] => Ok(*place),
+            _ => bail!("name one storage and one mount: this is played in one place"),
+        }
+    }
 }
 
 #[tokio::main]

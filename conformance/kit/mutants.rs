@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
-use smooai_smooth_operator_conformance::server_process::{Build, server_binary};
+use smooai_smooth_operator_conformance::server_process::server_binary;
 
 use crate::Options;
 use crate::corpus::{cell, drivers, nonce, root, say};
 use crate::fault::Fault;
 use crate::lane::Lane;
 use crate::languages::Launch;
+use crate::place::Place;
 use crate::play::Terms;
 use crate::scenario::Scenario;
 
@@ -32,20 +33,22 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Does every mutant to one client, and lets a driver that says "ok" to everything play the corpus.
 pub async fn run(options: &Options) -> Result<ExitCode> {
     let started = Instant::now();
-    server_binary(Build::Debug).await?;
-    let scenarios = Scenario::read_all(&root().join("conformance/scenarios"))?;
+    let place = options.place()?;
+    server_binary(Place::build(&[place])).await?;
+    let mut scenarios = Scenario::read_all(&root().join("conformance/scenarios"))?;
+    scenarios.retain(|scenario| scenario.needs.lacking(place).is_none());
     let mutants = read()?;
     let drivers = drivers(options).await?;
     let (mut passed, mut failed) = (0, 0);
     for launch in &drivers.launches {
-        let (found, missed) = all(launch, &scenarios, &mutants, options).await?;
+        let (found, missed) = all(launch, &scenarios, &mutants, place).await?;
         (passed, failed) = (passed + found, failed + missed);
     }
     for (client, why) in &drivers.absent {
         say(format!("NOT RUN: {client}: {why}"));
         failed += usize::from(crate::corpus::is_ci());
     }
-    let score = liar_score(&scenarios, options).await?;
+    let score = liar_score(&scenarios, place).await?;
     say(format!("a driver that says ok to everything passes {score} scenarios"));
     if score == 0 {
         passed += 1;
@@ -67,9 +70,9 @@ async fn all(
     launch: &Launch,
     scenarios: &[Scenario],
     mutants: &[Mutant],
-    options: &Options,
+    place: Place,
 ) -> Result<(usize, usize)> {
-    let mut lane = Lane::start(options.storage).await?;
+    let mut lane = Lane::start(place, Place::build(&[place])).await?;
     let named: BTreeMap<&str, &Scenario> =
         scenarios.iter().map(|scenario| (scenario.name.as_str(), scenario)).collect();
     let mut driver = None;
@@ -109,14 +112,11 @@ async fn all(
 }
 
 /// How many scenarios a driver passes that says "ok" to everything.
-async fn liar_score(scenarios: &[Scenario], options: &Options) -> Result<usize> {
+async fn liar_score(scenarios: &[Scenario], place: Place) -> Result<usize> {
     let launch = Launch::liar()?;
-    let mut lane = Lane::start(options.storage).await?;
+    let mut lane = Lane::start(place, Place::build(&[place])).await?;
     let (mut score, mut driver) = (0, None);
     for (n, scenario) in scenarios.iter().filter(|scenario| !scenario.raw).enumerate() {
-        if scenario.server.durable && !lane.is_durable() {
-            continue;
-        }
         let terms =
             Terms { patience: Duration::from_millis(200), mutations: Vec::new(), nonce: nonce("liar", n) };
         let (outcome, kept) = cell(&launch, scenario, &mut lane, driver.take(), &terms).await;

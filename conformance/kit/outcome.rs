@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::place::Place;
+
 /// A check that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -42,6 +44,8 @@ pub struct Outcome {
     pub scenario: String,
     /// The client's name.
     pub client: String,
+    /// Where it was played.
+    pub place: Place,
     /// The checks.
     pub checks: Checks,
     /// How long it took.

@@ -1,6 +1,7 @@
 //! Plays a scenario with one client: steps become commands, and what comes back is compared.
 
 mod end;
+mod look;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,13 +12,13 @@ use smooai_smooth_operator_conformance_driver::{Command, ErrorSeen, Report};
 use smooai_smooth_operator_protocol::decode::value_from_json;
 
 use crate::driver::Driver;
-use crate::fault::{Fault, Side};
+use crate::fault::Fault;
 use crate::lane::{Lane, Server};
 use crate::outcome::{Checks, Covered, Outcome};
-use crate::pattern::{Captured, equal, fill, fill_string, fits, shortened};
-use crate::proxy::{Frame, Proxy};
+use crate::pattern::{Captured, fill, fill_string, fits, shortened};
+use crate::proxy::Proxy;
 use crate::scenario::Scenario;
-use crate::step::{Call, Decode, Ended, Open, ReplyTo, See, Session, Step, Turn, Wire};
+use crate::step::{Call, Ended, Open, ReplyTo, See, Session, Step, Turn};
 use crate::{around, token, witness};
 
 /// How a scenario is played.
@@ -67,8 +68,8 @@ pub async fn play(
             trace.push_str(&cell.told());
         }
     }
-    let (scenario, client) = (scenario.name.clone(), client.to_owned());
-    Outcome { scenario, client, checks, took: started.elapsed(), trace, covered, known: None }
+    let (scenario, client, place) = (scenario.name.clone(), client.to_owned(), lane.place());
+    Outcome { scenario, client, place, checks, took: started.elapsed(), trace, covered, known: None }
 }
 
 fn name(step: &Step) -> String {
@@ -105,7 +106,7 @@ impl<'a> Cell<'a> {
     ) -> Result<Self> {
         around::prepare(lane, scenario, &terms.nonce);
         let server = lane.server(&scenario.server).await?;
-        let proxy = Proxy::start(lane.process(&server)?.host()).await?;
+        let proxy = Proxy::start(lane.running(&server)?.host()).await?;
         if scenario.browser {
             proxy.as_browser();
         }
@@ -194,13 +195,15 @@ impl<'a> Cell<'a> {
             Step::Inject(frame) => self.proxy.inject(&fill(frame, &self.captured)?),
             Step::Connected(times) => self.until("connections", |seen| seen.handshakes.len() >= *times).await,
             Step::Disconnected(times) => self.until("ended connections", |seen| seen.ended >= *times).await,
-            Step::Terminate {} => self.lane.process(&self.server)?.terminate(),
+            Step::Terminate {} => self.lane.running(&self.server)?.process()?.terminate(),
             Step::Restart {} => {
                 self.lane.restart(&mut self.server).await?;
-                self.proxy.lead_to(self.lane.process(&self.server)?.host());
+                self.proxy.lead_to(self.lane.running(&self.server)?.host());
                 Ok(())
             }
             Step::ServerEnded {} => self.lane.ended(&mut self.server).await,
+            Step::CutStorage {} => self.lane.cut_storage(true),
+            Step::MendStorage {} => self.lane.cut_storage(false),
             other => bail!("{} is a step of raw scenarios", name(other)),
         }
     }
@@ -262,7 +265,8 @@ impl<'a> Cell<'a> {
         let client = self.client(open.client.as_ref());
         let mut command = json!({ "do": "open", "client": client, "url": self.proxy.url() });
         if !open.tokens.is_empty() {
-            command["tokens"] = open.tokens.iter().map(|claims| json!(token::token(claims))).collect();
+            let lane = self.lane.organisations();
+            command["tokens"] = open.tokens.iter().map(|claims| json!(token::token(claims, &lane))).collect();
         }
         if let Some(by) = &open.token_by {
             command["tokenBy"] = by.clone();
@@ -349,22 +353,6 @@ impl<'a> Cell<'a> {
             }
             (other, _) => bail!("{action} was answered by {other:?}"),
         }
-    }
-
-    /// An error that is the server's has come over the wire.
-    fn same_error(&self, error: &ErrorSeen) -> Result<()> {
-        let is_servers = error.kind == smooai_smooth_operator_conformance_driver::ErrorKind::Server;
-        if !is_servers || error.code == "INTERACTION_INVALID" {
-            return Ok(());
-        }
-        self.proxy.look(|seen| {
-            let mut errors = seen
-                .frames
-                .iter()
-                .filter(|frame| frame.from == Side::Server && frame.json["type"] == "error");
-            let found = errors.any(|frame| witness::same_error(error, &frame.json).is_ok());
-            if found { Ok(()) } else { bail!("no such error came over the wire: {error:?}") }
-        })
     }
 
     async fn turn(&mut self, turn: &Turn) -> Result<()> {
@@ -468,40 +456,6 @@ impl<'a> Cell<'a> {
         Ok(())
     }
 
-    /// A caller that only iterates sees an error of the server as an event.
-    fn error_event(&self, name: &str, wanted: &Value) -> Result<()> {
-        let last = self.driver.look(|book| book.turns.get(name)?.events.last().cloned());
-        let (event, _) = last.context("the turn had no event")?;
-        match wanted["kind"].as_str() {
-            Some("cancelled") => ensure!(event["type"] == "cancelled", "the last event is {event}"),
-            _ => fits(&json!({ "code": wanted["code"] }), &event["error"])?,
-        }
-        Ok(())
-    }
-
-    /// The same lines, seen by the client and by the proxy.
-    fn lines(&self, name: &str, expected: &[String]) -> Result<()> {
-        let expected: Vec<String> =
-            expected.iter().map(|line| fill_string(line, &self.captured)).collect::<Result<_>>()?;
-        let seen = self.driver.look(|book| book.turns.get(name).cloned()).unwrap_or_default();
-        let request =
-            seen.request.clone().or_else(|| self.request(name)).context("the turn has no requestId")?;
-        let wire = self.proxy.look(|seen| witness::events_of(&request, &seen.frames));
-        let wire = witness::lines(&wire);
-        ensure!(wire == expected, "on the wire: {wire:#?}\nexpected: {expected:#?}");
-        if !seen.events.is_empty() {
-            let told: Vec<Value> = seen.events.into_iter().map(|(event, _)| event).collect();
-            let told = witness::lines(&told);
-            ensure!(told == expected, "told by the client: {told:#?}\nexpected: {expected:#?}");
-        }
-        Ok(())
-    }
-
-    fn request(&self, own: &str) -> Option<String> {
-        let name = own.strip_suffix(&format!("-{}", self.terms.nonce))?;
-        self.captured.get(name)?["requestId"].as_str().map(str::to_owned)
-    }
-
     async fn reply(&mut self, reply: &ReplyTo) -> Result<()> {
         let answer = fill(&reply.with, &self.captured)?;
         let action = match answer["kind"].as_str() {
@@ -530,37 +484,6 @@ impl<'a> Cell<'a> {
         match self.report(id, "close").await? {
             Report::Done(_) => Ok(()),
             other => bail!("close was answered by {other:?}"),
-        }
-    }
-
-    async fn wire(&mut self, wire: &Wire) -> Result<()> {
-        let expected = fill(&wire.frame, &self.captured)?;
-        let count = |frames: &[Frame]| {
-            let own = frames.iter().filter(|frame| frame.from == wire.from);
-            own.filter(|frame| fits(&expected, &frame.json).is_ok()).count()
-        };
-        self.until(&format!("{} frames like {expected}", wire.times), |seen| {
-            count(&seen.frames) >= wire.times
-        })
-        .await?;
-        let found = self.proxy.look(|seen| count(&seen.frames));
-        ensure!(found == wire.times, "{found} frames like {expected}, not {}", wire.times);
-        Ok(())
-    }
-
-    async fn decode(&mut self, decode: &Decode) -> Result<()> {
-        let frame = fill(&decode.frame, &self.captured)?;
-        let text = frame.as_str().map_or_else(|| frame.to_string(), str::to_owned);
-        let id = self.send(json!({ "do": "decode", "text": text })).await?;
-        match (self.report(id, "decode").await?, &decode.refused_at) {
-            (Report::Replied(replied), None) => {
-                ensure!(equal(&replied.reply, &frame), "{frame} became {}", replied.reply);
-                Ok(())
-            }
-            (Report::Failed(failed), Some(pointer)) => {
-                expect_error(&json!({ "kind": "invalid", "field": pointer }), &failed.error)
-            }
-            (other, _) => bail!("the frame {frame} was answered by {other:?}"),
         }
     }
 }

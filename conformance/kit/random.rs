@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use smooai_smooth_operator_conformance::server_process::{Build, server_binary};
+use smooai_smooth_operator_conformance::server_process::server_binary;
 use tokio::task::JoinSet;
 
 use crate::Options;
 use crate::corpus::{cell, drivers, nonce, root, say};
 use crate::driver::Driver;
-use crate::lane::{Lane, Storage};
+use crate::lane::Lane;
 use crate::languages::Launch;
 use crate::outcome::Outcome;
+use crate::place::Place;
 use crate::play::Terms;
 use crate::scenario::Scenario;
 
@@ -367,7 +368,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Plays the seeds, spread over the clients.
 pub async fn run(options: &Options) -> Result<ExitCode> {
     let started = Instant::now();
-    server_binary(Build::Debug).await?;
+    let place = options.place()?;
+    server_binary(Place::build(&[place])).await?;
     let drivers = drivers(options).await?;
     let seeds: Vec<u64> = match (options.seed, options.seeds) {
         (Some(seed), _) => vec![seed],
@@ -378,8 +380,7 @@ pub async fn run(options: &Options) -> Result<ExitCode> {
     for (n, launch) in drivers.launches.iter().cloned().enumerate() {
         let own = |(place, _): &(usize, &u64)| options.seed.is_some() || place % clients == n;
         let own: Vec<u64> = seeds.iter().enumerate().filter(own).map(|(_, seed)| *seed).collect();
-        let storage = options.storage;
-        lanes.spawn(async move { lane(&launch, &own, storage).await });
+        lanes.spawn(async move { lane(&launch, &own, place).await });
     }
     let (mut passed, mut failed) = (0, 0);
     while let Some(done) = lanes.join_next().await {
@@ -394,8 +395,8 @@ pub async fn run(options: &Options) -> Result<ExitCode> {
     Ok(if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn lane(launch: &Launch, seeds: &[u64], storage: Storage) -> Result<(usize, usize)> {
-    let mut lane = Lane::start(storage).await?;
+async fn lane(launch: &Launch, seeds: &[u64], place: Place) -> Result<(usize, usize)> {
+    let mut lane = Lane::start(place, Place::build(&[place])).await?;
     let mut driver = None;
     let (mut passed, mut failed) = (0, 0);
     for seed in seeds {
@@ -447,9 +448,10 @@ async fn shrink(
     }
     let shortest = scenario(&units, mix);
     say(format!("FAILED seed {seed} with {}: {}", launch.name, outcome.why()));
-    say(format!("       cargo xtask conformance --client {} --seed {seed}", launch.name));
+    let (services, flags) = (lane.place().services(), lane.place().flags());
+    say(format!("       {services}cargo xtask conformance --client {} --seed {seed}{flags}", launch.name));
     say(format!("       {shortest}"));
-    crate::report::write(&root().join("conformance/out"), std::slice::from_ref(&outcome))
+    crate::report::write(&crate::report::folder(&root(), lane.place()), std::slice::from_ref(&outcome))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 use smooai_smooth_operator_conformance::socket::Socket;
 
-use crate::lane::{Lane, Server, Storage};
+use crate::lane::{Lane, Server};
 use crate::outcome::{Checks, Covered, Outcome};
 use crate::pattern::{Captured, fill, fits};
 use crate::proxy::Proxy;
@@ -18,16 +18,12 @@ use crate::{around, corpus, token};
 pub const COLUMN: &str = "(raw)";
 
 /// All raw scenarios, one after another.
-pub async fn lane(scenarios: &[Scenario], storage: Storage) -> Result<Vec<Outcome>> {
-    let mut lane = Lane::start(storage).await?;
+pub async fn lane(scenarios: &[Scenario], mut lane: Lane) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for (n, scenario) in scenarios.iter().enumerate() {
-        if scenario.server.durable && !lane.is_durable() {
-            continue;
-        }
         outcomes.push(Box::pin(play(scenario, &mut lane, &corpus::nonce(COLUMN, n))).await);
     }
-    Ok(outcomes)
+    outcomes
 }
 
 async fn play(scenario: &Scenario, lane: &mut Lane, nonce: &str) -> Outcome {
@@ -59,9 +55,9 @@ async fn play(scenario: &Scenario, lane: &mut Lane, nonce: &str) -> Outcome {
             }
         }
     }
-    let (scenario, client) = (scenario.name.clone(), COLUMN.to_owned());
+    let (scenario, client, place) = (scenario.name.clone(), COLUMN.to_owned(), lane.place());
     let covered = Covered::default();
-    Outcome { scenario, client, checks, took: started.elapsed(), trace, covered, known: None }
+    Outcome { scenario, client, place, checks, took: started.elapsed(), trace, covered, known: None }
 }
 
 struct Stage<'a> {
@@ -127,7 +123,7 @@ impl Stage<'_> {
                 around::release(self.lane, proxy, gate);
                 Ok(())
             }
-            Step::Terminate {} => self.lane.process(&self.server)?.terminate(),
+            Step::Terminate {} => self.lane.running(&self.server)?.process()?.terminate(),
             Step::ServerEnded {} => self.lane.ended(&mut self.server).await,
             _ => bail!("this is no step of raw scenarios"),
         }
@@ -149,9 +145,10 @@ impl Stage<'_> {
     }
 
     async fn connect(&mut self, connect: &Connect) -> Result<()> {
-        let proxy = Proxy::start(self.lane.process(&self.server)?.host()).await?;
+        let proxy = Proxy::start(self.lane.running(&self.server)?.host()).await?;
         let url = format!("{}{}", proxy.url(), connect.query);
-        let bearer = connect.claims.as_ref().map(|claims| format!("Bearer {}", token::token(claims)));
+        let lane = self.lane.organisations();
+        let bearer = connect.claims.as_ref().map(|claims| format!("Bearer {}", token::token(claims, &lane)));
         let mut headers: Vec<(&str, &str)> =
             connect.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         headers.extend(bearer.iter().map(|bearer| ("authorization", bearer.as_str())));

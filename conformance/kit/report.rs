@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 use crate::outcome::Outcome;
+use crate::place::Place;
 
 /// The matrix as text: a row per scenario, a column per client.
 pub fn matrix(outcomes: &[Outcome]) -> String {
@@ -37,6 +38,12 @@ pub fn matrix(outcomes: &[Outcome]) -> String {
     text
 }
 
+/// Where the traces of a place are.
+pub fn folder(root: &Path, place: Place) -> PathBuf {
+    let folder = root.join("conformance/out");
+    place.folder().map_or_else(|| folder.clone(), |own| folder.join(own))
+}
+
 /// Writes the JUnit file and the traces of what failed.
 pub fn write(folder: &Path, outcomes: &[Outcome]) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
@@ -57,11 +64,13 @@ pub fn write(folder: &Path, outcomes: &[Outcome]) -> Result<()> {
 
 /// The command that repeats one cell.
 pub fn repeat(outcome: &Outcome) -> String {
-    match outcome.client.as_str() {
-        "own" => format!("cargo xtask conformance --driver 'COMMAND' --scenario {}", outcome.scenario),
-        "(raw)" => format!("cargo xtask conformance --scenario {}", outcome.scenario),
-        client => format!("cargo xtask conformance --client {client} --scenario {}", outcome.scenario),
-    }
+    let who = match outcome.client.as_str() {
+        "own" => " --driver 'COMMAND'".to_owned(),
+        "(raw)" => String::new(),
+        client => format!(" --client {client}"),
+    };
+    let (services, flags) = (outcome.place.services(), outcome.place.flags());
+    format!("{services}cargo xtask conformance{who} --scenario {}{flags}", outcome.scenario)
 }
 
 fn junit(outcomes: &[Outcome]) -> String {
@@ -108,6 +117,7 @@ mod tests {
 
     use super::{junit, matrix, write};
     use crate::outcome::{Checks, Covered, Outcome};
+    use crate::place::Place;
 
     fn outcome(client: &str, checks: usize, fails: bool) -> Outcome {
         let mut made = Checks { made: checks, failures: Vec::new() };
@@ -116,7 +126,7 @@ mod tests {
         }
         let (took, covered) = (Duration::from_millis(5), Covered::default());
         let (scenario, client, trace) = ("streaming".to_owned(), client.to_owned(), "frames".to_owned());
-        Outcome { scenario, client, checks: made, took, trace, covered, known: None }
+        Outcome { scenario, client, place: Place::USUAL, checks: made, took, trace, covered, known: None }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use smooai_smooth_operator_conformance::gateway::{Piece, Reply, Rule, Script, Wh
 use smooai_smooth_operator_conformance::webhook::Answer;
 
 use crate::fault::Fault;
+use crate::place::Needs;
 use crate::step::Step;
 
 /// One file of `conformance/scenarios/`.
@@ -28,6 +29,9 @@ pub struct Scenario {
     /// The handshake has the `Origin` of a page of the server's own host.
     #[serde(default)]
     pub browser: bool,
+    /// Without these it cannot be played; it is not counted where they are missing.
+    #[serde(default)]
+    pub needs: Needs,
     /// The server's settings.
     #[serde(default)]
     pub server: Settings,
@@ -60,9 +64,7 @@ pub struct Settings {
     pub files: BTreeMap<String, String>,
     /// Without the model's key.
     pub keyless: bool,
-    /// Storage that outlives the process is needed; memory storage cannot show the scenario.
-    pub durable: bool,
-    /// The release of a turn's slot must be seen across processes; ends the server at the end.
+    /// Callers show a signed token.
     pub guarded: bool,
 }
 

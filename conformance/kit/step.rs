@@ -77,10 +77,14 @@ pub enum Step {
     Disconnected(usize),
     /// The server gets SIGTERM.
     Terminate {},
-    /// The server is killed, and started again on the same data.
+    /// The server is killed if it still runs, and started again on the same data.
     Restart {},
     /// The server has ended by itself, well.
     ServerEnded {},
+    /// Loses the server's connections to its storage and lets no new one through, until `mendStorage`.
+    CutStorage {},
+    /// Lets the server reach its storage again.
+    MendStorage {},
     /// Decodes a frame by the client's generated code.
     Decode(Decode),
     /// Raw: connects.

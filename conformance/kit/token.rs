@@ -21,7 +21,8 @@ fn hs256(text: &str) -> hmac::Tag {
 }
 
 /// A token: claims are completed and signed, a text is taken as it is. `expiresIn` is in seconds from now.
-pub fn token(claims: &Value) -> String {
+/// Organisations are those of a lane.
+pub fn token(claims: &Value, lane: &str) -> String {
     let Value::Object(claims) = claims else { return claims.as_str().unwrap_or_default().to_owned() };
     let mut all = json!({ "sub": "alice", "org_id": "acme", "exp": now() + 3600 });
     for (name, value) in claims {
@@ -29,6 +30,9 @@ pub fn token(claims: &Value) -> String {
             ("expiresIn", Some(seconds)) => all["exp"] = json!(now().saturating_add_signed(seconds)),
             _ => all[name] = value.clone(),
         }
+    }
+    if let Some(organisation) = all["org_id"].as_str() {
+        all["org_id"] = json!(format!("{lane}{organisation}"));
     }
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let text = format!("{}.{}", part(&json!({ "alg": "HS256", "typ": "JWT" })), part(&all));

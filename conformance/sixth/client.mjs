@@ -19,10 +19,15 @@ export class ClientError extends Error {
 const parks = ["write_confirmation_required", "otp_verification_required", "interaction_required"];
 /** A parked turn stays parked when these come. */
 const whileParked = ["keepalive", "otp_sent", "otp_invalid", "interaction_invalid"];
+/** A call is shown after its question, and the turn stands still all the same. */
+const staysParked = ({ type, data }) =>
+  whileParked.includes(type) || (type === "stream_chunk" && data.state.rawResponse?.toolCall !== undefined);
 /** One of these on an id that a call and a turn share is the turn's. */
 const endsTurn = ["AGENT_ERROR", "LLM_UNAVAILABLE", "INTERNAL_ERROR", "OTP_SEND_FAILED"];
 const limits = { connect: 10_000, request: 30_000, idle: 90_000, turn: 600_000 };
-const pause = 50;
+/** Between attempts to come back: doubled from the first to the longest. */
+const pauses = { first: 50, longest: 5_000 };
+const resting = (ms) => new Promise((again) => setTimeout(again, ms).unref());
 
 function refusal({ requestId, error, data }) {
   const { retryable = false, retryAfterMs, field, hint } = data?.details ?? {};
@@ -38,7 +43,7 @@ function refusal({ requestId, error, data }) {
 /** Runs when the time has passed; the result stops it. */
 function after(kind, milliseconds, fail) {
   if (milliseconds > 2 ** 31 - 1) return () => {};
-  const late = new ClientError("timeout", "TIMEOUT", `the ${kind} limit of ${milliseconds} ms has passed`, {
+  const late = new ClientError("timeout", "TIMEOUT", `the ${kind} limit of ${Math.round(milliseconds)} ms has passed`, {
     timeout: kind,
   });
   const timer = setTimeout(() => fail(late), milliseconds);
@@ -64,7 +69,7 @@ export class Turn {
   take(event) {
     this.#stop();
     if (parks.includes(event.type)) this.parked = event;
-    else if (!whileParked.includes(event.type)) this.parked = undefined;
+    else if (!staysParked(event)) this.parked = undefined;
     this.#waiting.push(event);
     if (event.type === "eventual_response") this.#end(() => this.resolve(event.data.data));
     else if (event.type === "error") this.#end(() => this.reject(refusal(event)));
@@ -130,7 +135,9 @@ export class Turn {
 const cancelled = (requestId) =>
   new ClientError("cancelled", "CANCELLED", `the turn ${requestId} was cancelled`, { requestId });
 
-/** One connection, opened when it is needed. */
+const closed = () => new ClientError("closed", "CLOSED", "the client is closed");
+
+/** One connection, opened when it is needed and opened again when it is lost. */
 export class Client {
   turns = new Map();
   #calls = new Map();
@@ -148,7 +155,7 @@ export class Client {
 
   /** One attempt, and one more with a fresh token when the first is refused. */
   connect() {
-    if (this.#closed) throw new ClientError("closed", "CLOSED", "the client is closed");
+    if (this.#closed) throw closed();
     if (this.#socket) return Promise.resolve();
     const attempt = () => this.#attempt();
     const again = (error) => {
@@ -209,6 +216,20 @@ export class Client {
     if (refused && typeof this.token !== "function") this.#closed = true;
     const why = `the connection was lost: ${code}`;
     this.#failAll(new ClientError("connection", refused ? "UNAUTHENTICATED" : "CONNECTION_LOST", why));
+    void this.#comeBack(() => false);
+  }
+
+  /** Connects, and again after a pause, until it stands, it is of no use any more, or it is refused for good. */
+  async #comeBack(useless) {
+    for (let pause = pauses.first; !this.#socket && !this.#closed; pause = Math.min(2 * pause, pauses.longest)) {
+      try {
+        await this.connect();
+      } catch (error) {
+        if (!["CONNECTION_FAILED", "TIMEOUT"].includes(error.seen?.code)) return error;
+        await resting(pause);
+      }
+      if (useless()) return;
+    }
   }
 
   #read(text) {
@@ -222,6 +243,11 @@ export class Client {
     if (call && type === "error" && !(turn && endsTurn.includes(event.error.code)))
       return call.reject(refusal(event));
     if (call?.types?.includes(type)) call.resolve(event);
+    // Values that were refused fail their call, and the turn goes on waiting.
+    if (call && type === "interaction_invalid")
+      call.reject(
+        new ClientError("server", "INTERACTION_INVALID", event.data.data.message, { retryable: true, requestId }),
+      );
     if (turn) turn.take(event);
     else if (!call) this.stray(event);
   }
@@ -264,15 +290,10 @@ export class Client {
   }
 
   async #sendWhenOpen(action, fail, gone) {
-    while (!this.#socket) {
-      try {
-        await this.connect();
-      } catch (error) {
-        if (this.#closed || error.seen?.code !== "CONNECTION_FAILED") return fail(error);
-        await new Promise((again) => setTimeout(again, pause));
-      }
-      if (gone()) return;
-    }
+    if (this.#closed) return fail(closed());
+    const refused = await this.#comeBack(gone);
+    if (refused) return fail(refused);
+    if (gone()) return;
     this.post(action);
   }
 
@@ -281,7 +302,7 @@ export class Client {
     this.#dead();
     this.#socket?.close(1000);
     this.#socket = undefined;
-    this.#failAll(new ClientError("closed", "CLOSED", "the client is closed"));
+    this.#failAll(closed());
   }
 
   #failAll(error) {

@@ -145,6 +145,14 @@ const commands = {
   },
   pause_reading: ({ turn }) => pause(named(turns, "turn", turn)),
   go_on: ({ turn }) => named(turns, "turn", turn).open(),
+  // Without types a frame is whatever JSON says; what is no JSON is refused.
+  decode({ text }) {
+    try {
+      return { reply: JSON.parse(text) };
+    } catch {
+      throw new ClientError("invalid", "INVALID", "this is no JSON", { field: "" });
+    }
+  },
   close: ({ client }) => close(client),
   exit: closeAll,
 };

@@ -25,14 +25,15 @@ const PACKAGE: &str = "smooai-smooth-operator-server";
 const BUILD_BOUND: Duration = Duration::from_mins(20);
 
 /// How the server is to be built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Build {
     /// `cargo build`
+    #[default]
     Debug,
+    /// `cargo build --features dynamodb`: with every storage there is.
+    Whole,
     /// `cargo build --release`
     Release,
-    /// `cargo build --features dynamodb`
-    Dynamodb,
 }
 
 /// The server's executable, built once per process. `SMOOTH_OPERATOR_SERVER` names one that is built
@@ -42,12 +43,12 @@ pub enum Build {
 /// When cargo does not build it; the error holds what cargo said.
 pub async fn server_binary(build: Build) -> Result<PathBuf> {
     static DEBUG: OnceCell<PathBuf> = OnceCell::const_new();
+    static WHOLE: OnceCell<PathBuf> = OnceCell::const_new();
     static RELEASE: OnceCell<PathBuf> = OnceCell::const_new();
-    static DYNAMODB: OnceCell<PathBuf> = OnceCell::const_new();
     let cell = match build {
         Build::Debug => &DEBUG,
+        Build::Whole => &WHOLE,
         Build::Release => &RELEASE,
-        Build::Dynamodb => &DYNAMODB,
     };
     cell.get_or_try_init(|| async {
         match named_binary() {
@@ -81,12 +82,8 @@ async fn cargo_build(build: Build) -> Result<PathBuf> {
     cargo.args(["build", "--quiet", "--package", PACKAGE, "--message-format=json"]);
     match build {
         Build::Debug => {}
-        Build::Release => {
-            cargo.arg("--release");
-        }
-        Build::Dynamodb => {
-            cargo.args(["--features", "dynamodb"]);
-        }
+        Build::Whole => drop(cargo.args(["--features", "dynamodb"])),
+        Build::Release => drop(cargo.arg("--release")),
     }
     let output = cargo
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -111,7 +108,7 @@ pub struct Setup {
     env: Vec<(String, String)>,
     args: Vec<String>,
     files: Vec<(String, Vec<u8>)>,
-    release: bool,
+    build: Build,
 }
 
 impl Setup {
@@ -156,9 +153,21 @@ impl Setup {
 
     /// Runs the release build.
     #[must_use]
-    pub fn release(mut self) -> Self {
-        self.release = true;
+    pub fn release(self) -> Self {
+        self.build(Build::Release)
+    }
+
+    /// Runs this build instead of the plain one.
+    #[must_use]
+    pub fn build(mut self, build: Build) -> Self {
+        self.build = build;
         self
+    }
+
+    /// A variable, as it was set last.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.env.iter().rev().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
     /// Starts the server, and waits for the line that says where it listens.
@@ -166,17 +175,15 @@ impl Setup {
     /// # Errors
     /// When it cannot be built or started, or ends before it listens; the error holds its stderr.
     pub async fn start(self) -> Result<ServerProcess> {
-        let binary = server_binary(self.build()).await?;
+        let binary = server_binary(self.wanted()).await?;
         self.start_program(&binary).await
     }
 
     /// A plain build holds no DynamoDB.
-    fn build(&self) -> Build {
-        let dynamodb = ("SMOOTH_AGENT_STORAGE".to_owned(), "dynamodb".to_owned());
-        match self.release {
-            true => Build::Release,
-            false if self.env.contains(&dynamodb) => Build::Dynamodb,
-            false => Build::Debug,
+    fn wanted(&self) -> Build {
+        match self.build {
+            Build::Debug if self.variable("SMOOTH_AGENT_STORAGE") == Some("dynamodb") => Build::Whole,
+            build => build,
         }
     }
 
@@ -193,14 +200,18 @@ impl Setup {
     /// # Errors
     /// When it cannot be built or started, or goes on running.
     pub async fn run_to_end(self) -> Result<Ended> {
-        let binary = server_binary(Build::Debug).await?;
+        let binary = server_binary(self.build).await?;
         let directory = self.directory()?;
         let output = within("the server to end", self.command(&binary, directory.path()).output()).await??;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Ended { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }
 
-    fn directory(&self) -> Result<TempDir> {
+    /// A directory with the files in it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn directory(&self) -> Result<TempDir> {
         let directory = TempDir::with_prefix("smooth-operator-").context("making a directory")?;
         for (name, content) in &self.files {
             let path = directory.path().join(name);

@@ -23,6 +23,9 @@ const ATTEMPT_LIMIT: Duration = Duration::from_secs(5);
 const REQUEST_LIMIT: Duration = Duration::from_secs(15);
 /// How often a throttled or failed request is tried, with exponential waits between.
 const ATTEMPTS: u32 = 5;
+/// The longest first wait, which doubles from try to try. The SDK's own second would keep a caller waiting
+/// for most of [`REQUEST_LIMIT`] where the service cannot be reached.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// Where things are kept. Region, credentials and endpoints come from the SDK's own variables and files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +94,7 @@ pub fn sdk() -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .timeout_config(limits)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_WAIT))
 }
 
 fn compose(table: &Arc<Table>, vectors: Vectors, analyser: Analyser) -> StorageAdapter {

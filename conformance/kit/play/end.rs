@@ -94,8 +94,8 @@ impl Cell<'_> {
         let log = self.driver.log();
         let from = (0..=log.len().saturating_sub(4000)).rev().find(|place| log.is_char_boundary(*place));
         text.push_str(&format!("\nthe driver's log:\n{}\n", &log[from.unwrap_or(0)..]));
-        if let Ok(process) = self.lane.process(&self.server) {
-            let log = process.log();
+        if let Ok(running) = self.lane.running(&self.server) {
+            let log = running.log();
             let from = (0..=log.len().saturating_sub(4000)).rev().find(|place| log.is_char_boundary(*place));
             text.push_str(&format!("\nthe server's log:\n{}\n", &log[from.unwrap_or(0)..]));
         }

@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_run_of_the_kit_is_counted_by_its_closing_lines() {
-        let log = "conformance: 440 passed, 2 failed, 3500 checks in 40.1 s\nmutants: 81 passed, 0 failed in 20.0 s\n\
+        let log = "conformance: 440 passed, 2 failed, 3500 checks in 40.1 s (sqlite)\nmutants: 81 passed, 0 failed in 20.0 s\n\
             seeds: 499 passed, 1 failed in 12.5 s\nFAILED tool with go: seeds: 5 passed\n";
         assert_eq!(conformance(log), Tally { passed: 1020, failed: 3, skipped: 0 });
         assert_eq!(conformance("error: a lane"), Tally::default());

@@ -61,6 +61,7 @@ const TABLE: &[Row] = &[
         may_use: &[
             "protocol",
             "conformance-driver",
+            "host",
             "service",
             "core",
             "store",
