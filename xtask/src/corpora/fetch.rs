@@ -1,5 +1,6 @@
 //! The packages that schemas and their documents come from, each with a pinned version, fetched once by the
 //! registries' own clients.
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +15,8 @@ pub struct Package {
     pub registry: Registry,
     pub name: &'static str,
     pub version: &'static str,
+    /// Of PyPI: the SHA-256 that the file must have.
+    pub sha256: Option<&'static str>,
 }
 
 /// Where a package comes from, and in which form.
@@ -40,14 +43,13 @@ impl Package {
 
     fn install(&self, place: &Path) -> Result<()> {
         let mut pip = pip("install");
-        process::output(pip.arg("--target").arg(place).arg(self.pinned("=="))).map(|_| ())
+        self.by_pip(pip.arg("--target").arg(place))
     }
 
     fn unpack_sdist(&self, place: &Path) -> Result<()> {
         let staging = tempfile::tempdir()?;
         let mut pip = pip("download");
-        pip.args(["--no-binary", self.name, "--dest"]).arg(staging.path());
-        process::output(pip.arg(self.pinned("==")))?;
+        self.by_pip(pip.args(["--no-binary", self.name, "--dest"]).arg(staging.path()))?;
         unpack(&only_file(staging.path())?, place)
     }
 
@@ -57,6 +59,16 @@ impl Package {
         npm.args(["pack", "--silent", "--pack-destination"]).arg(staging.path()).arg(self.pinned("@"));
         process::output(&mut npm).context("npm is needed")?;
         unpack(&only_file(staging.path())?, place)
+    }
+
+    /// Has pip get the package, which refuses a file that has not the hash.
+    fn by_pip(&self, pip: &mut Command) -> Result<()> {
+        let Some(sha256) = self.sha256 else {
+            return process::output(pip.arg(self.pinned("=="))).map(|_| ());
+        };
+        let mut list = tempfile::NamedTempFile::new()?;
+        writeln!(list, "{} --hash=sha256:{sha256}", self.pinned("=="))?;
+        process::output(pip.args(["--require-hashes", "--requirement"]).arg(list.path())).map(|_| ())
     }
 
     fn pinned(&self, sign: &str) -> String {

