@@ -2,24 +2,20 @@
 
 use crate::errors::{Cause, Error, Phase};
 use crate::mux::Role;
-use crate::socket::{Frame, Link, Settings};
+use crate::socket::{self, Frame, Link, MAX_FRAME};
 use crate::turn::{Turn, Waiting};
-use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream};
+use futures_util::future::{BoxFuture, FutureExt as _, TryFutureExt as _, ready};
+use futures_util::stream::{BoxStream, StreamExt as _};
 use smooai_smooth_operator_protocol::*;
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, poll_fn, ready};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::DropGuard;
-
-/// A frame may have this many bytes.
-pub(crate) const MAX_FRAME: usize = 1 << 20;
 
 /// The four time limits. `Duration::MAX` is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,11 +65,24 @@ pub enum TokenPlace {
 #[derive(Clone)]
 #[must_use = "connect() makes the client"]
 pub struct Builder {
-    settings: Settings,
-    timeouts: Timeouts,
+    pub(crate) url: String,
+    pub(crate) ask: Option<Arc<Ask>>,
+    pub(crate) place: TokenPlace,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) heartbeat: Duration,
+    pub(crate) first_wait: Duration,
+    pub(crate) most_wait: Duration,
 }
 
+/// A function that gives a token.
+type Ask = dyn Fn() -> BoxFuture<'static, Result<String, Cause>> + Send + Sync;
+
 impl Builder {
+    pub(crate) async fn current_token(&self) -> Result<Option<String>, Error> {
+        let Some(ask) = &self.ask else { return Ok(None) };
+        ask().await.map(Some).map_err(Error::Token)
+    }
+
     /// A token that stays the same.
     pub fn token(self, token: impl Into<String>) -> Self {
         let token = token.into();
@@ -88,38 +97,30 @@ impl Builder {
         T: Future<Output = Result<String, E>> + Send + 'static,
         E: std::error::Error + Send + Sync + 'static,
     {
-        let ask = move || -> BoxFuture<'static, _> {
-            let asked = ask();
-            Box::pin(async move { asked.await.map_err(|error| Arc::new(error) as Cause) })
-        };
-        self.settings.ask = Some(Arc::new(ask));
+        self.ask = Some(Arc::new(move || ask().map_err(|error| Arc::new(error) as Cause).boxed()));
         self
     }
 
     /// Where the token is put: by default the header.
-    pub fn token_place(mut self, place: TokenPlace) -> Self {
-        self.settings.place = place;
-        self
+    pub fn token_place(self, place: TokenPlace) -> Self {
+        Self { place, ..self }
     }
 
     /// The time limits of all calls; [`Client::with_timeouts`] sets those of one.
-    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
-        self
+    pub fn timeouts(self, timeouts: Timeouts) -> Self {
+        Self { timeouts, ..self }
     }
 
-    /// How often the line is tried by a ping; it counts as lost when nothing is heard for twice as long.
-    /// 20 seconds.
-    pub fn heartbeat(mut self, every: Duration) -> Self {
-        self.settings.heartbeat = every.max(Duration::from_millis(1));
-        self
+    /// After how long a silence of the server the line is tried by a ping; it counts as lost when nothing is
+    /// heard for as long again. 20 seconds.
+    pub fn heartbeat(self, every: Duration) -> Self {
+        Self { heartbeat: every.max(Duration::from_millis(1)), ..self }
     }
 
     /// How long to wait before the tries to connect again: a random time of at most `first`, then twice that
     /// and so on, up to `most`. 0.5 and 20 seconds.
-    pub fn reconnect(mut self, first: Duration, most: Duration) -> Self {
-        (self.settings.first_wait, self.settings.most_wait) = (first, most);
-        self
+    pub fn reconnect(self, first: Duration, most: Duration) -> Self {
+        Self { first_wait: first, most_wait: most, ..self }
     }
 
     /// Connects once. From then on the client keeps the connection, and connects again when it is lost.
@@ -127,8 +128,10 @@ impl Builder {
     /// # Errors
     /// Why there is no connection.
     pub async fn connect(self) -> Result<Client, Error> {
-        let (link, closing) = crate::socket::start(self.settings, self.timeouts.connect).await?;
-        Ok(Client { link, timeouts: self.timeouts, _closing: Arc::new(closing) })
+        let timeouts = self.timeouts;
+        let link = socket::start(self).await?;
+        let closing = Arc::new(link.closing.clone().drop_guard());
+        Ok(Client { link, timeouts, _closing: closing })
     }
 }
 
@@ -147,7 +150,15 @@ pub struct Client {
 impl Client {
     /// Options for a client of the server at `url`, such as `ws://127.0.0.1:8787/ws`.
     pub fn builder(url: impl Into<String>) -> Builder {
-        Builder { settings: Settings::new(url.into()), timeouts: Timeouts::default() }
+        Builder {
+            url: url.into(),
+            ask: None,
+            place: TokenPlace::default(),
+            timeouts: Timeouts::default(),
+            heartbeat: Duration::from_secs(20),
+            first_wait: Duration::from_millis(500),
+            most_wait: Duration::from_secs(20),
+        }
     }
 
     /// A client without a token and with the default options.
@@ -169,22 +180,10 @@ impl Client {
         Self { timeouts, ..self.clone() }
     }
 
-    /// Asks whether the server answers.
-    ///
-    /// # Errors
-    /// Why there is no answer.
-    pub async fn ping(&self) -> Result<PongEvent, Error> {
-        match self.ask(PingParams::default()).await? {
-            Event::Pong(pong) => Ok(pong),
-            other => Err(Error::unexpected(&other)),
-        }
-    }
-
     /// Starts a turn. It is on its way when this returns, whether or not the turn is read.
     pub fn send_message(&self, params: SendMessageParams) -> Turn {
         let session = params.session_id.clone();
-        let started = self.begin(params.into());
-        Turn::new(self.clone(), session, started)
+        Turn::new(self.clone(), session, self.begin(params))
     }
 
     /// Enters a one-time code.
@@ -194,8 +193,18 @@ impl Client {
     pub async fn verify_otp(&self, params: VerifyOtpParams) -> Result<OtpVerifiedEvent, Error> {
         match self.ask(params).await? {
             Event::OtpVerified(event) => Ok(event),
-            Event::OtpInvalid(event) => Err(Error::CodeRejected(Box::new(event))),
-            other => Err(Error::unexpected(&other)),
+            other => Err(unfit(other)),
+        }
+    }
+
+    /// Asks whether the server answers.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn ping(&self) -> Result<PongEvent, Error> {
+        match self.ask(PingParams::default()).await? {
+            Event::Pong(pong) => Ok(pong),
+            other => Err(unfit(other)),
         }
     }
 
@@ -204,7 +213,7 @@ impl Client {
     /// # Errors
     /// [`Error::Closed`], [`Error::Busy`].
     pub fn cancel(&self, params: CancelParams) -> Result<(), Error> {
-        self.send(Frame { id: None, text: Action::from(params).to_json() })
+        self.post(None, &params.into())
     }
 
     /// Any action that is answered by a typed reply.
@@ -215,29 +224,21 @@ impl Client {
         match self.ask(params).await? {
             Event::ImmediateResponse(event) => serde_json::from_value(event.data.into())
                 .map_err(|error| Error::Protocol(format!("the answer to {}: {error}", C::ACTION))),
-            Event::InteractionInvalid(event) => Err(Error::ValuesRejected(Box::new(event))),
-            other => Err(Error::unexpected(&other)),
+            other => Err(unfit(other)),
         }
     }
 
     /// What the server says to nobody in particular: events without a `requestId`, or with one that nothing in
     /// flight has. The stream begins now and ends with the client; a slow reader gets [`Error::Missed`].
     pub fn events(&self) -> BoxStream<'static, Result<Event, Error>> {
-        let subscribed = self.link.strays.upgrade().map(|strays| strays.subscribe());
-        stream::unfold(subscribed, |subscribed| async {
-            let mut events = subscribed?;
-            match events.recv().await {
-                Ok(event) => Some((Ok(event), Some(events))),
-                Err(RecvError::Lagged(missed)) => Some((Err(Error::Missed { events: missed }), Some(events))),
-                Err(RecvError::Closed) => None,
-            }
-        })
-        .boxed()
+        let forever = Timeouts { connect: Duration::MAX, ..self.timeouts };
+        let id = self.link.mux().claim(None, Role::Stray, forever, Instant::now());
+        Waiting::new(id, Arc::clone(&self.link)).boxed()
     }
 
     /// Whether there is a connection at this moment.
     pub fn is_connected(&self) -> bool {
-        self.link.is_open()
+        self.link.mux().trouble.is_none()
     }
 
     /// Closes the connection in good order and waits until that is done. What is pending, here and in every
@@ -247,36 +248,29 @@ impl Client {
     }
 
     async fn ask(&self, action: impl Into<Action>) -> Result<Event, Error> {
-        let mut waiting = self.begin(action.into())?;
-        match poll_fn(|cx| waiting.poll_next(cx)).await.unwrap_or(Err(Error::Closed))? {
-            Event::Error(event) => Err(Error::Server(Box::new(event))),
-            answer => Ok(answer),
-        }
+        self.begin(action).next().await.unwrap_or(Err(Error::Closed))
     }
 
-    /// Checks an action, gives it its id and puts it on its way.
-    fn begin(&self, mut action: Action) -> Result<Waiting, Error> {
-        action.validate()?;
-        let role = match &action {
-            Action::SendMessage(params) => Role::Turn(params.session_id.clone()),
-            Action::ConfirmToolAction(params) => Role::Verdict(params.session_id.clone()),
-            Action::SubmitInteraction(params) => Role::Verdict(params.session_id.clone()),
-            Action::VerifyOtp(params) => Role::Verdict(params.session_id.clone()),
-            _ => Role::Call,
-        };
-        let id =
-            stamp(&mut action, |wanted| self.link.mux().claim(wanted, role, self.timeouts, Instant::now()))?;
-        let waiting = Waiting::new(id.clone(), Arc::clone(&self.link));
+    /// Gives an action its id and puts it on its way. What hinders it is told to whom waits for the answer.
+    fn begin(&self, action: impl Into<Action>) -> Waiting {
+        let mut action = action.into();
+        let role = Role::from(&action);
+        let id = self.link.mux().claim(action.request_id(), role, self.timeouts, Instant::now());
+        action.set_request_id(id.clone());
+        if let Err(error) = self.post(Some(id.clone()), &action) {
+            self.link.mux().fail(&id, error);
+        }
+        Waiting::new(id, Arc::clone(&self.link))
+    }
+
+    /// Checks an action and puts it into the queue.
+    fn post(&self, id: Option<String>, action: &Action) -> Result<(), Error> {
+        action.validate().map_err(|violation| Error::Invalid(violation.to_string()))?;
         let text = action.to_json();
         if text.len() > MAX_FRAME {
             return Err(Error::Invalid(format!("{} bytes are more than a frame's {MAX_FRAME}", text.len())));
         }
-        self.send(Frame { id: Some(id), text })?;
-        Ok(waiting)
-    }
-
-    fn send(&self, frame: Frame) -> Result<(), Error> {
-        self.link.frames.try_send(frame).map_err(|error| match error {
+        self.link.frames.try_send(Frame { id, message: Message::text(text) }).map_err(|error| match error {
             TrySendError::Full(_) => Error::Busy,
             TrySendError::Closed(_) => Error::Closed,
         })
@@ -321,32 +315,11 @@ calls! {
     submit_interaction(SubmitInteractionParams) -> SubmitInteractionReply;
 }
 
-/// Puts an id into an action: what `claim` makes of the one that the caller wants.
-fn stamp(
-    action: &mut Action,
-    claim: impl FnOnce(Option<String>) -> Result<String, Error>,
-) -> Result<String, Error> {
-    let mut required = None;
-    let slot = match action {
-        Action::Cancel(params) => &mut params.request_id,
-        Action::ConfirmToolAction(params) => &mut params.request_id,
-        Action::CreateConversationSession(params) => &mut params.request_id,
-        Action::GetConversationMessages(params) => &mut params.request_id,
-        Action::GetSession(params) => &mut params.request_id,
-        Action::ListConversations(params) => &mut params.request_id,
-        Action::Ping(params) => &mut params.request_id,
-        Action::RenameConversation(params) => &mut params.request_id,
-        Action::SendMessage(params) => &mut params.request_id,
-        Action::SubmitInteraction(SubmitInteractionParams { request_id, .. })
-        | Action::VerifyOtp(VerifyOtpParams { request_id, .. }) => {
-            required = Some(request_id);
-            &mut None
-        }
-    };
-    let id = claim(required.as_deref().cloned().or_else(|| slot.take()))?;
-    match required {
-        Some(required) => required.clone_from(&id),
-        None => *slot = Some(id.clone()),
+/// An answer that is not the one that was hoped for.
+fn unfit(answer: Event) -> Error {
+    match answer {
+        Event::OtpInvalid(event) => Error::CodeRejected(Box::new(event)),
+        Event::InteractionInvalid(event) => Error::ValuesRejected(Box::new(event)),
+        other => Error::Protocol(format!("{} answers no such action", other.tag())),
     }
-    Ok(id)
 }

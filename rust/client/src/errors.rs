@@ -1,9 +1,8 @@
 //! What can go wrong, as one enum: each tells whether trying again may help, and when.
 
 use smooai_smooth_operator_protocol::{
-    ErrorCode, ErrorEvent, Event, InteractionInvalidEvent, OtpInvalidEvent, Violation,
+    ErrorCode, ErrorEvent, Event, InteractionInvalidEvent, OtpInvalidEvent,
 };
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +41,7 @@ pub enum Error {
         reason: String,
     },
     /// A time limit was reached.
-    #[error("{phase} did not come within {limit:?}")]
+    #[error("{phase:?} took longer than {limit:?}")]
     Timeout {
         /// What was waited for.
         phase: Phase,
@@ -105,8 +104,6 @@ pub enum Phase {
     Turn,
 }
 
-static UNAUTHENTICATED: ErrorCode = ErrorCode::Unauthenticated;
-
 impl Error {
     /// The protocol's code, where the server gave one.
     pub fn code(&self) -> Option<&ErrorCode> {
@@ -114,7 +111,7 @@ impl Error {
             Self::Server(event) => Some(&event.error.code),
             Self::Refused { code: Some(code), .. } => Some(code),
             Self::Refused { status: 401, .. } | Self::Lost { close_code: Some(4401), .. } => {
-                Some(&UNAUTHENTICATED)
+                Some(&ErrorCode::Unauthenticated)
             }
             _ => None,
         }
@@ -144,30 +141,5 @@ impl Error {
             Self::Refused { retry_after, .. } => *retry_after,
             _ => None,
         }
-    }
-
-    pub(crate) fn lost(reason: impl Into<String>) -> Self {
-        Self::Lost { close_code: None, reason: reason.into() }
-    }
-
-    pub(crate) fn unexpected(event: &Event) -> Self {
-        Self::Protocol(format!("{} answers no such action", event.tag()))
-    }
-}
-
-impl From<Violation> for Error {
-    fn from(violation: Violation) -> Self {
-        Self::Invalid(violation.to_string())
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "a connection",
-            Self::Request => "an answer",
-            Self::Idle => "the turn's next event",
-            Self::Turn => "the turn's end",
-        })
     }
 }

@@ -13,4 +13,4 @@ pub use client::{Builder, Client, Timeouts, TokenPlace};
 pub use errors::{Cause, Error, Phase};
 /// All types of the wire, generated from the protocol's schema.
 pub use smooai_smooth_operator_protocol as protocol;
-pub use turn::Turn;
+pub use turn::{Turn, Verdict};

@@ -3,7 +3,7 @@
 
 use crate::client::Timeouts;
 use crate::errors::{Error, Phase};
-use smooai_smooth_operator_protocol::Event;
+use smooai_smooth_operator_protocol::{Action, Event};
 use std::collections::{HashMap, VecDeque};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -18,26 +18,28 @@ const MERGE_FROM: usize = 32;
 /// A joined token grows up to this many bytes.
 const MERGED_BYTES: usize = 4096;
 
-/// All requests in flight on one socket.
+/// All requests in flight on one socket, and those who listen to what is nobody's.
 pub(crate) struct Mux {
     prefix: String,
     ids: u64,
     inboxes: HashMap<String, Inbox>,
-    closed: Option<Error>,
+    closed: bool,
     /// Why there is no connection at the moment.
     pub trouble: Option<Error>,
 }
 
-/// What a request is.
+/// Who waits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// It gets one answer.
+    /// A request that gets one answer.
     #[default]
     Call,
     /// A call whose answer lets the parked turn of this session go on.
     Verdict(String),
-    /// It gets a stream of events up to a terminal one, in this session.
+    /// A request that gets a stream of events up to a terminal one, in this session.
     Turn(String),
+    /// A subscriber to the events of nobody.
+    Stray,
 }
 
 #[derive(Default)]
@@ -47,78 +49,92 @@ struct Inbox {
     queue: VecDeque<(Event, usize)>,
     bytes: usize,
     missed: u64,
+    sent: bool,
     ended: bool,
     failure: Option<Error>,
     waker: Option<Waker>,
+    /// When the wait has been too long, and for what.
+    due: Option<(Instant, Phase)>,
     /// The event that the turn waits in.
     park: Option<Event>,
-    made: Option<Instant>,
-    sent: Option<Instant>,
-    /// When the last event came.
-    heard: Option<Instant>,
-    /// The turn's clock: what had run when it was last stopped, and since when it runs again.
-    spent: Duration,
-    running: Option<Instant>,
+    /// When the turn must have ended; while it is parked, what it had left until then.
+    end: Option<Instant>,
+    left: Option<Duration>,
 }
 
 impl Mux {
     /// `prefix` keeps the ids of this client apart from those of others.
     pub fn new(prefix: String) -> Self {
-        Self { prefix, ids: 0, inboxes: HashMap::new(), closed: None, trouble: None }
+        Self { prefix, ids: 0, inboxes: HashMap::new(), closed: false, trouble: None }
     }
 
     /// Makes room for a request and returns its id: the wanted one, unless it is taken. A call then gets
-    /// another; for a turn, whose id is seen by others, it is an error.
-    pub fn claim(
-        &mut self,
-        wanted: Option<String>,
-        role: Role,
-        timeouts: Timeouts,
-        now: Instant,
-    ) -> Result<String, Error> {
-        if let Some(error) = &self.closed {
-            return Err(error.clone());
+    /// another; a turn, whose id is seen by others, fails.
+    pub fn claim(&mut self, wanted: Option<&str>, role: Role, timeouts: Timeouts, now: Instant) -> String {
+        let due = now.checked_add(timeouts.connect).map(|at| (at, Phase::Connect));
+        let mut inbox = Inbox { role, timeouts, due, ..Inbox::default() };
+        let wanted = wanted.filter(|id| !id.is_empty());
+        let free = wanted.filter(|id| !self.inboxes.contains_key(*id));
+        if let (Some(id), None, Role::Turn(_)) = (wanted, free, &inbox.role) {
+            inbox.fail(Error::Invalid(format!("requestId {id} is that of a turn in flight")));
         }
-        let id = match wanted.filter(|id| !id.is_empty()) {
-            Some(id) if !self.inboxes.contains_key(&id) => id,
-            Some(id) if matches!(role, Role::Turn(_)) => {
-                return Err(Error::Invalid(format!("requestId {id} is that of a turn in flight")));
-            }
-            _ => {
-                self.ids += 1;
-                format!("{}{}", self.prefix, self.ids)
-            }
-        };
-        let inbox = Inbox { role, timeouts, made: Some(now), ..Inbox::default() };
+        if let (true, Some(reason)) = (self.closed, &self.trouble) {
+            inbox.fail(reason.clone());
+        }
+        self.ids += 1;
+        let id = free.map_or_else(|| format!("{}{}", self.prefix, self.ids), str::to_owned);
         self.inboxes.insert(id.clone(), inbox);
-        Ok(id)
+        id
     }
 
     /// Says that a request goes out now. False when nobody waits for it any more: it need not go.
     pub fn sending(&mut self, id: &str, now: Instant) -> bool {
         let Some(inbox) = self.inboxes.get_mut(id).filter(|inbox| !inbox.ended) else { return false };
-        (inbox.sent, inbox.running) = (Some(now), Some(now));
+        inbox.sent = true;
+        inbox.end = now.checked_add(inbox.timeouts.turn);
+        inbox.due = now.checked_add(inbox.timeouts.request).map(|at| (at, Phase::Request));
         inbox.wake();
         true
     }
 
-    /// Takes an event of `bytes` on the wire; gives back one that nobody waits for.
-    pub fn offer(&mut self, event: Event, bytes: usize, now: Instant) -> Option<Event> {
-        let Some(id) = event.request_id() else { return Some(event) };
+    /// Takes an event of `bytes` on the wire.
+    pub fn offer(&mut self, event: Event, bytes: usize, now: Instant) {
+        let id = event.request_id().unwrap_or_default();
         let Some(inbox) = self.inboxes.get_mut(id) else {
             // The late answer to something that was given up is no news to anybody.
-            return (!id.starts_with(&self.prefix)).then_some(event);
+            if !id.starts_with(&self.prefix) {
+                self.publish(&event, bytes);
+            }
+            return;
         };
+        if !matches!(inbox.role, Role::Turn(_)) && is_droppable(&event) {
+            return self.publish(&event, bytes);
+        }
         let freed = match &inbox.role {
             Role::Verdict(session) if lets_go_on(&event) => Some(session.clone()),
             _ => None,
         };
-        let stray = inbox.offer(event, bytes, now);
+        inbox.offer(event, bytes, now);
         if let Some(session) = freed {
             // Now, not when the caller reads the answer: the turn may be parked anew by then.
             self.resume(&session, now);
         }
-        stray
+    }
+
+    /// Tells the subscribers.
+    fn publish(&mut self, event: &Event, bytes: usize) {
+        for inbox in self.inboxes.values_mut().filter(|inbox| inbox.role == Role::Stray) {
+            inbox.push(event.clone(), bytes);
+        }
+    }
+
+    /// The clocks of the session's turns run again.
+    fn resume(&mut self, session: &str, now: Instant) {
+        for inbox in self.inboxes.values_mut() {
+            if matches!(&inbox.role, Role::Turn(its) if its == session) {
+                inbox.resume(now);
+            }
+        }
     }
 
     /// The next event of a request, its failure, or `None` after its end.
@@ -138,16 +154,17 @@ impl Mux {
         Poll::Pending
     }
 
-    /// When a request has waited too long, and for what.
+    /// When a request will have waited too long, and for what.
     pub fn deadline(&self, id: &str) -> Option<(Instant, Phase)> {
-        self.inboxes.get(id)?.deadline()
+        self.inboxes.get(id)?.due
     }
 
-    /// Ends a request whose deadline has come.
-    pub fn time_out(&mut self, id: &str, phase: Phase) {
-        let source = self.trouble.clone().filter(|_| phase == Phase::Connect).map(Box::new);
+    /// Ends a request that has waited too long.
+    pub fn expire(&mut self, id: &str, now: Instant) {
         let Some(inbox) = self.inboxes.get_mut(id) else { return };
+        let Some((_, phase)) = inbox.due.filter(|(at, _)| *at <= now) else { return };
         let limit = inbox.timeouts.of(phase);
+        let source = self.trouble.clone().filter(|_| phase == Phase::Connect).map(Box::new);
         inbox.fail(Error::Timeout { phase, limit, source });
     }
 
@@ -168,30 +185,17 @@ impl Mux {
         self.inboxes.get(id)?.park.clone()
     }
 
-    /// The clocks of the session's turns run again.
-    fn resume(&mut self, session: &str, now: Instant) {
-        for inbox in self.inboxes.values_mut() {
-            if matches!(&inbox.role, Role::Turn(its) if its == session) {
-                inbox.resume(now);
-                inbox.wake();
-            }
-        }
-    }
-
-    /// The connection is lost. What was sent on it fails; what was not will go out on the next one.
+    /// There is no connection. What was sent fails; what was not will go out on the next one.
     /// A turn that can be resumed would stay here instead.
-    pub fn cut(&mut self, error: &Error) {
-        self.inboxes
-            .values_mut()
-            .filter(|inbox| inbox.sent.is_some())
-            .for_each(|inbox| inbox.fail(error.clone()));
-        self.trouble = Some(error.clone());
+    pub fn cut(&mut self, error: Error) {
+        self.inboxes.values_mut().filter(|inbox| inbox.sent).for_each(|inbox| inbox.fail(error.clone()));
+        self.trouble = Some(error);
     }
 
-    /// There will be no further connection: everything fails, now and from now on. The first reason stays.
+    /// There will be no further connection: everything fails, now and from now on.
     pub fn close(&mut self, error: Error) {
-        let error = self.closed.get_or_insert(error);
         self.inboxes.values_mut().for_each(|inbox| inbox.fail(error.clone()));
+        (self.closed, self.trouble) = (true, Some(error));
     }
 }
 
@@ -204,19 +208,52 @@ impl Inbox {
 
     fn fail(&mut self, error: Error) {
         if !self.ended {
-            (self.ended, self.failure) = (true, Some(error));
+            // A subscription just ends.
+            self.failure = Some(error).filter(|_| self.role != Role::Stray);
+            self.ended = true;
             self.wake();
         }
     }
 
-    fn offer(&mut self, event: Event, bytes: usize, now: Instant) -> Option<Event> {
-        let in_call = !matches!(self.role, Role::Turn(_));
-        if self.ended || (in_call && is_droppable(&event)) {
-            return (!self.ended).then_some(event);
+    fn offer(&mut self, event: Event, bytes: usize, now: Instant) {
+        if self.ended {
+            return;
         }
-        self.heard = Some(now);
-        self.ended = in_call || is_terminal(&event);
-        self.note_park(&event, now);
+        if let Event::Error(event) = event {
+            return self.fail(Error::Server(Box::new(event)));
+        }
+        if is_park(&event) {
+            self.left = self.left.or_else(|| self.end.take().map(|end| end.saturating_duration_since(now)));
+            self.park = Some(event.clone());
+        } else if self.park.as_ref().is_some_and(|park| is_left_by(park, &event)) {
+            self.resume(now);
+        }
+        self.ended = is_terminal(&event) || !matches!(self.role, Role::Turn(_));
+        self.wait_on(now);
+        self.push(event, bytes);
+    }
+
+    /// The turn's clock runs again.
+    fn resume(&mut self, now: Instant) {
+        if self.park.take().is_some() {
+            self.end = self.left.take().and_then(|left| now.checked_add(left));
+            self.wait_on(now);
+            self.wake();
+        }
+    }
+
+    /// Sets the limit for what comes next, unless that depends on a person.
+    fn wait_on(&mut self, now: Instant) {
+        let idle = now.checked_add(self.timeouts.idle).map(|at| (at, Phase::Idle));
+        let end = self.end.map(|at| (at, Phase::Turn));
+        let next = idle.into_iter().chain(end).min_by_key(|(at, _)| *at);
+        self.due = next.filter(|_| self.park.is_none());
+    }
+
+    /// Keeps the queue within its bounds: joins tokens, then drops the oldest of what a reader can do without.
+    fn push(&mut self, event: Event, bytes: usize) {
+        self.wake();
+        self.bytes += bytes;
         let crowded = self.queue.len() >= MERGE_FROM;
         if crowded
             && let Some((last, size)) = self.queue.back_mut()
@@ -226,53 +263,26 @@ impl Inbox {
         } else {
             self.queue.push_back((event, bytes));
         }
-        self.bytes += bytes;
-        self.shed();
-        self.wake();
-        None
-    }
-
-    /// Keeps the queue within its bounds; drops what the turn neither waits in nor ends with, oldest first.
-    fn shed(&mut self) {
         while self.queue.len() > MAX_EVENTS || self.bytes > MAX_BYTES {
-            let Some(at) = self.queue.iter().position(|(event, _)| is_droppable(event)) else {
-                if self.queue.len() > 2 * MAX_EVENTS {
-                    self.fail(Error::Protocol("a turn waits in more events than it can".to_owned()));
-                }
-                return;
+            let can_go = |(event, _): &(Event, usize)| self.role == Role::Stray || is_droppable(event);
+            let gone = self.queue.iter().position(can_go).and_then(|at| self.queue.remove(at));
+            let Some((_, bytes)) = gone else {
+                return self.fail(Error::Protocol("a turn waits in more events than it can".to_owned()));
             };
-            if let Some((_, bytes)) = self.queue.remove(at) {
-                self.bytes -= bytes;
-                self.missed += 1;
-            }
+            self.bytes -= bytes;
+            self.missed += 1;
         }
     }
+}
 
-    fn note_park(&mut self, event: &Event, now: Instant) {
-        if is_park(event) {
-            self.park = Some(event.clone());
-            self.spent += self.running.take().map_or(Duration::ZERO, |since| now - since);
-        } else if self.park.as_ref().is_some_and(|park| is_left_by(park, event)) {
-            self.resume(now);
-        }
-    }
-
-    fn resume(&mut self, now: Instant) {
-        if self.park.take().is_some() {
-            (self.running, self.heard) = (Some(now), Some(now));
-        }
-    }
-
-    fn deadline(&self) -> Option<(Instant, Phase)> {
-        let at = |start: Option<Instant>, phase| Some((start?.checked_add(self.timeouts.of(phase))?, phase));
-        match (self.sent, self.heard) {
-            (None, _) => at(self.made, Phase::Connect),
-            (sent, None) => at(sent, Phase::Request),
-            (_, heard) => {
-                let left = self.timeouts.turn.saturating_sub(self.spent);
-                let end = self.running?.checked_add(left).map(|end| (end, Phase::Turn));
-                at(heard, Phase::Idle).into_iter().chain(end).min_by_key(|(at, _)| *at)
-            }
+impl From<&Action> for Role {
+    fn from(action: &Action) -> Self {
+        match action {
+            Action::SendMessage(params) => Self::Turn(params.session_id.clone()),
+            Action::ConfirmToolAction(params) => Self::Verdict(params.session_id.clone()),
+            Action::SubmitInteraction(params) => Self::Verdict(params.session_id.clone()),
+            Action::VerifyOtp(params) => Self::Verdict(params.session_id.clone()),
+            _ => Self::Call,
         }
     }
 }

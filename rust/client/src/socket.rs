@@ -2,71 +2,59 @@
 
 mod handshake;
 
-use crate::client::MAX_FRAME;
+use crate::client::Builder;
 use crate::errors::Error;
 use crate::mux::Mux;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-pub(crate) use handshake::Settings;
-use handshake::{Dialer, Line};
+use handshake::{Line, dial};
 use smooai_smooth_operator_protocol::Event;
-use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::select;
-use tokio::sync::{broadcast, mpsc};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Actions that wait to be sent.
+/// A frame may have this many bytes.
+pub(crate) const MAX_FRAME: usize = 1 << 20;
+/// Frames that wait to be sent.
 const MAX_FRAMES: usize = 1024;
-/// Events that a subscriber may be behind.
-const MAX_STRAYS: usize = 256;
 /// How long the other side may take to close.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// An action on its way; without an id nobody waits for an answer.
+/// What is to be sent; without an id nobody waits for an answer.
 pub(crate) struct Frame {
     pub id: Option<String>,
-    pub text: String,
+    pub message: Message,
 }
 
 /// What the callers and the line's task share.
 pub(crate) struct Link {
     mux: Mutex<Mux>,
     pub frames: mpsc::Sender<Frame>,
-    pub strays: broadcast::WeakSender<Event>,
-    open: AtomicBool,
-    closing: CancellationToken,
+    pub closing: CancellationToken,
     tasks: TaskTracker,
 }
 
-/// Connects, and starts the line's task. It ends when the guard is dropped.
-pub(crate) async fn start(settings: Settings, limit: Duration) -> Result<(Arc<Link>, DropGuard), Error> {
-    let dialer = Dialer::new(settings, limit)?;
-    let line = dialer.dial().await?;
-    let seed =
-        getrandom::u64().map_err(|error| Error::Connect(Arc::new(io::Error::other(error.to_string()))))?;
+/// Connects, and starts the task that keeps the line until `closing` is cancelled.
+pub(crate) async fn start(options: Builder) -> Result<Arc<Link>, Error> {
+    let line = dial(&options).await?;
     let (frames, queue) = mpsc::channel(MAX_FRAMES);
-    let (strays, _) = broadcast::channel(MAX_STRAYS);
     let link = Arc::new(Link {
-        mux: Mutex::new(Mux::new(format!("{seed:016x}-"))),
+        mux: Mutex::new(Mux::new(format!("{:016x}-", fastrand::u64(..)))),
         frames,
-        strays: strays.downgrade(),
-        open: AtomicBool::new(true),
         closing: CancellationToken::new(),
         tasks: TaskTracker::new(),
     });
-    let task = Task { link: Arc::clone(&link), dialer, queue, strays };
+    let task = Task { link: Arc::clone(&link), options, queue };
     link.tasks.spawn(task.run(line));
     link.tasks.close();
-    let guard = link.closing.clone().drop_guard();
-    Ok((link, guard))
+    Ok(link)
 }
 
 impl Link {
@@ -74,79 +62,76 @@ impl Link {
         self.mux.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn is_open(&self) -> bool {
-        self.open.load(Ordering::Relaxed)
-    }
-
     pub async fn close(&self) {
         self.closing.cancel();
         self.tasks.wait().await;
+    }
+
+    fn receive(&self, text: &str) {
+        match Event::from_json(text) {
+            Ok(event) => self.mux().offer(event, text.len(), Instant::now()),
+            Err(error) => {
+                tracing::warn!(%error, "a frame could not be read");
+                if let Some(id) = &error.request_id {
+                    self.mux().fail(id, Error::Protocol(error.to_string()));
+                }
+            }
+        }
     }
 }
 
 struct Task {
     link: Arc<Link>,
-    dialer: Dialer,
+    options: Builder,
     queue: mpsc::Receiver<Frame>,
-    strays: broadcast::Sender<Event>,
 }
 
 impl Task {
-    async fn run(mut self, mut line: Line) {
+    /// Serves one line after the other, with pauses that grow as long as none lasts, until the client closes or
+    /// trying again is of no use.
+    async fn run(mut self, line: Line) {
+        let (closing, most_wait) = (self.link.closing.clone(), self.options.most_wait);
+        let mut dialled: Result<Line, Error> = Ok(line);
         let mut failures = 0;
         let reason = loop {
-            self.link.mux().trouble = None;
-            self.link.open.store(true, Ordering::Relaxed);
-            tracing::debug!("connected");
-            let since = Instant::now();
-            let ended = self.serve(line).await;
-            self.link.open.store(false, Ordering::Relaxed);
-            let Some(error) = ended else { break Error::Closed };
-            tracing::info!(%error, "the connection was lost");
-            self.link.mux().cut(&error);
-            if since.elapsed() > self.dialer.settings.most_wait {
+            let began = Instant::now();
+            let error = match dialled {
+                Ok(line) => match self.serve(line).await {
+                    Some(lost) => lost,
+                    None => break Error::Closed,
+                },
+                Err(error) if error.is_retryable() => error,
+                Err(error) => break error,
+            };
+            if began.elapsed() > most_wait {
                 failures = 0;
             }
-            match self.redial(&mut failures).await {
-                Ok(next) => line = next,
-                Err(error) => break error,
+            let asked = error.retry_after().unwrap_or_default().min(most_wait);
+            let pause = pause(&self.options, failures, fastrand::f64()).max(asked);
+            failures += 1;
+            tracing::info!(%error, ?pause, "there is no connection");
+            self.link.mux().cut(error);
+            let redial = async {
+                sleep(pause).await;
+                dial(&self.options).await
+            };
+            match closing.run_until_cancelled(redial).await {
+                Some(settled) => dialled = settled,
+                None => break Error::Closed,
             }
         };
         tracing::debug!(%reason, "the client ends");
         self.link.mux().close(reason);
     }
 
-    /// Connects again, with pauses that grow; fails for good when trying again is of no use.
-    async fn redial(&mut self, failures: &mut u32) -> Result<Line, Error> {
-        let mut asked = Duration::ZERO;
-        loop {
-            let pause = pause(&self.dialer.settings, *failures, random()).max(asked);
-            let dial = async {
-                sleep(pause).await;
-                self.dialer.dial().await
-            };
-            let dialled = select! {
-                dialled = dial => dialled,
-                () = self.link.closing.cancelled() => return Err(Error::Closed),
-            };
-            *failures += 1;
-            let error = match dialled {
-                Err(error) if error.is_retryable() => error,
-                settled => return settled,
-            };
-            tracing::debug!(%error, failures, "no connection yet");
-            asked = error.retry_after().unwrap_or_default().min(self.dialer.settings.most_wait);
-            self.link.mux().trouble = Some(error);
-        }
-    }
-
     /// Serves a line until it is lost, or until the client closes: then there is no error.
     async fn serve(&mut self, line: Line) -> Option<Error> {
-        let heartbeat = self.dialer.settings.heartbeat;
+        tracing::debug!("connected");
+        self.link.mux().trouble = None;
         let (mut sink, mut stream) = line.split();
         let lost = select! {
-            error = read(&mut stream, heartbeat.saturating_mul(2), &self.link, &self.strays) => Some(error),
-            Err(error) = write(&mut sink, heartbeat, &self.link, &mut self.queue) => Some(Error::lost(error.to_string())),
+            Err(lost) = read(&self.link, &mut stream, self.options.heartbeat) => Some(lost),
+            Err(error) = write(&self.link, &mut sink, &mut self.queue) => Some(lost(error)),
             () = self.link.closing.cancelled() => None,
         };
         if lost.is_none() {
@@ -157,101 +142,78 @@ impl Task {
     }
 }
 
-async fn read(
-    stream: &mut SplitStream<Line>,
-    silence: Duration,
-    link: &Link,
-    strays: &broadcast::Sender<Event>,
-) -> Error {
+/// Takes what the server says. When it says nothing for a while it is asked for a sign of life.
+async fn read(link: &Link, stream: &mut SplitStream<Line>, heartbeat: Duration) -> Result<Infallible, Error> {
+    let mut pinged = false;
     loop {
-        match timeout(silence, stream.next()).await {
-            Ok(Some(Ok(Message::Text(text)))) => receive(text.as_str(), link, strays),
-            Ok(Some(Ok(Message::Close(frame)))) => {
+        let Ok(next) = timeout(heartbeat, stream.next()).await else {
+            if pinged {
+                return Err(lost(format!("nothing was heard for {:?}", heartbeat * 2)));
+            }
+            // Where the queue is full the writing does not get on, which ends in the same way.
+            let _full = link.frames.try_send(Frame { id: None, message: Message::Ping(Vec::new().into()) });
+            pinged = true;
+            continue;
+        };
+        pinged = false;
+        match next.ok_or("the line ended").map_err(lost)?.map_err(lost)? {
+            Message::Text(text) => link.receive(text.as_str()),
+            Message::Close(frame) => {
                 // Reading on is what sends our half of the closing handshake.
                 let _broken_anyway = timeout(GOODBYE, stream.next()).await;
-                let (code, reason) = frame.map_or((None, String::new()), |frame| {
-                    (Some(u16::from(frame.code)), frame.reason.as_str().to_owned())
-                });
-                let reason = if reason.is_empty() { "the server closed it".to_owned() } else { reason };
-                return Error::Lost { close_code: code, reason };
+                let close_code = frame.as_ref().map(|frame| frame.code.into());
+                let reason = frame.map(|frame| frame.reason.to_string()).filter(|reason| !reason.is_empty());
+                let reason = reason.unwrap_or_else(|| "the server closed it".to_owned());
+                return Err(Error::Lost { close_code, reason });
             }
-            Ok(Some(Ok(_))) => {}
-            Ok(Some(Err(error))) => return Error::lost(error.to_string()),
-            Ok(None) => return Error::lost("the line ended"),
-            Err(_) => return Error::lost(format!("nothing was heard for {silence:?}")),
+            _ => {}
         }
     }
 }
 
-fn receive(text: &str, link: &Link, strays: &broadcast::Sender<Event>) {
-    match Event::from_json(text) {
-        Ok(event) => {
-            let stray = link.mux().offer(event, text.len(), Instant::now());
-            if let Some(event) = stray {
-                // An error means that nobody has subscribed.
-                let _unheard = strays.send(event);
-            }
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a frame could not be read");
-            if let Some(id) = &error.request_id {
-                link.mux().fail(id, Error::Protocol(error.to_string()));
-            }
-        }
-    }
-}
-
-type Sink = SplitSink<Line, Message>;
-
-/// Sends what waits, with one flush for all that is there, and pings between.
+/// Sends what waits, with one flush for all that is there.
 async fn write(
-    sink: &mut Sink,
-    heartbeat: Duration,
     link: &Link,
+    sink: &mut SplitSink<Line, Message>,
     queue: &mut mpsc::Receiver<Frame>,
-) -> Result<(), WsError> {
-    let mut beat = interval_at(Instant::now() + heartbeat, heartbeat);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+) -> Result<Infallible, WsError> {
+    let mut frames = Vec::new();
     loop {
-        let mut next = select! {
-            frame = queue.recv() => frame,
-            _ = beat.tick() => {
-                sink.feed(Message::Ping(Vec::new().into())).await?;
-                None
-            }
-        };
-        while let Some(Frame { id, text }) = next {
+        queue.recv_many(&mut frames, MAX_FRAMES).await;
+        for Frame { id, message } in frames.drain(..) {
             if id.is_none_or(|id| link.mux().sending(&id, Instant::now())) {
-                sink.feed(Message::text(text)).await?;
+                sink.feed(message).await?;
             }
-            next = queue.try_recv().ok();
         }
         sink.flush().await?;
     }
 }
 
 /// Sends the cancellations that still wait, and closes.
-async fn goodbye(sink: &mut Sink, stream: &mut SplitStream<Line>, queue: &mut mpsc::Receiver<Frame>) {
+async fn goodbye(
+    sink: &mut SplitSink<Line, Message>,
+    stream: &mut SplitStream<Line>,
+    queue: &mut mpsc::Receiver<Frame>,
+) -> Result<(), WsError> {
     while let Ok(frame) = queue.try_recv() {
-        if frame.id.is_none() && sink.feed(Message::text(frame.text)).await.is_err() {
-            return;
+        if frame.id.is_none() {
+            sink.feed(frame.message).await?;
         }
     }
     let close = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-    if sink.send(Message::Close(Some(close))).await.is_ok() {
-        while let Some(Ok(_)) = stream.next().await {}
-    }
+    sink.send(Message::Close(Some(close))).await?;
+    while stream.next().await.transpose()?.is_some() {}
+    Ok(())
+}
+
+fn lost(reason: impl ToString) -> Error {
+    Error::Lost { close_code: None, reason: reason.to_string() }
 }
 
 /// Full jitter: anything between nothing and a bound that doubles with each failure.
-fn pause(settings: &Settings, failures: u32, random: f64) -> Duration {
-    let doubled = settings.first_wait.saturating_mul(2_u32.saturating_pow(failures));
-    doubled.min(settings.most_wait).mul_f64(random)
-}
-
-/// Between 0 and 1. Without a source of randomness the pause is the whole bound.
-fn random() -> f64 {
-    getrandom::u32().map_or(1.0, |number| f64::from(number) / f64::from(u32::MAX))
+fn pause(options: &Builder, failures: u32, random: f64) -> Duration {
+    let doubled = options.first_wait.saturating_mul(2_u32.saturating_pow(failures));
+    doubled.min(options.most_wait).mul_f64(random)
 }
 
 #[cfg(test)]

@@ -3,19 +3,23 @@
 use crate::client::Client;
 use crate::errors::Error;
 use crate::socket::Link;
+use futures_util::future::{self, BoxFuture, FutureExt as _};
 use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 use serde_json::Value;
 use smooai_smooth_operator_protocol::{
-    CancelParams, ConfirmToolActionParams, ConfirmToolActionReply, Event, OtpVerifiedEvent,
+    Call, CancelParams, ConfirmToolActionParams, ConfirmToolActionReply, Event, OtpVerifiedEvent,
     SubmitInteractionParams, SubmitInteractionReply, TurnResult, VerifyOtpParams,
 };
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::time::{Instant, Sleep, sleep_until};
+
+/// The answer to a verdict. The verdict is sent when this is polled; it does not borrow the turn, which can be
+/// read meanwhile.
+pub type Verdict<T> = BoxFuture<'static, Result<T, Error>>;
 
 /// A turn that was started. It is a [`Stream`] of events up to its terminal event, and [`Turn::finish`] waits
 /// for its end; use one, both after another, or none. Dropping it stops the waiting; [`Turn::cancel`] stops
@@ -30,21 +34,15 @@ pub struct Turn {
     request_id: String,
     /// Until the end has been read.
     events: Option<Waiting>,
-    not_started: Option<Error>,
     outcome: Option<Result<TurnResult, Error>>,
 }
 
 impl Turn {
-    pub(crate) fn new(client: Client, session: String, started: Result<Waiting, Error>) -> Self {
-        let (events, not_started) = match started {
-            Ok(events) => (Some(events), None),
-            Err(error) => (None, Some(error)),
-        };
-        let request_id = events.as_ref().map(|events| events.id.clone()).unwrap_or_default();
-        Self { client, session, request_id, events, outcome: not_started.clone().map(Err), not_started }
+    pub(crate) fn new(client: Client, session: String, events: Waiting) -> Self {
+        Self { client, session, request_id: events.id.clone(), events: Some(events), outcome: None }
     }
 
-    /// The id that all events of the turn carry; empty for a turn that could not be started.
+    /// The id that all events of the turn carry.
     pub fn request_id(&self) -> &str {
         &self.request_id
     }
@@ -60,26 +58,7 @@ impl Turn {
     /// [`Error::Parked`] when the turn begins to wait for a person: answer, then call this again. Otherwise
     /// why the turn has no result.
     pub async fn finish(&mut self) -> Result<TurnResult, Error> {
-        self.end().await?;
-        self.outcome.clone().unwrap_or(Err(Error::Closed))
-    }
-
-    /// Waits until there is an outcome, and returns its error.
-    async fn end(&mut self) -> Result<(), Error> {
-        while self.outcome.is_none() {
-            match self.next().await {
-                // A park that was answered elsewhere meanwhile is over.
-                Some(Ok(event)) if self.park().as_ref() == Some(&event) => {
-                    return Err(Error::Parked(Box::new(event)));
-                }
-                Some(_) => {}
-                None => return Err(Error::Closed),
-            }
-        }
-        match &self.outcome {
-            Some(Err(error)) => Err(error.clone()),
-            _ => Ok(()),
-        }
+        self.end().await.cloned()
     }
 
     /// Waits for the end and returns the whole reply.
@@ -87,66 +66,53 @@ impl Turn {
     /// # Errors
     /// As [`Turn::finish`].
     pub async fn text(&mut self) -> Result<String, Error> {
-        self.end().await?;
-        let parts = self.outcome.as_ref().and_then(|outcome| outcome.as_ref().ok());
-        Ok(parts.and_then(|result| result.response.response_parts.first().cloned()).unwrap_or_default())
+        Ok(self.end().await?.response.response_parts.concat())
     }
 
-    /// Lets the tool call that waits for approval run, or denies it. The verdict is sent when the future is
-    /// polled; like those of the other verdicts it does not borrow the turn, which can be read meanwhile.
-    ///
-    /// # Errors
-    /// `NO_PENDING_CONFIRMATION` when none waits; otherwise why there was no answer.
-    pub fn confirm(
-        &self,
-        approved: bool,
-    ) -> impl Future<Output = Result<ConfirmToolActionReply, Error>> + Send + use<> {
-        let params = ConfirmToolActionParams::new(&self.session, approved);
-        let client = self.client.clone();
-        async move { client.confirm_tool_action(params).await }
+    async fn end(&mut self) -> Result<&TurnResult, Error> {
+        while self.outcome.is_none() {
+            match self.next().await {
+                // A park that was answered elsewhere meanwhile is over.
+                Some(Ok(event)) if self.park().as_ref() == Some(&event) => {
+                    return Err(Error::Parked(Box::new(event)));
+                }
+                _ => {}
+            }
+        }
+        match &self.outcome {
+            Some(Ok(result)) => Ok(result),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(Error::Closed),
+        }
     }
 
-    /// Enters the one-time code.
-    ///
-    /// # Errors
-    /// [`Error::CodeRejected`] with what remains; otherwise why there was no answer.
-    pub fn verify<C: Into<String>>(
-        &self,
-        code: C,
-    ) -> impl Future<Output = Result<OtpVerifiedEvent, Error>> + Send + use<C> {
+    /// Lets the tool call that waits for approval run, or denies it. The answer is `NO_PENDING_CONFIRMATION`
+    /// when none waits.
+    pub fn confirm(&self, approved: bool) -> Verdict<ConfirmToolActionReply> {
+        self.call(ConfirmToolActionParams::new(&self.session, approved))
+    }
+
+    /// Enters the one-time code. The answer is [`Error::CodeRejected`], with what remains, when it is wrong.
+    pub fn verify(&self, code: impl Into<String>) -> Verdict<OtpVerifiedEvent> {
         let params = VerifyOtpParams::new("", &self.session, code);
         let client = self.client.clone();
-        async move { client.verify_otp(params).await }
+        async move { client.verify_otp(params).await }.boxed()
     }
 
     /// Answers the form that the turn waits for, with the values of its kind: `IdentityIntakeValues`,
-    /// `ChoicesValues`, or any JSON object.
-    ///
-    /// # Errors
-    /// [`Error::ValuesRejected`] with what is wrong; [`Error::NotParked`]; otherwise why there was no answer.
-    pub fn submit<V: Serialize>(
-        &self,
-        values: &V,
-    ) -> impl Future<Output = Result<SubmitInteractionReply, Error>> + Send + use<V> {
-        let params = match serde_json::to_value(values) {
-            Ok(Value::Object(values)) => self.form().map(|mut params| {
-                params.values = Some(values);
-                params
-            }),
-            _ => Err(Error::Invalid("a form's values must be a JSON object".to_owned())),
+    /// `ChoicesValues`, or any JSON object. The answer is [`Error::ValuesRejected`] when something is wrong
+    /// with them, and [`Error::NotParked`] when there is no form.
+    pub fn submit(&self, values: &impl Serialize) -> Verdict<SubmitInteractionReply> {
+        let Ok(Value::Object(values)) = serde_json::to_value(values) else {
+            let refusal = Error::Invalid("a form's values must be a JSON object".to_owned());
+            return future::ready(Err(refusal)).boxed();
         };
-        self.answer(params)
+        self.answer(|form| form.values = Some(values))
     }
 
-    /// Refuses to answer the form that the turn waits for.
-    ///
-    /// # Errors
-    /// [`Error::NotParked`]; otherwise why there was no answer.
-    pub fn decline(&self) -> impl Future<Output = Result<SubmitInteractionReply, Error>> + Send + use<> {
-        self.answer(self.form().map(|mut params| {
-            params.declined = Some(true);
-            params
-        }))
+    /// Refuses to answer the form that the turn waits for. The answer is [`Error::NotParked`] when there is none.
+    pub fn decline(&self) -> Verdict<SubmitInteractionReply> {
+        self.answer(|form| form.declined = Some(true))
     }
 
     /// Asks the server to stop the work; the turn then ends with `cancelled`. Does not wait for that.
@@ -158,25 +124,25 @@ impl Turn {
         self.client.cancel(CancelParams { request_id, session_id })
     }
 
+    fn answer(&self, fill: impl FnOnce(&mut SubmitInteractionParams)) -> Verdict<SubmitInteractionReply> {
+        let Some(Event::InteractionRequired(event)) = self.park() else {
+            return future::ready(Err(Error::NotParked)).boxed();
+        };
+        let form = event.data.data;
+        let mut params = SubmitInteractionParams::new("", &self.session, form.interaction_id);
+        params.kind = Some(form.kind);
+        fill(&mut params);
+        self.call(params)
+    }
+
+    fn call<C: Call<Reply: Send> + Send + 'static>(&self, params: C) -> Verdict<C::Reply> {
+        let client = self.client.clone();
+        async move { client.call(params).await }.boxed()
+    }
+
     fn park(&self) -> Option<Event> {
         let events = self.events.as_ref()?;
         events.link.mux().park(&events.id)
-    }
-
-    /// An empty answer to the form that the turn waits for.
-    fn form(&self) -> Result<SubmitInteractionParams, Error> {
-        let Some(Event::InteractionRequired(event)) = self.park() else { return Err(Error::NotParked) };
-        let form = event.data.data;
-        let params = SubmitInteractionParams::new("", &self.session, form.interaction_id);
-        Ok(SubmitInteractionParams { kind: Some(form.kind), ..params })
-    }
-
-    fn answer(
-        &self,
-        params: Result<SubmitInteractionParams, Error>,
-    ) -> impl Future<Output = Result<SubmitInteractionReply, Error>> + Send + use<> {
-        let client = self.client.clone();
-        async move { client.submit_interaction(params?).await }
     }
 }
 
@@ -184,13 +150,8 @@ impl Stream for Turn {
     type Item = Result<Event, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(events) = &mut self.events else {
-            return Poll::Ready(self.not_started.take().map(Err));
-        };
-        let item = match ready!(events.poll_next(cx)) {
-            Some(Ok(Event::Error(event))) => Some(Err(Error::Server(Box::new(event)))),
-            other => other,
-        };
+        let Some(events) = &mut self.events else { return Poll::Ready(None) };
+        let item = ready!(events.poll_next_unpin(cx));
         let outcome = match &item {
             Some(Ok(Event::EventualResponse(event))) => Some(Ok(event.data.data.clone())),
             Some(Ok(Event::Cancelled(_))) => Some(Err(Error::Cancelled)),
@@ -211,37 +172,38 @@ impl fmt::Debug for Turn {
     }
 }
 
-/// A request in flight. Dropping it stops the waiting.
+/// What comes for a request. Dropping it stops the waiting.
 pub(crate) struct Waiting {
-    pub id: String,
+    id: String,
     link: Arc<Link>,
-    sleep: Option<(Instant, Pin<Box<Sleep>>)>,
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Waiting {
     pub fn new(id: String, link: Arc<Link>) -> Self {
-        Self { id, link, sleep: None }
+        Self { id, link, alarm: None }
     }
+}
 
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+impl Stream for Waiting {
+    type Item = Result<Event, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Self { id, link, alarm } = &mut *self;
         loop {
-            let mut mux = self.link.mux();
-            if let Poll::Ready(item) = mux.poll(&self.id, cx.waker()) {
+            let mut mux = link.mux();
+            if let Poll::Ready(item) = mux.poll(id, cx.waker()) {
                 return Poll::Ready(item);
             }
-            let Some((at, phase)) = mux.deadline(&self.id) else { return Poll::Pending };
-            if at <= Instant::now() {
-                mux.time_out(&self.id, phase);
-                continue;
-            }
+            let Some((at, _)) = mux.deadline(id) else { return Poll::Pending };
             drop(mux);
-            // A deadline mostly moves away: an alarm that rings early is cheaper than setting it anew each time.
-            let set = self.sleep.take().filter(|(alarm, _)| *alarm <= at);
-            let (_, sleep) = self.sleep.insert(set.unwrap_or_else(|| (at, Box::pin(sleep_until(at)))));
-            if sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
+            // A deadline mostly moves away: an alarm that rings early is cheaper than one that is set for each event.
+            let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(at)));
+            if alarm.is_elapsed() || alarm.deadline() > at {
+                alarm.as_mut().reset(at);
             }
-            self.sleep = None;
+            ready!(alarm.as_mut().poll(cx));
+            link.mux().expire(id, Instant::now());
         }
     }
 }

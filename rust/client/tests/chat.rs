@@ -64,6 +64,7 @@ async fn one_question_of_a_script_is_answered_with_its_citations() {
         });
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
+    assert_eq!(output.stderr, b"", "the client logs nothing where nobody listens");
     assert_eq!(said.trim(), "Agent: 17 days.\n  [1] Returns policy (policies/returns.md): within 17 days");
     assert_eq!(token.as_deref(), Some("a.b-c"));
 }

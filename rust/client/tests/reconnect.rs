@@ -4,8 +4,11 @@
 use futures_util::StreamExt as _;
 use smooai_smooth_operator_client::protocol::*;
 use smooai_smooth_operator_client::testing::{FakeServer, Peer, events};
-use smooai_smooth_operator_client::{Client, Error, Phase, Timeouts};
+use smooai_smooth_operator_client::{Cause, Client, Error, Phase, Timeouts};
+use std::error::Error as _;
+use std::io;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 async fn connected(server: &FakeServer) -> (Client, Peer) {
     let builder = Client::builder(server.url()).reconnect(Duration::ZERO, Duration::from_millis(20));
@@ -164,4 +167,61 @@ async fn an_address_that_is_none_is_told_at_once() {
     drop(listener);
     let error = Client::connect(url).await.unwrap_err();
     assert!(matches!(error, Error::Connect(_)) && error.is_retryable());
+    let source = error.source().and_then(|source| source.downcast_ref::<Cause>());
+    let source = source.and_then(|cause| cause.downcast_ref::<io::Error>());
+    assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::ConnectionRefused));
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_is_no_connection() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("wss://{}/ws", listener.local_addr().unwrap());
+    let (error, ()) = tokio::join!(Client::connect(url), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+    });
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::Connect(_)) && error.source().is_some(), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_answer_to_the_handshake_that_is_none_is_told() {
+    for (answer, wanted) in [
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", "does not fit its key"),
+        ("SSH-2.0-OpenSSH\r\n\r\n", "does not keep to the protocol"),
+        ("", "could not connect"),
+    ] {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("ws://{}/ws", listener.local_addr().unwrap());
+        let (error, ()) = tokio::join!(Client::connect(url), async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_buf(&mut Vec::new()).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_read_to_its_end() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("ws://{}/ws", listener.local_addr().unwrap());
+    let body = r#"{"error":{"code":"RATE_LIMITED","message":"Slowly."}}"#;
+    let (error, ()) = tokio::join!(Client::connect(url), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.read_buf(&mut Vec::new()).await.unwrap();
+        let head = format!("HTTP/1.1 429 Slowly\r\nRetry-After: 7\r\nContent-Length: {}\r\n\r\n", body.len());
+        for part in head.as_bytes().chunks(40).chain(body.as_bytes().chunks(7)) {
+            stream.write_all(part).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        // The line stays open: the length tells where the answer ends.
+        stream.read_buf(&mut Vec::new()).await.unwrap();
+    });
+    let error = error.unwrap_err();
+    assert!(matches!(&error, Error::Refused { status: 429, message, .. } if message == "Slowly."), "{error}");
+    assert_eq!((error.code(), error.is_retryable()), (Some(&ErrorCode::RateLimited), true));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
 }

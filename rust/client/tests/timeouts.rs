@@ -30,7 +30,7 @@ async fn a_call_that_is_not_answered() {
     let quick = client.with_timeouts(Timeouts { request: SHORT, ..client.timeouts() });
     let error = quick.ping().await.unwrap_err();
     assert_eq!(phase(&error), Some(Phase::Request), "{error}");
-    assert_eq!(error.to_string(), "an answer did not come within 50ms");
+    assert_eq!(error.to_string(), "Request took longer than 50ms");
 
     // The late answer is nobody's, and the connection is fine.
     let (late, _) = peer.action().await.unwrap();
@@ -40,6 +40,19 @@ async fn a_call_that_is_not_answered() {
         peer.send(events::pong(&id)).await.unwrap();
     });
     patient.unwrap();
+}
+
+#[tokio::test]
+async fn limits_of_the_client_are_those_of_its_calls() {
+    let server = FakeServer::start().await.unwrap();
+    let timeouts = Timeouts { request: SHORT, ..Timeouts::default() };
+    let (client, peer) =
+        tokio::join!(Client::builder(server.url()).timeouts(timeouts).connect(), server.accept());
+    let (client, _peer) = (client.unwrap(), peer.unwrap());
+    assert_eq!(client.timeouts(), timeouts);
+    assert_eq!(phase(&client.ping().await.unwrap_err()), Some(Phase::Request));
+    let mut turn = client.send_message(SendMessageParams::new("s", "Hello"));
+    assert_eq!(phase(&turn.finish().await.unwrap_err()), Some(Phase::Request));
 }
 
 #[tokio::test]

@@ -5,9 +5,19 @@ use crate::testing::events;
 use smooai_smooth_operator_protocol::{ErrorCode, InteractionKind, JsonObject};
 
 const SECOND: Duration = Duration::from_secs(1);
+const SHORT: Timeouts = Timeouts {
+    connect: SECOND,
+    request: Duration::from_secs(2),
+    idle: Duration::from_secs(30),
+    turn: Duration::from_secs(60),
+};
 
 fn turn() -> Role {
     Role::Turn("s".to_owned())
+}
+
+fn gone() -> Error {
+    Error::Lost { close_code: None, reason: "gone".to_owned() }
 }
 
 fn verdict(session: &str) -> Role {
@@ -25,16 +35,18 @@ impl Bench {
     }
 
     fn start(&mut self, role: Role) -> String {
-        let timeouts =
-            Timeouts { connect: SECOND, request: 2 * SECOND, idle: 30 * SECOND, turn: 60 * SECOND };
-        let id = self.mux.claim(None, role, timeouts, self.now).unwrap();
+        let id = self.claim(None, role, SHORT);
         assert!(self.mux.sending(&id, self.now));
         id
     }
 
-    fn hear(&mut self, event: Event) -> Option<Event> {
+    fn claim(&mut self, wanted: Option<&str>, role: Role, timeouts: Timeouts) -> String {
+        self.mux.claim(wanted, role, timeouts, self.now)
+    }
+
+    fn hear(&mut self, event: Event) {
         let bytes = event.to_json().len();
-        self.mux.offer(event, bytes, self.now)
+        self.mux.offer(event, bytes, self.now);
     }
 
     /// The server answers a verdict for a session.
@@ -65,9 +77,9 @@ fn answers_find_their_calls_in_any_order() {
     let mut bench = Bench::new();
     let (first, second) = (bench.start(Role::Call), bench.start(Role::Call));
     assert_ne!(first, second);
-    assert!(bench.hear(events::pong(&second)).is_none());
+    bench.hear(events::pong(&second));
     assert!(bench.waits(&first));
-    assert!(bench.hear(events::pong(&first)).is_none());
+    bench.hear(events::pong(&first));
     for id in [first, second] {
         assert_eq!(bench.next(&id).unwrap().unwrap().request_id(), Some(id.as_str()));
         assert!(bench.next(&id).is_none(), "a call has one answer");
@@ -75,21 +87,50 @@ fn answers_find_their_calls_in_any_order() {
 }
 
 #[test]
-fn events_of_nobody_come_back() {
+fn events_of_nobody_go_to_whoever_listens() {
     let mut bench = Bench::new();
+    let forever = Timeouts { connect: Duration::MAX, ..SHORT };
+    let listeners = [0, 1].map(|_| bench.claim(None, Role::Stray, forever));
     let call = bench.start(Role::Call);
-    let unknown = |id: &str| {
-        Event::from_json(&format!(r#"{{"type":"news","requestId":"{id}","timestamp":1}}"#)).unwrap()
-    };
-    assert!(bench.hear(Event::from_json(r#"{"type":"news","timestamp":1}"#).unwrap()).is_some());
-    assert!(bench.hear(unknown("another's")).is_some());
-    assert!(bench.hear(unknown(&call)).is_some(), "an unknown event is no answer to a call");
-    assert!(bench.waits(&call));
+    let unknown = |id: &str| format!(r#"{{"type":"news","requestId":"{id}","timestamp":1}}"#);
+    for text in [r#"{"type":"news","timestamp":1}"#, &unknown("another's"), &unknown(&call)] {
+        bench.hear(Event::from_json(text).unwrap());
+    }
+    assert!(bench.waits(&call), "an unknown event is no answer to a call");
     bench.mux.forget(&call);
-    assert!(
-        bench.hear(events::pong(&call)).is_none(),
-        "the late answer to what was given up is nobody's news"
-    );
+    bench.hear(events::pong(&call));
+    for listener in &listeners {
+        for id in [None, Some("another's"), Some(call.as_str())] {
+            assert_eq!(bench.next(listener).unwrap().unwrap().request_id(), id);
+        }
+        assert!(bench.waits(listener), "the late answer to what was given up is nobody's news");
+        assert_eq!(bench.left(listener), None);
+    }
+    bench.mux.cut(Error::Busy);
+    assert!(bench.waits(&listeners[0]), "one listens on after a line is lost");
+}
+
+#[test]
+fn a_listener_that_is_slow_loses_the_oldest_of_all_kinds() {
+    let mut bench = Bench::new();
+    let listener = bench.claim(None, Role::Stray, SHORT);
+    for number in 0..3_000 {
+        bench.hear(events::pong(&format!("another's {number}")));
+    }
+    let Some(Err(Error::Missed { events })) = bench.next(&listener) else { panic!("much was dropped") };
+    let first = bench.next(&listener).unwrap().unwrap();
+    assert_eq!(first.request_id(), Some(format!("another's {events}").as_str()));
+}
+
+#[test]
+fn a_turn_that_waits_in_too_many_events_fails() {
+    let mut bench = Bench::new();
+    let turn = bench.start(turn());
+    for _ in 0..=MAX_EVENTS {
+        bench.hear(events::confirmation_required(&turn, "refund", "Refund it."));
+    }
+    let items: Vec<_> = std::iter::from_fn(|| bench.next(&turn)).collect();
+    assert!(matches!(items.last(), Some(Err(Error::Protocol(_)))));
 }
 
 #[test]
@@ -97,7 +138,7 @@ fn unknown_events_of_a_turn_belong_to_the_turn() {
     let mut bench = Bench::new();
     let turn = bench.start(turn());
     let text = format!(r#"{{"type":"news","requestId":"{turn}","timestamp":1,"x":[1]}}"#);
-    assert!(bench.hear(Event::from_json(&text).unwrap()).is_none());
+    bench.hear(Event::from_json(&text).unwrap());
     let Event::Unknown(unknown) = bench.next(&turn).unwrap().unwrap() else { panic!("unknown is unknown") };
     assert_eq!((unknown.tag.as_str(), &unknown.raw["x"][0]), ("news", &1.into()));
 }
@@ -105,10 +146,15 @@ fn unknown_events_of_a_turn_belong_to_the_turn() {
 #[test]
 fn a_wanted_id_is_used_unless_it_is_taken() {
     let mut bench = Bench::new();
-    let mut claim = |role| bench.mux.claim(Some("mine".to_owned()), role, Timeouts::default(), bench.now);
-    assert_eq!(claim(turn()).unwrap(), "mine");
-    assert_eq!(claim(verdict("s")).unwrap(), "ours-1", "a verdict under its turn's id gets one of its own");
-    assert!(matches!(claim(turn()), Err(Error::Invalid(_))), "two turns cannot share an id");
+    let mine = Some("mine");
+    assert_eq!(bench.claim(mine, turn(), SHORT), "mine");
+    assert_ne!(bench.claim(mine, verdict("s"), SHORT), "mine", "a verdict gets one of its own");
+    let second = bench.claim(mine, turn(), SHORT);
+    assert!(matches!(bench.next(&second), Some(Err(Error::Invalid(_)))), "two turns cannot share an id");
+    assert!(bench.next(&second).is_none());
+    assert!(bench.waits("mine"));
+    let (one, two) = (bench.claim(Some(""), Role::Call, SHORT), bench.claim(Some(""), Role::Call, SHORT));
+    assert_ne!(one, two, "an empty id is none");
 }
 
 #[test]
@@ -119,6 +165,7 @@ fn nothing_follows_the_end_of_a_turn() {
     bench.hear(events::answer(&turn, "yes"));
     bench.hear(events::token(&turn, "late"));
     bench.hear(events::error(&turn, ErrorCode::AgentError, "late"));
+    assert!(!bench.mux.sending(&turn, bench.now));
     let tags: Vec<String> =
         std::iter::from_fn(|| bench.next(&turn)).map(|event| event.unwrap().tag().to_owned()).collect();
     assert_eq!(tags, ["immediate_response", "eventual_response"]);
@@ -173,8 +220,7 @@ fn tokens_are_joined_before_any_is_dropped() {
 #[test]
 fn each_phase_has_its_limit() {
     let mut bench = Bench::new();
-    let timeouts = Timeouts { connect: SECOND, request: 2 * SECOND, idle: 30 * SECOND, turn: 60 * SECOND };
-    let turn = bench.mux.claim(None, turn(), timeouts, bench.now).unwrap();
+    let turn = bench.claim(None, turn(), SHORT);
     assert_eq!(bench.left(&turn), Some((1, Phase::Connect)));
     assert!(bench.mux.sending(&turn, bench.now));
     assert_eq!(bench.left(&turn), Some((2, Phase::Request)));
@@ -185,7 +231,9 @@ fn each_phase_has_its_limit() {
         bench.hear(events::keepalive(&turn));
     }
     assert_eq!(bench.left(&turn), Some((20, Phase::Turn)));
-    bench.mux.time_out(&turn, Phase::Turn);
+    bench.mux.expire(&turn, bench.now + 19 * SECOND);
+    assert_eq!(bench.left(&turn), Some((20, Phase::Turn)), "an alarm that rings early ends nothing");
+    bench.mux.expire(&turn, bench.now + 20 * SECOND);
     let items: Vec<_> = std::iter::from_fn(|| bench.next(&turn)).collect();
     assert!(matches!(items.last(), Some(Err(Error::Timeout { phase: Phase::Turn, .. }))));
     assert!(!bench.mux.sending(&turn, bench.now), "what has timed out is not sent");
@@ -196,11 +244,14 @@ fn a_limit_of_forever_is_none() {
     let mut bench = Bench::new();
     let forever = Duration::MAX;
     let timeouts = Timeouts { connect: forever, request: forever, idle: forever, turn: forever };
-    let turn = bench.mux.claim(None, turn(), timeouts, bench.now).unwrap();
+    let turn = bench.claim(None, turn(), timeouts);
     assert_eq!(bench.left(&turn), None);
     bench.mux.sending(&turn, bench.now);
     bench.hear(events::accepted(&turn));
     assert_eq!(bench.left(&turn), None);
+    bench.hear(events::confirmation_required(&turn, "refund", "Refund it."));
+    bench.answer("s", |id| events::reply(id, &JsonObject::new()));
+    assert_eq!(bench.left(&turn), None, "not after a park either");
 }
 
 /// Runs a turn for 10 seconds, parks it for an hour, lets `resume` happen, and returns what is left.
@@ -242,7 +293,7 @@ fn the_clock_of_a_parked_turn_stands_still() {
     assert_eq!(parked_for_an_hour(approval(), call(), wrong(0)), left);
     let refused = |id: &str| events::error(id, ErrorCode::NoPendingConfirmation, "None waits.");
     assert_eq!(parked_for_an_hour(approval(), call(), |bench| bench.answer("s", refused)), None);
-    let result = |bench: &mut Bench| drop(bench.hear(events::tool_result(turn, "refund", "ok")));
+    let result = |bench: &mut Bench| bench.hear(events::tool_result(turn, "refund", "ok"));
     assert_eq!(parked_for_an_hour(approval(), call(), result), left);
     let code = events::otp_required(turn, "refund", "Refund it.");
     assert_eq!(parked_for_an_hour(code, events::otp_sent(turn, "v***"), result), left);
@@ -278,9 +329,9 @@ fn a_turn_that_parks_again_at_once_is_parked() {
 fn a_lost_line_fails_what_was_sent_and_keeps_what_was_not() {
     let mut bench = Bench::new();
     let (turn, call) = (bench.start(turn()), bench.start(Role::Call));
-    let waiting = bench.mux.claim(None, Role::Call, Timeouts::default(), bench.now).unwrap();
+    let waiting = bench.claim(None, Role::Call, SHORT);
     bench.hear(events::accepted(&turn));
-    bench.mux.cut(&Error::lost("gone"));
+    bench.mux.cut(gone());
     assert!(bench.next(&turn).unwrap().is_ok(), "what came before is not lost");
     for id in [&turn, &call] {
         assert!(matches!(bench.next(id), Some(Err(Error::Lost { .. }))));
@@ -295,9 +346,9 @@ fn a_lost_line_fails_what_was_sent_and_keeps_what_was_not() {
 #[test]
 fn a_wait_for_a_connection_tells_why_there_is_none() {
     let mut bench = Bench::new();
-    bench.mux.cut(&Error::lost("gone"));
-    let call = bench.mux.claim(None, Role::Call, Timeouts::default(), bench.now).unwrap();
-    bench.mux.time_out(&call, Phase::Connect);
+    bench.mux.cut(gone());
+    let call = bench.claim(None, Role::Call, SHORT);
+    bench.mux.expire(&call, bench.now + SECOND);
     let Some(Err(Error::Timeout { source: Some(source), .. })) = bench.next(&call) else {
         panic!("no source")
     };
@@ -305,12 +356,13 @@ fn a_wait_for_a_connection_tells_why_there_is_none() {
 }
 
 #[test]
-fn the_first_reason_to_close_stays() {
+fn a_mux_that_is_closed_fails_what_is_there_and_what_comes() {
     let mut bench = Bench::new();
-    let call = bench.start(Role::Call);
+    let (call, listener) = (bench.start(Role::Call), bench.claim(None, Role::Stray, SHORT));
     bench.mux.close(Error::Busy);
-    bench.mux.close(Error::Closed);
     assert!(matches!(bench.next(&call), Some(Err(Error::Busy))));
-    let late = bench.mux.claim(None, Role::Call, Timeouts::default(), bench.now);
-    assert!(matches!(late, Err(Error::Busy)));
+    assert!(bench.next(&listener).is_none(), "a subscription just ends");
+    let late = bench.claim(None, Role::Call, SHORT);
+    assert!(matches!(bench.next(&late), Some(Err(Error::Busy))));
+    assert!(bench.next(&late).is_none());
 }

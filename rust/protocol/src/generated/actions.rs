@@ -1285,6 +1285,23 @@ impl Action {
         }
     }
 
+    /// Gives it another `requestId`.
+    pub fn set_request_id(&mut self, id: String) {
+        match self {
+            Self::Cancel(value) => value.request_id = Some(id),
+            Self::ConfirmToolAction(value) => value.request_id = Some(id),
+            Self::CreateConversationSession(value) => value.request_id = Some(id),
+            Self::GetConversationMessages(value) => value.request_id = Some(id),
+            Self::GetSession(value) => value.request_id = Some(id),
+            Self::ListConversations(value) => value.request_id = Some(id),
+            Self::Ping(value) => value.request_id = Some(id),
+            Self::RenameConversation(value) => value.request_id = Some(id),
+            Self::SendMessage(value) => value.request_id = Some(id),
+            Self::SubmitInteraction(value) => value.request_id = id,
+            Self::VerifyOtp(value) => value.request_id = id,
+        }
+    }
+
     /// Whether it starts or continues a turn.
     pub fn is_turn(&self) -> bool {
         match self {

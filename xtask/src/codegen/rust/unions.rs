@@ -80,6 +80,7 @@ impl Ctx<'_> {
             self.shared_field(page, id, union, field);
         }
         if def.role == Role::Actions {
+            self.set_request_id(page, id, union);
             self.is_turn(page, id, union);
         }
     }
@@ -99,7 +100,7 @@ impl Ctx<'_> {
         }
         let Some((owner, index)) = self.field_of(union, 0, &field.wire) else { return };
         let method = self.field_name(owner, index);
-        if matches!(method, "tag" | "name" | "validate" | "from_json" | "to_json" | "is_turn") {
+        if matches!(method, "tag" | "name" | "validate" | "from_json" | "to_json" | "is_turn" | "set_request_id") {
             return;
         }
         let wrapped = field.presence() == Presence::Optional || union.open;
@@ -159,6 +160,27 @@ impl Ctx<'_> {
             Shape::Struct(shape) => shape.fields[index].presence(),
             _ => Presence::Optional,
         }
+    }
+
+    /// A client gives an action its id whatever the action is; some must have one, others may.
+    fn set_request_id(&self, page: &mut Page, id: TypeId, union: &TaggedUnion) {
+        let fields = (0..union.members.len()).map(|position| self.field_of(union, position, "requestId"));
+        let Some(fields) = fields.collect::<Option<Vec<_>>>() else { return };
+        page.gap();
+        page.line("/// Gives it another `requestId`.");
+        page.block("pub fn set_request_id(&mut self, id: String) {", "}", |page| {
+            page.block("match self {", "}", |page| {
+                for (position, (owner, index)) in fields.into_iter().enumerate() {
+                    let variant = self.names.names.variant(id, position);
+                    let place = format!("value.{}", self.names.names.field(owner, index));
+                    let value = match self.presence(owner, index) {
+                        Presence::Required => "id",
+                        _ => "Some(id)",
+                    };
+                    page.line(format!("Self::{variant}(value) => {place} = {value},"));
+                }
+            });
+        });
     }
 
     fn is_turn(&self, page: &mut Page, id: TypeId, union: &TaggedUnion) {
