@@ -9,6 +9,7 @@ import math
 import unittest
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import cast
 
 import smooth_operator as so
 from smooth_operator import Backoff, Event, SmoothAgentClient, Timeouts, Turn
@@ -60,7 +61,7 @@ class Case(unittest.IsolatedAsyncioTestCase):
                 await asyncio.sleep(0)
             gc.collect()
             left = [task.get_name() for task in asyncio.all_tasks() if "smooth_operator" in task.get_name()]
-            self.assertEqual(left, [])
+            self.assertEqual(left + timers(), [])
             self.assertEqual(self.problems, [])
 
     def answers(self, *parts: str) -> None:
@@ -79,6 +80,16 @@ class Case(unittest.IsolatedAsyncioTestCase):
             await asyncio.wait_for(work, BOUND)
         self.assertEqual(caught.exception.code, code)
         return caught.exception
+
+
+def timers() -> list[str]:
+    """The timers of the client that will still fire."""
+    loop = asyncio.get_running_loop()
+    # `isinstance` would look behind a proxy whose object is gone.
+    things = cast("list[object]", gc.get_objects())
+    handles = [each for each in things if type(each) is asyncio.TimerHandle]
+    running = (repr(each) for each in handles if not each.cancelled() and each.when() > loop.time())
+    return [each for each in running if "smooth_operator" in each]
 
 
 async def types(turn: Turn) -> list[str]:
@@ -472,10 +483,23 @@ class Parks(Case):
                     break
             # Another turn under the same limits has run out by the time that this one is looked at.
             self.server.on(so.SendMessageParams, only_accepts)
-            for limits in (Timeouts(idle=0.6), Timeouts(turn=0.6, idle=math.inf)):
+            for limit, limits in (("idle", Timeouts(idle=0.6)), ("turn", Timeouts(turn=0.6, idle=math.inf))):
                 other = client.send_message(session_id="s", message=MESSAGE, timeouts=limits)
-                await self.raises("TIMEOUT", end(other))
+                error = await self.raises("TIMEOUT", end(other))
+                assert isinstance(error, so.SmoothTimeoutError)
+                self.assertEqual(error.limit, limit)
             self.assertFalse(parked.ended)
+            self.assertEqual(timers(), [])
+
+    async def test_the_limits_of_the_client_hold_for_what_has_none_of_its_own(self) -> None:
+        self.server.on(so.SendMessageParams, only_accepts)
+        async with self.client(timeouts=Timeouts(request=0.05, idle=0.05, turn=0.05)) as client:
+            await self.raises("TIMEOUT", client.get_session(session_id="s"))
+            for limit, own in (("idle", Timeouts(turn=math.inf)), ("turn", Timeouts(idle=math.inf))):
+                turn = client.send_message(session_id="s", message=MESSAGE, timeouts=own)
+                error = await self.raises("TIMEOUT", end(turn))
+                assert isinstance(error, so.SmoothTimeoutError)
+                self.assertEqual(error.limit, limit)
 
 
 class Connections(Case):

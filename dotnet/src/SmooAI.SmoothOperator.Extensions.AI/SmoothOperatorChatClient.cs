@@ -21,7 +21,7 @@ public sealed class SmoothOperatorChatClient : IChatClient
     private readonly CreateConversationSessionParams _session;
     private readonly ChatClientMetadata _metadata;
     private readonly ConcurrentDictionary<string, string> _sessions = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<string, Parked> _parked = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Running> _parked = new(StringComparer.Ordinal);
 
     /// <summary>A chat client over a client that its owner disposes of.</summary>
     /// <param name="client">Is connected at the first request, if it is not yet.</param>
@@ -33,8 +33,8 @@ public sealed class SmoothOperatorChatClient : IChatClient
         _metadata = new ChatClientMetadata("smooth-operator", client.Url);
     }
 
-    /// <summary>A turn that waits for approval, with its conversation.</summary>
-    private sealed record Parked(Turn Turn, string ConversationId);
+    /// <summary>A turn with its conversation.</summary>
+    private sealed record Running(Turn Turn, string ConversationId);
 
     /// <inheritdoc/>
     public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
@@ -57,10 +57,10 @@ public sealed class SmoothOperatorChatClient : IChatClient
                 var update = Updates.Of(serverEvent, turn, hasText);
                 update.ConversationId = conversationId;
                 hasText |= serverEvent is StreamTokenEvent;
-                if (serverEvent is WriteConfirmationRequiredEvent)
+                isParked = serverEvent is WriteConfirmationRequiredEvent;
+                if (isParked)
                 {
-                    isParked = true;
-                    _parked[turn.RequestId] = new Parked(turn, conversationId);
+                    Park(new Running(turn, conversationId));
                 }
 
                 yield return update;
@@ -69,16 +69,17 @@ public sealed class SmoothOperatorChatClient : IChatClient
                     yield break;
                 }
             }
-
-            await EndAsync(turn, conversationId, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
             if (!isParked && !turn.Result.IsCompleted)
             {
-                await StopAsync(turn).ConfigureAwait(false);
+                // When that fails, the connection is gone, and the turn with it.
+                await turn.CancelAsync(CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
+
+        await ThrowIfFailedAsync(turn, conversationId).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -97,34 +98,33 @@ public sealed class SmoothOperatorChatClient : IChatClient
     {
     }
 
+    /// <summary>Keeps a turn until its approval is answered, or the turn has ended.</summary>
+    private void Park(Running running)
+    {
+        _parked[running.Turn.RequestId] = running;
+        _ = running.Turn.Result.ContinueWith(_ => _parked.TryRemove(running.Turn.RequestId, out var _), TaskScheduler.Default);
+    }
+
     /// <summary>A new turn, or one that has waited for the approval that the messages hold.</summary>
-    private async Task<(Turn Turn, string ConversationId)> BeginAsync(List<ChatMessage> messages, ChatOptions? options, CancellationToken cancellationToken)
+    private async Task<Running> BeginAsync(List<ChatMessage> messages, ChatOptions? options, CancellationToken cancellationToken)
     {
         var fresh = messages.Skip(messages.FindLastIndex(static message => message.Role == ChatRole.Assistant) + 1).ToList();
         var verdict = fresh.SelectMany(static message => message.Contents).OfType<ToolApprovalResponseContent>().LastOrDefault();
-        if (verdict is not null)
+        if (verdict is null)
         {
-            if (!_parked.TryRemove(verdict.RequestId, out var parked))
-            {
-                throw new InvalidOperationException($"no turn of this client waits for the approval {verdict.RequestId}");
-            }
-
-            try
-            {
-                await parked.Turn.ConfirmAsync(verdict.Approved, cancellationToken).ConfigureAwait(false);
-            }
-            catch when (!parked.Turn.Result.IsCompleted)
-            {
-                _parked[verdict.RequestId] = parked;
-                throw;
-            }
-
-            return (parked.Turn, parked.ConversationId);
+            var parameters = Messages.ToParams(fresh) with { Model = options?.ModelId };
+            var (sessionId, conversationId) = await OpenAsync(options?.ConversationId, cancellationToken).ConfigureAwait(false);
+            return new Running(_client.SendMessage(parameters with { SessionId = sessionId }), conversationId);
         }
 
-        var parameters = Messages.ToParams(fresh) with { Model = options?.ModelId };
-        var (sessionId, conversationId) = await OpenAsync(options?.ConversationId, cancellationToken).ConfigureAwait(false);
-        return (_client.SendMessage(parameters with { SessionId = sessionId }), conversationId);
+        if (!_parked.TryGetValue(verdict.RequestId, out var parked) || parked.Turn.Result.IsCompleted)
+        {
+            throw new InvalidOperationException($"no turn of this client waits for the approval {verdict.RequestId}");
+        }
+
+        await parked.Turn.ConfirmAsync(verdict.Approved, cancellationToken).ConfigureAwait(false);
+        _parked.TryRemove(verdict.RequestId, out _);
+        return parked;
     }
 
     /// <summary>The session of a conversation: one that this client has opened, or a new one.</summary>
@@ -142,29 +142,13 @@ public sealed class SmoothOperatorChatClient : IChatClient
     }
 
     /// <summary>Throws what ended the turn, if it has no answer. A session that is gone is opened anew the next time.</summary>
-    private async Task EndAsync(Turn turn, string conversationId, CancellationToken cancellationToken)
+    private async Task ThrowIfFailedAsync(Turn turn, string conversationId)
     {
-        try
-        {
-            await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
-        }
-        catch (ServerErrorException error) when (error.Code == ErrorCode.SessionNotFound)
+        if (turn.Result.Exception?.InnerException is ServerErrorException { Code: var code } && code == ErrorCode.SessionNotFound)
         {
             _sessions.TryRemove(conversationId, out _);
-            throw;
         }
-    }
 
-    /// <summary>Stops the work of a turn whose reader has gone; a failure is that of the turn, which nobody reads.</summary>
-    private static async Task StopAsync(Turn turn)
-    {
-        try
-        {
-            await turn.CancelAsync(CancellationToken.None).ConfigureAwait(false);
-        }
-        catch (SmoothOperatorException)
-        {
-            // The connection is gone, and the turn with it.
-        }
+        await turn;
     }
 }

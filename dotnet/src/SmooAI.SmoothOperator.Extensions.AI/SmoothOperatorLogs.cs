@@ -28,21 +28,14 @@ public sealed class SmoothOperatorLogs : EventListener
     /// <inheritdoc/>
     protected override void OnEventWritten(EventWrittenEventArgs eventData)
     {
+        // Both scales have the same steps, counted from opposite ends.
+        var level = (LogLevel)(6 - (int)eventData.Level);
+
         // The base class listens before the logger is there.
-        var level = Level(eventData.Level);
         if (_logger?.IsEnabled(level) == true)
         {
             var text = string.Format(CultureInfo.InvariantCulture, eventData.Message ?? "", [.. eventData.Payload ?? new([])]);
             _logger.Log(level, new EventId(eventData.EventId, eventData.EventName), text, null, static (text, _) => text);
         }
     }
-
-    private static LogLevel Level(EventLevel level) => level switch
-    {
-        EventLevel.Critical => LogLevel.Critical,
-        EventLevel.Error => LogLevel.Error,
-        EventLevel.Warning => LogLevel.Warning,
-        EventLevel.Informational => LogLevel.Information,
-        _ => LogLevel.Debug,
-    };
 }

@@ -8,27 +8,16 @@ internal static class Updates
     /// <param name="serverEvent">The event.</param>
     /// <param name="turn">Its turn.</param>
     /// <param name="hasText">Whether a piece of the answer came before.</param>
-    public static ChatResponseUpdate Of(ServerEvent serverEvent, Turn turn, bool hasText)
-    {
-        var update = new ChatResponseUpdate(ChatRole.Assistant, Contents(serverEvent, turn, hasText))
+    public static ChatResponseUpdate Of(ServerEvent serverEvent, Turn turn, bool hasText) =>
+        new(ChatRole.Assistant, Contents(serverEvent, turn, hasText))
         {
             ResponseId = turn.RequestId,
             MessageId = turn.RequestId,
             RawRepresentation = serverEvent,
+            CreatedAt = serverEvent.GetTimestamp() is { } sent ? DateTimeOffset.FromUnixTimeMilliseconds(sent) : null,
+            FinishReason = serverEvent is EventualResponseEvent ? ChatFinishReason.Stop : null,
+            AdditionalProperties = serverEvent is EventualResponseEvent end ? new() { ["messageId"] = end.Data.Data.MessageId } : null,
         };
-        if (serverEvent.GetTimestamp() is { } sent)
-        {
-            update.CreatedAt = DateTimeOffset.FromUnixTimeMilliseconds(sent);
-        }
-
-        if (serverEvent is EventualResponseEvent end)
-        {
-            update.FinishReason = ChatFinishReason.Stop;
-            update.AdditionalProperties = new() { ["messageId"] = end.Data.Data.MessageId };
-        }
-
-        return update;
-    }
 
     private static List<AIContent> Contents(ServerEvent serverEvent, Turn turn, bool hasText) => serverEvent switch
     {

@@ -1,237 +1,118 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 
 namespace SmooAI.SmoothOperator;
 
 /// <summary>
-/// Knows who waits for what. It has no socket: frames are put in with <c>Deliver</c>, and <see cref="Fail"/> says
-/// that no more will come.
+/// Knows who waits for what. It has no socket: frames are put in with <c>Deliver</c>, and <c>Fail</c> says that no more
+/// will come for those who wait now.
 /// </summary>
 internal sealed class Mux(Action<ServerEvent> stray)
 {
-    private readonly object _gate = new();
-    private Dictionary<string, Pending> _calls = new(StringComparer.Ordinal);
-    private Dictionary<string, Turn> _turns = new(StringComparer.Ordinal);
-    private Exception? _closed;
+    private readonly ConcurrentDictionary<string, Call> _calls = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Turn> _turns = new(StringComparer.Ordinal);
 
     /// <summary>Registers a call. A verdict may go under the id of the turn that waits for it.</summary>
-    public void Expect(Pending call)
-    {
-        lock (_gate)
-        {
-            ThrowIfClosed(call.RequestId);
-            if (!_calls.TryAdd(call.RequestId, call))
-            {
-                throw new ProtocolException("another call has this requestId", call.RequestId);
-            }
-        }
-    }
+    public void Begin(Call call) => Begin(_calls, call.RequestId, call);
+
+    /// <summary>Registers a turn, which is given its events from now on.</summary>
+    public void Begin(Turn turn) => Begin(_turns, turn.RequestId, turn);
 
     /// <summary>Ends the wait for a call; what still comes for it is stray.</summary>
-    public void Forget(Pending call)
-    {
-        lock (_gate)
-        {
-            if (_calls.TryGetValue(call.RequestId, out var known) && known == call)
-            {
-                _calls.Remove(call.RequestId);
-            }
-        }
-    }
+    public void End(Call call) => _calls.TryRemove(KeyValuePair.Create(call.RequestId, call));
 
-    public void Begin(Turn turn)
-    {
-        lock (_gate)
-        {
-            ThrowIfClosed(turn.RequestId);
-            if (!_turns.TryAdd(turn.RequestId, turn))
-            {
-                throw new ProtocolException("another turn has this requestId", turn.RequestId);
-            }
-        }
-    }
-
-    public void End(Turn turn)
-    {
-        lock (_gate)
-        {
-            if (_turns.TryGetValue(turn.RequestId, out var known) && known == turn)
-            {
-                _turns.Remove(turn.RequestId);
-            }
-        }
-    }
+    public void End(Turn turn) => _turns.TryRemove(KeyValuePair.Create(turn.RequestId, turn));
 
     /// <summary>Takes one frame to whoever waits for it.</summary>
     public void Deliver(ReadOnlyMemory<byte> frame)
     {
-        JsonDocument document;
+        JsonDocument? document = null;
         try
         {
             document = Wire.Document(frame);
+            Deliver(Wire.Read<ServerEvent>(document.RootElement), document.RootElement);
         }
         catch (DecodeException error)
         {
             ClientLog.Instance.UnreadableFrame(error.Message);
-            return;
+            if (document is { RootElement: { ValueKind: JsonValueKind.Object } json } && Wire.Lenient(json, "requestId"u8, Wire.Text) is { } id)
+            {
+                Fail(id, new ProtocolException($"an event cannot be read: {error.Message}", id, error));
+            }
         }
-
-        using (document)
+        finally
         {
-            try
-            {
-                Deliver(Wire.Read<ServerEvent>(document.RootElement), document.RootElement);
-            }
-            catch (DecodeException error)
-            {
-                DeliverBroken(document.RootElement, error);
-            }
+            document?.Dispose();
+        }
+    }
+
+    /// <summary>Ends everything that is under way.</summary>
+    public void Fail(Func<string?, Exception> cause)
+    {
+        foreach (var id in _calls.Keys.Union(_turns.Keys, StringComparer.Ordinal))
+        {
+            Fail(id, cause(id));
+        }
+    }
+
+    private static void Begin<T>(ConcurrentDictionary<string, T> waiting, string requestId, T waiter)
+    {
+        if (!waiting.TryAdd(requestId, waiter))
+        {
+            throw new ProtocolException("another call or turn has this requestId", requestId);
         }
     }
 
     private void Deliver(ServerEvent serverEvent, JsonElement frame)
     {
         var id = serverEvent.GetRequestId() ?? "";
-        var (call, turn) = Find(id, serverEvent);
-        call?.Take(serverEvent, frame);
-        if (call is not null && turn is not null && serverEvent is ImmediateResponseEvent or ErrorEvent)
+        var turn = _turns.GetValueOrDefault(id);
+        var isAnswer = _calls.TryGetValue(id, out var call) && call.Take(serverEvent, frame);
+        switch (serverEvent)
         {
-            // It is about a verdict alone, and no part of the turn that waits for it.
-            turn.Resume();
-            return;
-        }
-
-        if (turn is not null)
-        {
-            turn.Push(serverEvent);
-        }
-        else if (call is null)
-        {
-            stray(serverEvent);
-        }
-    }
-
-    private (Pending? Call, Turn? Turn) Find(string id, ServerEvent serverEvent)
-    {
-        lock (_gate)
-        {
-            var turn = _turns.GetValueOrDefault(id);
-            if (!_calls.TryGetValue(id, out var call) || !call.Takes(serverEvent))
-            {
-                return (null, turn);
-            }
-
-            _calls.Remove(id);
-            return (call, turn);
+            // They are about a call alone, and no part of a turn that waits under the same id.
+            case ErrorEvent when isAnswer:
+                break;
+            case ImmediateResponseEvent when isAnswer:
+                turn?.Resume();
+                break;
+            case var _ when turn is not null:
+                turn.Push(serverEvent);
+                break;
+            case var _ when !isAnswer:
+                stray(serverEvent);
+                break;
         }
     }
 
-    /// <summary>Gives a frame that cannot be read to the call or turn that it names, so that neither waits in vain.</summary>
-    private void DeliverBroken(JsonElement frame, DecodeException error)
+    /// <summary>Fails what waits under an id.</summary>
+    private void Fail(string requestId, Exception error)
     {
-        ClientLog.Instance.UnreadableFrame(error.Message);
-        var id = frame.ValueKind == JsonValueKind.Object ? Wire.Lenient(frame, "requestId"u8, Wire.Text) ?? "" : "";
-        Pending? call;
-        Turn? turn;
-        lock (_gate)
-        {
-            turn = _turns.GetValueOrDefault(id);
-            _calls.Remove(id, out call);
-        }
-
-        var wrong = new ProtocolException($"an event cannot be read: {error.Message}", id, error);
-        if (call is not null)
-        {
-            call.Fail(wrong);
-        }
-        else
-        {
-            turn?.Fail(wrong);
-        }
-    }
-
-    /// <summary>Ends everything that is under way. With <paramref name="last"/> nothing may begin any more.</summary>
-    public void Fail(Func<string, Exception> cause, bool last)
-    {
-        Dictionary<string, Pending> calls;
-        Dictionary<string, Turn> turns;
-        lock (_gate)
-        {
-            (calls, turns) = (_calls, _turns);
-            _calls = new Dictionary<string, Pending>(StringComparer.Ordinal);
-            _turns = new Dictionary<string, Turn>(StringComparer.Ordinal);
-            _closed ??= last ? cause("") : null;
-        }
-
-        foreach (var call in calls.Values)
-        {
-            call.Fail(cause(call.RequestId));
-        }
-
-        foreach (var turn in turns.Values)
-        {
-            turn.Fail(cause(turn.RequestId));
-        }
-    }
-
-    private void ThrowIfClosed(string requestId)
-    {
-        if (_closed is not null)
-        {
-            throw new ClientClosedException(requestId, _closed);
-        }
+        _calls.GetValueOrDefault(requestId)?.Fail(error);
+        _turns.GetValueOrDefault(requestId)?.Fail(error);
     }
 }
 
 /// <summary>A call that waits for its answer.</summary>
 /// <param name="requestId">The id that the answer carries.</param>
 /// <param name="types">The types of event that answer it, beside an error.</param>
-internal abstract class Pending(string requestId, string[] types)
+internal sealed class Call(string requestId, string[] types)
 {
+    private readonly TaskCompletionSource<Answer> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     public string RequestId => requestId;
 
-    /// <summary>Whether an event answers the call. A 202 accepts a turn and answers none.</summary>
-    public bool Takes(ServerEvent serverEvent) =>
-        serverEvent is ErrorEvent || (serverEvent is not ImmediateResponseEvent { Status: 202 } && types.Contains(serverEvent.Tag, StringComparer.Ordinal));
+    public Task<Answer> Answer => _answer.Task;
 
-    public abstract void Take(ServerEvent serverEvent, JsonElement frame);
-
-    public abstract void Fail(Exception error);
-}
-
-/// <summary>A call whose answer is read as <typeparamref name="T"/>.</summary>
-internal sealed class Pending<T>(string requestId, string[] types, Func<ServerEvent, JsonElement, T> read) : Pending(requestId, types)
-{
-    private readonly TaskCompletionSource<T> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    public Task<T> Answer => _answer.Task;
-
-    public override void Take(ServerEvent serverEvent, JsonElement frame)
+    /// <summary>Takes the event if it is the answer. A 202 accepts a turn and answers none.</summary>
+    public bool Take(ServerEvent serverEvent, JsonElement frame)
     {
-        switch (serverEvent)
-        {
-            case ErrorEvent error:
-                Fail(new ServerErrorException(error));
-                break;
-            case InteractionInvalidEvent invalid when invalid is not T:
-                Fail(new InteractionInvalidException(invalid));
-                break;
-            default:
-                Read(serverEvent, frame);
-                break;
-        }
+        var isAnswer = serverEvent is ErrorEvent || (serverEvent is not ImmediateResponseEvent { Status: 202 } && types.Contains(serverEvent.Tag, StringComparer.Ordinal));
+        return isAnswer && _answer.TrySetResult(new Answer(serverEvent, frame.Clone()));
     }
 
-    private void Read(ServerEvent serverEvent, JsonElement frame)
-    {
-        try
-        {
-            _answer.TrySetResult(read(serverEvent, frame));
-        }
-        catch (DecodeException error)
-        {
-            Fail(new ProtocolException($"the answer cannot be read: {error.Message}", RequestId, error));
-        }
-    }
-
-    public override void Fail(Exception error) => _answer.TrySetException(error);
+    public void Fail(Exception error) => _answer.TrySetException(error);
 }
+
+/// <summary>What answers a call, as it was read and as it came.</summary>
+internal readonly record struct Answer(ServerEvent Event, JsonElement Frame);

@@ -39,7 +39,7 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
     /// <exception cref="UnauthenticatedException">The server does not accept the token.</exception>
     /// <exception cref="ConnectionFailedException">The server cannot be reached.</exception>
     /// <exception cref="TimeLimitException">The server did not answer in time.</exception>
-    public Task ConnectAsync(CancellationToken cancellationToken = default) => _socket.OpenAsync(_options.ConnectTimeout, cancellationToken);
+    public Task ConnectAsync(CancellationToken cancellationToken = default) => _socket.OpenAsync(_options, cancellationToken);
 
     /// <summary>The same client over the same connection, with other time-outs for its calls.</summary>
     /// <param name="connect">Replaces <see cref="SmoothAgentOptions.ConnectTimeout"/> for <see cref="ConnectAsync"/>.</param>
@@ -57,9 +57,11 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(parameters);
         parameters = parameters with { RequestId = parameters.RequestId ?? NextRequestId() };
-        var limit = options?.TurnTimeout ?? _options.TurnTimeout;
-        var silence = options?.IdleTimeout ?? _options.IdleTimeout;
-        var turn = new Turn(this, _mux, parameters.RequestId, parameters.SessionId, _options.TimeProvider, limit, silence);
+        var turn = new Turn(this, _mux, parameters, _options with
+        {
+            TurnTimeout = options?.TurnTimeout ?? _options.TurnTimeout,
+            IdleTimeout = options?.IdleTimeout ?? _options.IdleTimeout,
+        });
         _ = StartAsync(turn, parameters);
         return turn;
     }
@@ -79,7 +81,8 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
     {
         try
         {
-            await SendAsync(parameters, turn.RequestId, () => _mux.Begin(turn), CancellationToken.None).ConfigureAwait(false);
+            _mux.Begin(turn);
+            await SendAsync(parameters, turn.RequestId, Task.FromResult(true), CancellationToken.None).ConfigureAwait(false);
             turn.Resume();
         }
         catch (Exception error)
@@ -88,56 +91,62 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
         }
     }
 
+    /// <summary>Sends an action whose answer is the data of an <c>immediate_response</c>.</summary>
     private Task<T> CallAsync<T>(ClientAction action, string requestId, Func<JsonElement, T> read, CancellationToken cancellationToken)
     {
         string[] types = action is SubmitInteractionParams ? ["immediate_response", "interaction_invalid"] : ["immediate_response"];
-        var call = new Pending<T>(requestId, types, (_, frame) => Wire.Required(frame, "data"u8, read));
-        return ExchangeAsync(action, call, cancellationToken);
+        return ExchangeAsync(action, new Call(requestId, types), answer => Wire.Required(answer.Frame, "data"u8, read), cancellationToken);
     }
 
+    /// <summary>Sends an action whose answer is an event of its own.</summary>
     private Task<T> AwaitAsync<T>(ClientAction action, string requestId, string[] types, CancellationToken cancellationToken)
         where T : ServerEvent =>
-        ExchangeAsync(action, new Pending<T>(requestId, types, static (serverEvent, _) => (T)serverEvent), cancellationToken);
+        ExchangeAsync(action, new Call(requestId, types), static answer => (T)answer.Event, cancellationToken);
 
+    /// <summary>Sends an action that has no answer.</summary>
     private Task TellAsync(ClientAction action, CancellationToken cancellationToken) =>
-        SendAsync(action, action.GetRequestId() ?? "", static () => { }, cancellationToken);
+        SendAsync(action, action.GetRequestId() ?? "", Task.FromResult(true), cancellationToken);
 
-    private async Task<T> ExchangeAsync<T>(ClientAction action, Pending<T> call, CancellationToken cancellationToken)
+    private async Task<T> ExchangeAsync<T>(ClientAction action, Call call, Func<Answer, T> read, CancellationToken cancellationToken)
     {
         try
         {
-            return await SendAsync(action, call.RequestId, () => _mux.Expect(call), call.Answer, cancellationToken).ConfigureAwait(false);
+            _mux.Begin(call);
+            var answer = await SendAsync(action, call.RequestId, call.Answer, cancellationToken).ConfigureAwait(false);
+            return answer.Event switch
+            {
+                ErrorEvent error => throw new ServerErrorException(error),
+                InteractionInvalidEvent invalid => throw new InteractionInvalidException(invalid),
+                _ => read(answer),
+            };
+        }
+        catch (DecodeException error)
+        {
+            throw new ProtocolException($"the answer cannot be read: {error.Message}", call.RequestId, error);
         }
         finally
         {
-            _mux.Forget(call);
+            _mux.End(call);
         }
     }
-
-    private Task SendAsync(ClientAction action, string requestId, Action register, CancellationToken cancellationToken) =>
-        SendAsync(action, requestId, register, Task.FromResult(true), cancellationToken);
 
     /// <summary>Sends an action and waits for its answer, both within one time-out.</summary>
-    private async Task<T> SendAsync<T>(ClientAction action, string requestId, Action register, Task<T> answer, CancellationToken cancellationToken)
-    {
-        using var limit = new CancellationTokenSource(_options.RequestTimeout, _options.TimeProvider);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        try
-        {
-            await _socket.SendAsync(Wire.Bytes(action, Wire.Write), requestId, register, either.Token).ConfigureAwait(false);
-            return await answer.WaitAsync(either.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            throw new TimeLimitException(TimeLimit.Request, requestId);
-        }
-    }
+    private Task<T> SendAsync<T>(ClientAction action, string requestId, Task<T> answer, CancellationToken cancellationToken) =>
+        _options.WithinAsync(
+            TimeLimit.Request,
+            requestId,
+            async limited =>
+            {
+                await _socket.SendAsync(Wire.Bytes(action, Wire.Write), requestId, limited).ConfigureAwait(false);
+                return await answer.WaitAsync(limited).ConfigureAwait(false);
+            },
+            cancellationToken);
 
     /// <summary>Takes what nobody waits for. A listener that throws must not stop the reading.</summary>
     private void Stray(ServerEvent serverEvent)
     {
         ClientLog.Instance.StrayEvent(serverEvent.Tag);
-        if (serverEvent.GetRequestId() == Socket.HeartbeatId)
+        if (serverEvent.GetRequestId() == Link.HeartbeatId)
         {
             return;
         }

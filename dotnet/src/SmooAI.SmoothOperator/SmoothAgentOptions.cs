@@ -44,6 +44,21 @@ public sealed record SmoothAgentOptions
     internal Func<int, TimeSpan> Backoff { get; init; } =
         static attempt => TimeSpan.FromSeconds(Math.Min(20, 0.5 * Math.Pow(2, Math.Min(attempt, 10))) * Random.Shared.NextDouble());
 
+    /// <summary>Does work within the time-out for a connection or that for a call.</summary>
+    internal async Task<T> WithinAsync<T>(TimeLimit limit, string? requestId, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(limit == TimeLimit.Connect ? ConnectTimeout : RequestTimeout, TimeProvider);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            return await work(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new TimeLimitException(limit, requestId);
+        }
+    }
+
     /// <summary>A token that is always the same.</summary>
     /// <param name="token">The token.</param>
     /// <returns>For <see cref="TokenProvider"/>.</returns>

@@ -1,64 +1,42 @@
-using System.Buffers;
-using System.Net;
-using System.Net.WebSockets;
+using System.Threading.Channels;
 
 namespace SmooAI.SmoothOperator;
 
-/// <summary>Keeps a connection: opens it, reads, pings, and opens it again when it is lost.</summary>
+/// <summary>Keeps a connection: opens it, and opens it again when it is lost.</summary>
 /// <param name="options">How to connect.</param>
 /// <param name="deliver">Takes every frame; the memory is its own only during the call.</param>
-/// <param name="lost">Told of every loss, with the failure for each call or turn, and whether it is the last.</param>
-internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<byte>> deliver, Action<Func<string, Exception>, bool> lost)
+/// <param name="lost">Told of every loss, with the failure for each call or turn.</param>
+internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<byte>> deliver, Action<Func<string?, Exception>> lost)
 {
-    /// <summary>The requestId of the pings that nobody asked for.</summary>
-    public const string HeartbeatId = "heartbeat";
-
-    /// <summary>The protocol's, in both directions.</summary>
-    private const int FrameLimit = 1 << 20;
-
-    /// <summary>Bounds a write to a socket that no longer takes anything, and the goodbye.</summary>
-    private static readonly TimeSpan WriteLimit = TimeSpan.FromSeconds(10);
-
-    private static readonly TimeSpan GoodbyeLimit = TimeSpan.FromSeconds(2);
-
     private readonly object _gate = new();
-    private readonly CancellationTokenSource _stop = new();
-    private readonly SemaphoreSlim _writing = new(1, 1);
-    private TaskCompletionSource<ClientWebSocket> _ready = NewReady();
-    private Func<string, Exception>? _dead;
-    private Task _run = Task.CompletedTask;
     private readonly SemaphoreSlim _opening = new(1, 1);
-    private bool _isOpen;
-    private Task? _closing;
-    private long _frames;
+    private readonly CancellationTokenSource _stop = new();
 
-    private static TaskCompletionSource<ClientWebSocket> NewReady() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+    /// <summary>The connection, or the wait for one; null in the end.</summary>
+    private volatile TaskCompletionSource<Link?> _link = NewLink();
+
+    /// <summary>Why there will be no connection any more.</summary>
+    private volatile Func<string?, Exception>? _dead;
+
+    private Task _run = Task.CompletedTask;
+    private Task? _closing;
 
     /// <summary>Opens the first connection, once; only then are lost ones opened again.</summary>
-    public async Task OpenAsync(TimeSpan timeout, CancellationToken cancellationToken)
+    public async Task OpenAsync(SmoothAgentOptions own, CancellationToken cancellationToken)
     {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, cancellationToken);
         await _opening.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            if (_isOpen)
+            if (_run.IsCompleted)
             {
-                return;
+                var link = await DialAsync(own, 1, either.Token).ConfigureAwait(false);
+                _run = Task.Run(() => RunAsync(link), CancellationToken.None);
             }
-
-            var socket = await DialAsync(timeout, cancellationToken).ConfigureAwait(false);
-            ClientLog.Instance.Connected(1);
-            lock (_gate)
-            {
-                if (_dead is not null)
-                {
-                    socket.Dispose();
-                    throw _dead("");
-                }
-
-                _isOpen = true;
-                _ready.TrySetResult(socket);
-                _run = Task.Run(() => RunAsync(socket), CancellationToken.None);
-            }
+        }
+        catch (OperationCanceledException) when (_dead is { } dead && !cancellationToken.IsCancellationRequested)
+        {
+            throw dead(null);
         }
         finally
         {
@@ -66,23 +44,22 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
         }
     }
 
-    /// <summary>Sends a frame, registered before so that no answer can be too fast.</summary>
-    public async Task SendAsync(byte[] frame, string requestId, Action register, CancellationToken cancellationToken)
+    /// <summary>Sends a frame when there is a connection.</summary>
+    public async Task SendAsync(byte[] frame, string requestId, CancellationToken cancellationToken)
     {
-        if (frame.Length > FrameLimit)
+        if (frame.Length > Link.FrameLimit)
         {
-            throw new ProtocolException($"a frame may have {FrameLimit} bytes, this one has {frame.Length}", requestId);
+            throw new ProtocolException($"a frame may have {Link.FrameLimit} bytes, this one has {frame.Length}", requestId);
         }
 
-        var socket = await AcquireAsync(requestId, cancellationToken).ConfigureAwait(false);
-        register();
+        var link = await _link.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            await WriteAsync(socket, frame).ConfigureAwait(false);
+            await (link?.SendAsync(frame, cancellationToken) ?? throw new ChannelClosedException()).ConfigureAwait(false);
         }
-        catch (Exception error) when (error is WebSocketException or InvalidOperationException or OperationCanceledException or IOException)
+        catch (ChannelClosedException error)
         {
-            throw Cause(requestId) ?? new ConnectionLostException("the connection was lost while sending", requestId, error);
+            throw _dead?.Invoke(requestId) ?? new ConnectionLostException("the connection was lost while sending", requestId, error);
         }
     }
 
@@ -91,325 +68,94 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
     {
         lock (_gate)
         {
-            return _closing ??= CloseOnceAsync();
+            return _closing ??= Task.Run(CloseOnceAsync);
         }
     }
+
+    private static TaskCompletionSource<Link?> NewLink() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private async Task CloseOnceAsync()
     {
-        await Task.Yield();
-        var socket = Die(static requestId => new ClientClosedException(requestId));
-        if (socket is { State: WebSocketState.Open })
-        {
-            using var limit = new CancellationTokenSource(GoodbyeLimit);
-            try
-            {
-                await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, limit.Token).ConfigureAwait(false);
-                await _run.WaitAsync(limit.Token).ConfigureAwait(false);
-            }
-            catch (Exception error) when (error is WebSocketException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
-            {
-                ClientLog.Instance.Lost($"the goodbye was not answered: {error.Message}");
-            }
-        }
-
-        await _stop.CancelAsync().ConfigureAwait(false);
+        var link = Die(static requestId => new ClientClosedException(requestId));
+        link?.Finish();
+        _stop.CancelAfter(link is null ? TimeSpan.Zero : Link.GoodbyeLimit);
         await _run.ConfigureAwait(false);
-        lost(static requestId => new ClientClosedException(requestId), true);
-        _stop.Dispose();
+        await _stop.CancelAsync().ConfigureAwait(false);
     }
 
     /// <summary>Makes every later use fail; the first cause stays. Returns the connection, if there is one.</summary>
-    private ClientWebSocket? Die(Func<string, Exception> cause)
+    private Link? Die(Func<string?, Exception> cause)
     {
         lock (_gate)
         {
             _dead ??= cause;
-            var socket = _ready.Task.IsCompletedSuccessfully ? _ready.Task.Result : null;
-            if (socket is null)
-            {
-                _ready.TrySetCanceled(CancellationToken.None);
-            }
-
-            return socket;
+            _link.TrySetResult(null);
+            return _link.Task.Result;
         }
     }
 
-    private Exception? Cause(string requestId)
+    /// <summary>Makes a connection and gives it to those who wait for one.</summary>
+    private async Task<Link> DialAsync(SmoothAgentOptions own, int attempt, CancellationToken cancellationToken)
     {
-        lock (_gate)
-        {
-            return _dead?.Invoke(requestId);
-        }
+        var link = await own.WithinAsync(TimeLimit.Connect, null, limited => Link.OpenAsync(own, limited), cancellationToken).ConfigureAwait(false);
+        ClientLog.Instance.Connected(attempt);
+        _link.TrySetResult(link);
+        return link;
     }
 
-    private async Task<ClientWebSocket> AcquireAsync(string requestId, CancellationToken cancellationToken)
+    /// <summary>
+    /// Uses one connection after the other until the client is closed or refused for good, with full jitter between the
+    /// attempts to make one.
+    /// </summary>
+    private async Task RunAsync(Link? link)
     {
-        Task<ClientWebSocket> ready;
-        lock (_gate)
-        {
-            if (_dead is not null)
-            {
-                throw _dead(requestId);
-            }
-
-            ready = _ready.Task;
-        }
-
-        try
-        {
-            return await ready.WaitAsync(cancellationToken).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw Cause(requestId) ?? new ClientClosedException(requestId);
-        }
-    }
-
-    /// <summary>A write does not heed the caller's token: that would break the connection for everyone else.</summary>
-    private async Task WriteAsync(ClientWebSocket socket, byte[] frame)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        limit.CancelAfter(WriteLimit);
-        await _writing.WaitAsync(limit.Token).ConfigureAwait(false);
-        try
-        {
-            await socket.SendAsync(frame, WebSocketMessageType.Text, true, limit.Token).ConfigureAwait(false);
-        }
-        finally
-        {
-            _writing.Release();
-        }
-    }
-
-    /// <summary>Makes one connection. A token that is refused is asked for once more.</summary>
-    private async Task<ClientWebSocket> DialAsync(TimeSpan timeout, CancellationToken cancellationToken)
-    {
-        using var limit = new CancellationTokenSource(timeout, options.TimeProvider);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        for (var attempt = 1; ; attempt++)
-        {
-            var socket = new ClientWebSocket();
-            try
-            {
-                await PrepareAsync(socket.Options, either.Token).ConfigureAwait(false);
-                await socket.ConnectAsync(options.Url, either.Token).ConfigureAwait(false);
-                return socket;
-            }
-            catch (Exception error)
-            {
-                var status = socket.HttpStatusCode;
-                socket.Dispose();
-                cancellationToken.ThrowIfCancellationRequested();
-                if (limit.IsCancellationRequested)
-                {
-                    throw new TimeLimitException(TimeLimit.Connect, null);
-                }
-
-                if (status != HttpStatusCode.Unauthorized)
-                {
-                    throw new ConnectionFailedException(error);
-                }
-
-                if (options.TokenProvider is null || attempt > 1)
-                {
-                    throw new UnauthenticatedException();
-                }
-            }
-        }
-    }
-
-    private async Task PrepareAsync(ClientWebSocketOptions handshake, CancellationToken cancellationToken)
-    {
-        handshake.CollectHttpResponseDetails = true;
-        handshake.KeepAliveInterval = TimeSpan.Zero;
-        foreach (var (name, value) in options.Headers)
-        {
-            handshake.SetRequestHeader(name, value);
-        }
-
-        if (options.TokenProvider is null)
-        {
-            return;
-        }
-
-        var token = await options.TokenProvider(cancellationToken).ConfigureAwait(false);
-        if (options.TokenInSubprotocol)
-        {
-            handshake.AddSubProtocol("smooth-operator");
-            handshake.AddSubProtocol($"bearer.{token}");
-        }
-        else
-        {
-            handshake.SetRequestHeader("Authorization", $"Bearer {token}");
-        }
-    }
-
-    /// <summary>Reads from one connection after the other until the client is closed or refused for good.</summary>
-    private async Task RunAsync(ClientWebSocket socket)
-    {
-        var attempt = 0;
-        while (true)
-        {
-            var before = Interlocked.Read(ref _frames);
-            var cause = await ReadAsync(socket).ConfigureAwait(false);
-            lock (_gate)
-            {
-                if (_dead is not null)
-                {
-                    return;
-                }
-
-                _ready = NewReady();
-            }
-
-            ClientLog.Instance.Lost(cause.Message);
-            lost(requestId => new ConnectionLostException("the connection was lost", requestId, cause), false);
-            attempt = Interlocked.Read(ref _frames) > before ? 0 : attempt;
-            var (next, attempts) = await RedialAsync(attempt).ConfigureAwait(false);
-            if (next is null)
-            {
-                return;
-            }
-
-            (socket, attempt) = (next, attempts);
-            lock (_gate)
-            {
-                _ready.TrySetResult(socket);
-            }
-        }
-    }
-
-    /// <summary>Opens until it succeeds, with full jitter between the attempts; nothing when the client is dead.</summary>
-    private async Task<(ClientWebSocket? Socket, int Attempts)> RedialAsync(int attempt)
-    {
-        while (true)
+        var attempts = 0;
+        while (link is not null || _dead is null)
         {
             try
             {
-                await Task.Delay(options.Backoff(attempt), options.TimeProvider, _stop.Token).ConfigureAwait(false);
-                attempt++;
-                var socket = await DialAsync(options.ConnectTimeout, _stop.Token).ConfigureAwait(false);
-                ClientLog.Instance.Connected(attempt);
-                return (socket, attempt);
+                if (link is null)
+                {
+                    await Task.Delay(options.Backoff(attempts), options.TimeProvider, _stop.Token).ConfigureAwait(false);
+                    link = await DialAsync(options, ++attempts, _stop.Token).ConfigureAwait(false);
+                }
+
+                await UseAsync(link).ConfigureAwait(false);
+                attempts = link.HasHeard ? 0 : attempts;
+                link = null;
             }
             catch (UnauthenticatedException error)
             {
                 ClientLog.Instance.GaveUp(error.Message);
                 Die(static requestId => new UnauthenticatedException(requestId));
-                lost(static requestId => new UnauthenticatedException(requestId), true);
-                return (null, attempt);
+                await _stop.CancelAsync().ConfigureAwait(false);
             }
             catch (SmoothOperatorException error)
             {
-                ClientLog.Instance.AttemptFailed(attempt, error.Message);
+                ClientLog.Instance.AttemptFailed(attempts, error.Message);
             }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
-                return (null, attempt);
+                return;
             }
         }
     }
 
-    /// <summary>Delivers frames until the connection breaks, and returns why.</summary>
-    private async Task<Exception> ReadAsync(ClientWebSocket socket)
+    /// <summary>Reads and writes until a connection has ended, and tells those who wait for an answer.</summary>
+    private async Task UseAsync(Link link)
     {
-        using var broken = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        var heart = BeatAsync(socket, broken.Token);
-        try
+        var cause = await link.RunAsync(deliver, _stop.Token).ConfigureAwait(false);
+        lock (_gate)
         {
-            return await ReadFramesAsync(socket).ConfigureAwait(false);
-        }
-        catch (Exception error) when (error is WebSocketException or OperationCanceledException or IOException or InvalidOperationException)
-        {
-            return error;
-        }
-        finally
-        {
-            await broken.CancelAsync().ConfigureAwait(false);
-            await heart.ConfigureAwait(false);
-            socket.Dispose();
-        }
-    }
-
-    private async Task<Exception> ReadFramesAsync(ClientWebSocket socket)
-    {
-        var frame = new ArrayBufferWriter<byte>(4096);
-        while (true)
-        {
-            var part = await socket.ReceiveAsync(frame.GetMemory(4096), _stop.Token).ConfigureAwait(false);
-            frame.Advance(part.Count);
-            if (part.MessageType == WebSocketMessageType.Close)
-            {
-                await GoodbyeAsync(socket).ConfigureAwait(false);
-                return new WebSocketException($"the server closed with {(int?)socket.CloseStatus}: {socket.CloseStatusDescription}");
-            }
-
-            if (frame.WrittenCount > FrameLimit)
-            {
-                return new WebSocketException($"a frame has more than {FrameLimit} bytes");
-            }
-
-            if (part.EndOfMessage)
-            {
-                Interlocked.Increment(ref _frames);
-                if (part.MessageType == WebSocketMessageType.Text)
-                {
-                    deliver(frame.WrittenMemory);
-                }
-
-                frame.ResetWrittenCount();
-            }
-        }
-    }
-
-    /// <summary>Completes a closing handshake that the server began.</summary>
-    private static async Task GoodbyeAsync(ClientWebSocket socket)
-    {
-        if (socket.State == WebSocketState.CloseReceived)
-        {
-            using var limit = new CancellationTokenSource(GoodbyeLimit);
-            await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, limit.Token).ConfigureAwait(false);
-        }
-    }
-
-    /// <summary>
-    /// Ends a connection whose other side no longer answers. WebSocket pings cannot be awaited on .NET 8, so the
-    /// protocol's own are used, and only after a silence.
-    /// </summary>
-    private async Task BeatAsync(ClientWebSocket socket, CancellationToken broken)
-    {
-        if (options.Heartbeat == Timeout.InfiniteTimeSpan)
-        {
-            return;
+            _link = _dead is null ? NewLink() : _link;
         }
 
-        var ping = Wire.Bytes<ClientAction>(new PingParams { RequestId = HeartbeatId }, Wire.Write);
-        var asked = false;
-        try
+        // A goodbye that was answered is no loss.
+        if (_dead is null || _stop.IsCancellationRequested)
         {
-            while (true)
-            {
-                var before = Interlocked.Read(ref _frames);
-                await Task.Delay(options.Heartbeat, options.TimeProvider, broken).ConfigureAwait(false);
-                var isSilent = Interlocked.Read(ref _frames) == before;
-                if (isSilent && asked)
-                {
-                    socket.Abort();
-                    return;
-                }
+            ClientLog.Instance.Lost(cause.Message);
+        }
 
-                asked = isSilent;
-                if (isSilent)
-                {
-                    await WriteAsync(socket, ping).ConfigureAwait(false);
-                }
-            }
-        }
-        catch (Exception error) when (error is OperationCanceledException or WebSocketException or InvalidOperationException or IOException)
-        {
-            // The reader sees the same and tells why.
-            socket.Abort();
-        }
+        lost(_dead ?? (requestId => new ConnectionLostException("the connection was lost", requestId, cause)));
     }
 }

@@ -1,6 +1,6 @@
-using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
+using System.Threading.Channels;
 
 namespace SmooAI.SmoothOperator;
 
@@ -11,8 +11,8 @@ namespace SmooAI.SmoothOperator;
 public sealed class Turn : IAsyncEnumerable<ServerEvent>
 {
     /// <summary>
-    /// How many events are kept for a reader who is late, or never comes. Beyond it the oldest event that only streams
-    /// gives way; one that parks or ends the turn never does.
+    /// How many events are kept for a reader who is late, or never comes. Beyond it one that only streams is not kept;
+    /// one that parks or ends the turn always is.
     /// </summary>
     private const int MostQueued = 4096;
 
@@ -20,22 +20,13 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
     private readonly SmoothAgentClient _client;
     private readonly Mux _mux;
     private readonly TurnClock _clock;
-    private readonly LinkedList<ServerEvent> _queue = new();
+    private readonly Channel<ServerEvent> _events = Channel.CreateUnbounded<ServerEvent>();
     private readonly TaskCompletionSource<TurnResult> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private TaskCompletionSource? _news;
-    private Exception? _failure;
 
-    internal Turn(SmoothAgentClient client, Mux mux, string requestId, string sessionId, TimeProvider time, TimeSpan limit, TimeSpan silence)
+    internal Turn(SmoothAgentClient client, Mux mux, SendMessageParams message, SmoothAgentOptions limits)
     {
-        (_client, _mux, RequestId, SessionId) = (client, mux, requestId, sessionId);
-        _clock = new TurnClock(time, limit, silence, Expire);
-
-        // A turn that nobody awaits is no unobserved failure.
-        _ = _result.Task.ContinueWith(
-            static task => _ = task.Exception,
-            CancellationToken.None,
-            TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
-            TaskScheduler.Default);
+        (_client, _mux, RequestId, SessionId) = (client, mux, message.RequestId!, message.SessionId);
+        _clock = new TurnClock(limits, Expire);
     }
 
     /// <summary>The turn's own id, which all its events carry.</summary>
@@ -47,7 +38,7 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
     /// <summary>The event by which the turn waits for a person; null while it does not.</summary>
     public ServerEvent? Parked { get; private set; }
 
-    /// <summary>How many events that only stream were dropped because they were not taken in time.</summary>
+    /// <summary>How many events that only stream were not kept because those before them were not taken in time.</summary>
     public int Missed { get; private set; }
 
     /// <summary>
@@ -74,25 +65,8 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
     /// connection, a time-out) is thrown after the last event; an <see cref="ErrorEvent"/> or
     /// <see cref="CancelledEvent"/> is an event.
     /// </summary>
-    public async IAsyncEnumerator<ServerEvent> GetAsyncEnumerator(CancellationToken cancellationToken = default)
-    {
-        while (true)
-        {
-            var (next, news) = Next();
-            if (next is not null)
-            {
-                yield return next;
-            }
-            else if (news is not null)
-            {
-                await news.WaitAsync(cancellationToken).ConfigureAwait(false);
-            }
-            else
-            {
-                yield break;
-            }
-        }
-    }
+    public IAsyncEnumerator<ServerEvent> GetAsyncEnumerator(CancellationToken cancellationToken = default) =>
+        _events.Reader.ReadAllAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
 
     /// <summary>Asks the server to stop the work. The turn ends as cancelled, or with its answer if that was faster.</summary>
     public Task CancelAsync(CancellationToken cancellationToken = default) =>
@@ -127,138 +101,107 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
     {
         lock (_gate)
         {
-            if (IsOver)
+            if (Result.IsCompleted)
             {
                 return;
             }
 
-            MakeRoom();
-            _queue.AddLast(serverEvent);
-            switch (serverEvent)
+            Follow(serverEvent);
+            if (_events.Reader.Count < MostQueued || !Streams(serverEvent))
             {
-                case EventualResponseEvent end:
-                    Finish(() => _result.TrySetResult(end.Data.Data));
-                    break;
-                case ErrorEvent end:
-                    Finish(() => _result.TrySetException(new ServerErrorException(end)));
-                    break;
-                case CancelledEvent:
-                    Finish(() => _result.TrySetException(new TurnCancelledException(RequestId)));
-                    break;
-                case WriteConfirmationRequiredEvent or InteractionRequiredEvent or OtpVerificationRequiredEvent:
-                    Parked = serverEvent;
-                    _clock.Stop();
-                    break;
-                // The call that waits is shown after the question, and leaves the turn parked.
-                case StreamChunkEvent { Data.State.RawResponse.ToolCall: not null } when Parked is not null:
-                case UnknownEvent when Parked is not null:
-                case OtpSentEvent or OtpInvalidEvent or InteractionInvalidEvent or KeepaliveEvent:
-                    _clock.Heard();
-                    break;
-                default:
-                    Parked = null;
-                    _clock.Start();
-                    break;
+                _events.Writer.TryWrite(serverEvent);
+            }
+            else
+            {
+                Missed++;
             }
 
-            Tell();
+            if (Result.IsCompleted)
+            {
+                _events.Writer.Complete();
+            }
         }
     }
 
     /// <summary>Lets the clock run, at the beginning and again after a verdict.</summary>
-    internal void Resume()
+    internal void Resume() => UnlessEnded(() =>
     {
-        lock (_gate)
-        {
-            if (!IsOver)
-            {
-                Parked = null;
-                _clock.Start();
-            }
-        }
-    }
+        Parked = null;
+        _clock.Start();
+    });
 
     /// <summary>Ends the turn from this side.</summary>
-    internal void Fail(Exception error)
+    internal void Fail(Exception error) => UnlessEnded(() =>
+    {
+        End(error);
+        _events.Writer.Complete(error);
+    });
+
+    private void Expire() => UnlessEnded(() =>
+    {
+        if (_clock.RanOut() is { } limit)
+        {
+            Fail(new TimeLimitException(limit, RequestId));
+        }
+    });
+
+    private void UnlessEnded(Action change)
     {
         lock (_gate)
         {
-            if (!IsOver)
+            if (!Result.IsCompleted)
             {
-                _failure = error;
-                Finish(() => _result.TrySetException(error));
-                Tell();
+                change();
             }
         }
     }
 
-    private bool IsOver => _result.Task.IsCompleted;
-
-    private void Expire()
+    /// <summary>What an event says of the turn: that it ends, waits for a person, or goes on.</summary>
+    private void Follow(ServerEvent serverEvent)
     {
-        lock (_gate)
+        switch (serverEvent)
         {
-            if (!IsOver && _clock.RanOut() is { } limit)
-            {
-                Fail(new TimeLimitException(limit, RequestId));
-            }
+            case EventualResponseEvent end:
+                End(null, end.Data.Data);
+                break;
+            case ErrorEvent error:
+                End(new ServerErrorException(error));
+                break;
+            case CancelledEvent:
+                End(new TurnCancelledException(RequestId));
+                break;
+            case WriteConfirmationRequiredEvent or InteractionRequiredEvent or OtpVerificationRequiredEvent:
+                Parked = serverEvent;
+                _clock.Stop();
+                break;
+            // The call that waits is shown after the question, and leaves the turn parked.
+            case StreamChunkEvent { Data.State.RawResponse.ToolCall: not null } when Parked is not null:
+            case UnknownEvent when Parked is not null:
+            case OtpSentEvent or OtpInvalidEvent or InteractionInvalidEvent or KeepaliveEvent:
+                _clock.Heard();
+                break;
+            default:
+                Parked = null;
+                _clock.Start();
+                break;
         }
     }
+
+    private static bool Streams(ServerEvent serverEvent) =>
+        serverEvent is StreamTokenEvent or StreamReasoningEvent or StreamPreambleEvent or StreamChunkEvent or KeepaliveEvent or UnknownEvent;
 
     /// <summary>Ends the turn. Its id is free before anyone can see that it has ended.</summary>
-    private void Finish(Func<bool> settle)
+    private void End(Exception? failure, TurnResult? result = null)
     {
         _mux.End(this);
         Parked = null;
         _clock.Stop();
-        settle();
-    }
+        _ = failure is null ? _result.TrySetResult(result!) : _result.TrySetException(failure);
 
-    private (ServerEvent? Next, Task? News) Next()
-    {
-        lock (_gate)
-        {
-            if (_queue.First is { } first)
-            {
-                _queue.RemoveFirst();
-                return (first.Value, null);
-            }
-
-            if (!IsOver)
-            {
-                _news ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                return (null, _news.Task);
-            }
-
-            return _failure is null ? (null, null) : throw _failure;
-        }
-    }
-
-    private void MakeRoom()
-    {
-        if (_queue.Count < MostQueued)
-        {
-            return;
-        }
-
-        for (var node = _queue.First; node is not null; node = node.Next)
-        {
-            if (node.Value is StreamTokenEvent or StreamReasoningEvent or StreamPreambleEvent or StreamChunkEvent or KeepaliveEvent or UnknownEvent)
-            {
-                _queue.Remove(node);
-                Missed++;
-                return;
-            }
-        }
-    }
-
-    /// <summary>Wakes whoever iterates.</summary>
-    private void Tell()
-    {
-        _news?.TrySetResult();
-        _news = null;
+        // Once it is looked at, a failure that nobody awaits is no unobserved one.
+        _ = Result.Exception;
     }
 
     /// <summary>The turn's id.</summary>
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"turn {RequestId}");
+    public override string ToString() => $"turn {RequestId}";
 }

@@ -4,77 +4,71 @@ namespace SmooAI.SmoothOperator;
 /// Measures a turn: all of it, and the silence since its last event. It stands still while the turn is parked. The turn
 /// that owns it holds its own lock around every call.
 /// </summary>
-internal sealed class TurnClock(TimeProvider time, TimeSpan limit, TimeSpan silence, Action expire)
+/// <param name="limits">How long the turn and its silences may be.</param>
+/// <param name="look">Called when a limit may have passed.</param>
+internal sealed class TurnClock(SmoothAgentOptions limits, Action look)
 {
-    private TimeSpan _left = limit;
+    /// <summary>How long the clock ran before it last stood still.</summary>
+    private TimeSpan _before;
     private long _since;
     private long _heard;
+
+    /// <summary>There is one while the clock runs.</summary>
     private ITimer? _timer;
-    private bool _isRunning;
 
     /// <summary>Lets the clock run and notes an event.</summary>
     public void Start()
     {
         Heard();
-        if (!_isRunning)
+        if (_timer is null)
         {
-            (_isRunning, _since) = (true, _heard);
-            _timer = time.CreateTimer(static state => ((Action)state!)(), expire, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-            Set(Rest().Left);
+            _since = _heard;
+            _timer = limits.TimeProvider.CreateTimer(static look => ((Action)look!)(), look, Due(Next().Left), Timeout.InfiniteTimeSpan);
         }
     }
 
     /// <summary>
     /// Notes an event that does not change whether the clock runs. It only moves the end away, so the timer stays.
     /// </summary>
-    public void Heard() => _heard = time.GetTimestamp();
+    public void Heard() => _heard = limits.TimeProvider.GetTimestamp();
 
     public void Stop()
     {
-        if (_isRunning)
+        if (_timer is not null)
         {
-            _isRunning = false;
-            _left = _left == Timeout.InfiniteTimeSpan ? _left : TimeSpan.FromTicks(Math.Max(0, Rest(_left, _since).Ticks));
-            _timer?.Dispose();
+            _before += limits.TimeProvider.GetElapsedTime(_since);
+            _timer.Dispose();
+            _timer = null;
         }
     }
 
     /// <summary>
-    /// Which time has run out. A timer that fired just before it was stopped is not heeded; one that fired before the
+    /// Which limit has passed. A timer that fired just before it was stopped is not heeded; one that fired before the
     /// end, as timers may, is set again.
     /// </summary>
     public TimeLimit? RanOut()
     {
-        if (!_isRunning)
+        var (left, limit) = Next();
+        if (_timer is not null && left <= TimeSpan.Zero)
         {
-            return null;
+            return limit;
         }
 
-        var (left, which) = Rest();
-        if (left <= TimeSpan.Zero)
-        {
-            return which;
-        }
-
-        Set(left);
+        _timer?.Change(Due(left), Timeout.InfiniteTimeSpan);
         return null;
     }
 
-    private (TimeSpan Left, TimeLimit Which) Rest()
+    private (TimeSpan Left, TimeLimit Limit) Next()
     {
-        var (turn, idle) = (Rest(_left, _since), Rest(silence, _heard));
+        var turn = Left(limits.TurnTimeout, _before + limits.TimeProvider.GetElapsedTime(_since));
+        var idle = Left(limits.IdleTimeout, limits.TimeProvider.GetElapsedTime(_heard));
         return idle < turn ? (idle, TimeLimit.Idle) : (turn, TimeLimit.Turn);
     }
 
-    private TimeSpan Rest(TimeSpan all, long from) =>
-        all == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : all - time.GetElapsedTime(from);
+    private static TimeSpan Left(TimeSpan limit, TimeSpan spent) =>
+        limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : limit - spent;
 
-    private void Set(TimeSpan left)
-    {
-        if (left < TimeSpan.MaxValue)
-        {
-            // Rounded up, so that it does not fire just before the end.
-            _timer?.Change(TimeSpan.FromMilliseconds(Math.Ceiling(Math.Max(0, left.TotalMilliseconds))), Timeout.InfiniteTimeSpan);
-        }
-    }
+    /// <summary>When to look: a little late rather than early, and within what a timer can take.</summary>
+    private static TimeSpan Due(TimeSpan left) =>
+        TimeSpan.FromMilliseconds(Math.Clamp(left.TotalMilliseconds, 0, TimeSpan.FromDays(1).TotalMilliseconds) + 1);
 }

@@ -48,6 +48,9 @@ public sealed class HostileTests
     [InlineData("value", "\"12\"")]
     [InlineData("we\"ird\n\u202e日 {x}", "\"v\"")]
     [InlineData("equals", "\"e\"")]
+    [InlineData("alone", "[\"a\"]")]
+    [InlineData("many", "null")]
+    [InlineData("many", """["a",1,1.5,true,"b","c","d",{"x":"y"},null]""")]
     [InlineData("Tag", "\"t\"")]
     public void AValueIsValidAndComesBackEqual(string key, string value)
     {
@@ -73,6 +76,9 @@ public sealed class HostileTests
     [InlineData("nest", "[[],[[],[],[]]]", "/nest/1", "maxItems")]
     [InlineData("kept", """{"n":0}""", "/kept/n", "minimum")]
     [InlineData("both", "[\"\",1,{}]", "/both/0", "minLength")]
+    [InlineData("alone", "[\"\"]", "/alone/0", "minLength")]
+    [InlineData("many", """["a",1,1.5,true,"b","c","d",{"n":0},2]""", "/many/7/n", "minimum")]
+    [InlineData("many", """["a",1,1.5,true,"b","c","d",{},0]""", "/many/8", "minimum")]
     [InlineData("value", "\"1234\"", "/value", "pattern")]
     [InlineData("value", "\"12\\n\"", "/value", "pattern")]
     public void AConstraintIsBrokenAtItsPlace(string key, string value, string pointer, string keyword)
@@ -89,6 +95,9 @@ public sealed class HostileTests
     [InlineData("nums", "[1.5]", "/nums/0")]
     [InlineData("both", "[\"a\",1]", "/both")]
     [InlineData("both", "[\"a\",\"b\",{}]", "/both/1")]
+    [InlineData("alone", "[]", "/alone")]
+    [InlineData("many", """["a",1,1.5,true,"b","c","d",{}]""", "/many")]
+    [InlineData("many", """["a",1,1.5,true,"b","c","d",{},"e"]""", "/many/8")]
     [InlineData("sh1", """{"t":"c"}""", "/sh1/t")]
     [InlineData("sh1", """{"t":"a"}""", "/sh1/n")]
     [InlineData("tree", """{"left":{"kids":[{},null]}}""", "/tree/left/kids/1")]

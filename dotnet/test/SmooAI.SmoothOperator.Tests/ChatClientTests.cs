@@ -77,12 +77,7 @@ public sealed class ChatClientTests
             await OpenAsync(connection, "c1");
             var id = (await connection.ReceiveAsync<SendMessageParams>()).RequestId!;
             await connection.AcceptAsync(id);
-            await connection.SendAsync(new WriteConfirmationRequiredEvent
-            {
-                RequestId = id,
-                Timestamp = 1,
-                Data = new() { RequestId = id, Data = new() { ToolId = "refund", ActionDescription = "Refund 5." } },
-            });
+            await connection.SendAsync(Question(id));
             var verdict = await connection.ReceiveAsync<ConfirmToolActionParams>();
             await connection.ReplyAsync(verdict.RequestId, new() { ["sessionId"] = verdict.SessionId, ["approved"] = verdict.Approved });
             await connection.TokenAsync(id, verdict.Approved ? "Refunded." : "Left.");
@@ -99,6 +94,46 @@ public sealed class ChatClientTests
         Assert.Equal("Refunded.", (await chat.GetResponseAsync(answer, options, Cancellation)).Text);
         await Assert.ThrowsAsync<InvalidOperationException>(() => chat.GetResponseAsync(answer, options, Cancellation));
     }
+
+    [Fact]
+    public async Task AnApprovalThatWasRefusedMayBeSentAgainAndOneOfATurnThatHasEndedIsNone()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            await OpenAsync(connection);
+            var id = (await connection.ReceiveAsync<SendMessageParams>()).RequestId!;
+            await connection.SendAsync(Question(id));
+            var verdict = await connection.ReceiveAsync<ConfirmToolActionParams>();
+            await connection.ErrorAsync(verdict.RequestId, ErrorCode.RateLimited, "slow");
+            verdict = await connection.ReceiveAsync<ConfirmToolActionParams>();
+            await connection.ReplyAsync(verdict.RequestId, new() { ["sessionId"] = verdict.SessionId, ["approved"] = verdict.Approved });
+            await connection.SendAsync(Question(id));
+            var ping = await connection.ReceiveAsync<PingParams>();
+            await connection.ErrorAsync(id, ErrorCode.InternalError, "gave up");
+            await connection.SendTextAsync($$$"""{"type":"pong","requestId":"{{{ping.RequestId}}}","timestamp":1,"data":{"timestamp":1}}""");
+            await connection.UntilClosedAsync();
+        });
+        await using var services = Provide(server);
+        var chat = services.GetRequiredService<IChatClient>();
+        var response = await chat.GetResponseAsync("Refund order 7.", cancellationToken: Cancellation);
+        var refused = await Assert.ThrowsAsync<ServerErrorException>(() => chat.GetResponseAsync(Approval(response), cancellationToken: Cancellation));
+        Assert.Equal(ErrorCode.RateLimited, refused.Code);
+        response = await chat.GetResponseAsync(Approval(response), cancellationToken: Cancellation);
+        var late = Approval(response);
+        var client = services.GetRequiredService<SmoothAgentClient>();
+        await client.PingAsync(cancellationToken: Cancellation);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => chat.GetResponseAsync(late, cancellationToken: Cancellation));
+    }
+
+    private static WriteConfirmationRequiredEvent Question(string requestId) => new()
+    {
+        RequestId = requestId,
+        Timestamp = 1,
+        Data = new() { RequestId = requestId, Data = new() { ToolId = "refund", ActionDescription = "Refund 5." } },
+    };
+
+    private static ChatMessage Approval(ChatResponse response) =>
+        new(ChatRole.User, [response.Messages.SelectMany(static message => message.Contents).OfType<ToolApprovalRequestContent>().Single().CreateResponse(approved: true)]);
 
     [Fact]
     public async Task WhoeverStopsReadingStopsTheWork()

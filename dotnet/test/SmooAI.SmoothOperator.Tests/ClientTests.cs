@@ -186,6 +186,39 @@ public sealed class ClientTests
     }
 
     [Fact]
+    public async Task AOneTimeCodeIsEnteredFromTheTurn()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            var id = (await connection.ReceiveAsync<SendMessageParams>()).RequestId!;
+            var asked = new OtpVerification { ToolId = "refund", ActionDescription = "Refund 5.", AvailableChannels = [], AuthLevel = "otp" };
+            await connection.SendAsync(new OtpVerificationRequiredEvent { RequestId = id, Timestamp = 1, Data = new() { RequestId = id, Data = asked } });
+            var code = await connection.ReceiveAsync<VerifyOtpParams>();
+            var wrong = new OtpFailure { AttemptsRemaining = 2, Message = "no" };
+            await connection.SendAsync(new OtpInvalidEvent { RequestId = code.RequestId, Timestamp = 1, Data = new() { RequestId = id, Data = wrong } });
+            code = await connection.ReceiveAsync<VerifyOtpParams>();
+            await connection.SendAsync(new OtpVerifiedEvent { RequestId = code.RequestId, Timestamp = 1, Data = new() { RequestId = id, Data = new() { Message = code.Code } } });
+            await connection.FinishAsync(id, "done");
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server);
+        var turn = client.SendMessage(SessionId, "m");
+        var tags = new List<string>();
+        await foreach (var serverEvent in turn.WithCancellation(TestContext.Current.CancellationToken))
+        {
+            tags.Add(serverEvent.Tag);
+            if (serverEvent is OtpVerificationRequiredEvent)
+            {
+                Assert.IsType<OtpInvalidEvent>(await turn.VerifyOtpAsync("1", TestContext.Current.CancellationToken));
+                Assert.IsType<OtpVerificationRequiredEvent>(turn.Parked);
+                Assert.Equal("2", Assert.IsType<OtpVerifiedEvent>(await turn.VerifyOtpAsync("2", TestContext.Current.CancellationToken)).Data.Data.Message);
+            }
+        }
+
+        Assert.Equal(["otp_verification_required", "otp_invalid", "otp_verified", "eventual_response"], tags);
+    }
+
+    [Fact]
     public async Task AnErrorOfTheServerIsTyped()
     {
         await using var server = FakeServer.Start(static async connection =>
@@ -322,6 +355,25 @@ public sealed class ClientTests
         Assert.Equal(TimeLimit.Idle, error.Limit);
     }
 
+    [Theory]
+    [InlineData(TimeLimit.Request)]
+    [InlineData(TimeLimit.Idle)]
+    [InlineData(TimeLimit.Turn)]
+    public async Task TheLimitsOfTheClientHoldForWhatHasNoneOfItsOwn(TimeLimit limit)
+    {
+        var brief = TimeSpan.FromMilliseconds(50);
+        await using var server = FakeServer.Start(static connection => connection.UntilClosedAsync());
+        await using var client = await ConnectAsync(server, options => options with
+        {
+            RequestTimeout = limit == TimeLimit.Request ? brief : Patience,
+            IdleTimeout = limit == TimeLimit.Idle ? brief : Patience,
+            TurnTimeout = limit == TimeLimit.Turn ? brief : Patience,
+        });
+        Task late = limit == TimeLimit.Request ? client.PingAsync(cancellationToken: TestContext.Current.CancellationToken) : client.SendMessage(SessionId, "m").Result;
+        var error = await Assert.ThrowsAsync<TimeLimitException>(() => late.WaitAsync(Patience, TestContext.Current.CancellationToken));
+        Assert.Equal(limit, error.Limit);
+    }
+
     [Fact]
     public async Task ClosingEndsWhatIsUnderWay()
     {
@@ -417,7 +469,7 @@ public sealed class ClientTests
         var turn = client.SendMessage(SessionId, "m");
         await turn.Result.WaitAsync(Patience, TestContext.Current.CancellationToken);
         var events = await CollectAsync(turn);
-        Assert.Equal((4096, 6002 - 4096), (events.Count, turn.Missed));
+        Assert.Equal((4096 + 1, 6002 - 4097), (events.Count, turn.Missed));
         Assert.IsType<ImmediateResponseEvent>(events[0]);
         Assert.IsType<EventualResponseEvent>(events[^1]);
     }

@@ -13,7 +13,7 @@ namespace SmooAI.SmoothOperator.Tests;
 [SuppressMessage("Usage", "xUnit1051", Justification = "the examples are the README's")]
 public sealed class ReadmeTests
 {
-    private static string Folder
+    internal static string Folder
     {
         get
         {
@@ -31,14 +31,18 @@ public sealed class ReadmeTests
         File.ReadAllText(Path.Combine(Folder, readme)).Split("```csharp\n").Skip(1).Select(static part => Flat(part.Split("```")[0]));
 
     private static string Flat(string code) =>
-        string.Join('\n', code.Split('\n').Select(static line => line.Trim()).Where(static line => line.Length > 0 && !line.StartsWith("using SmooAI", StringComparison.Ordinal)));
+        string.Join('\n', code.Split('\n').Select(static line => line.Trim()).Where(static line => line.Length > 0 && !IsImport(line)));
+
+    private static bool IsImport(string line) => line.StartsWith("using ", StringComparison.Ordinal) && !line.Contains('=', StringComparison.Ordinal);
 
     [Theory]
     [InlineData("src/SmooAI.SmoothOperator/README.md", 3)]
-    [InlineData("src/SmooAI.SmoothOperator.Extensions.AI/README.md", 3)]
+    [InlineData("src/SmooAI.SmoothOperator.Extensions.AI/README.md", 2)]
     public void EveryExampleIsOneThatIsCompiledHere(string readme, int count)
     {
-        var own = Flat(File.ReadAllText(Path.Combine(Folder, "test/SmooAI.SmoothOperator.Tests/ReadmeTests.cs")).Replace("server.Url.ToString()", "\"ws://127.0.0.1:8787/ws\"", StringComparison.Ordinal).Replace("server.Url", "new Uri(\"ws://127.0.0.1:8787/ws\")", StringComparison.Ordinal));
+        var own = Flat(File.ReadAllText(Path.Combine(Folder, "test/SmooAI.SmoothOperator.Tests/ReadmeTests.cs")))
+            .Replace("SmoothAgentClient(url)", "SmoothAgentClient(\"ws://127.0.0.1:8787/ws\")", StringComparison.Ordinal)
+            .Replace("Url = new Uri(url)", "Url = new Uri(\"ws://127.0.0.1:8787/ws\")", StringComparison.Ordinal);
         var examples = Examples(readme).ToList();
         Assert.Equal(count, examples.Count);
         Assert.All(examples, example => Assert.Contains(example, own, StringComparison.Ordinal));
@@ -48,7 +52,8 @@ public sealed class ReadmeTests
     public async Task TheFirstExampleRuns()
     {
         await using var server = Serve();
-        await using var client = new SmoothAgentClient(server.Url.ToString());
+        var url = server.Url.ToString();
+        await using var client = new SmoothAgentClient(url);
         await client.ConnectAsync();
         var session = await client.CreateConversationSessionAsync(new() { UserName = "Alice" });
 
@@ -77,22 +82,15 @@ public sealed class ReadmeTests
     [Fact]
     public async Task TheOptionsAreThoseOfTheExample()
     {
-        var tokens = new Tokens();
         var options = new SmoothAgentOptions
         {
             Url = new Uri("wss://operator.example.com/ws"),
-            TokenProvider = cancellationToken => tokens.GetAsync(cancellationToken),
+            TokenProvider = async cancellationToken => await File.ReadAllTextAsync("token.txt", cancellationToken),
             RequestTimeout = TimeSpan.FromSeconds(10),
         };
-        Assert.Equal("t", await options.TokenProvider(TestContext.Current.CancellationToken));
-    }
-
-    private sealed class Tokens
-    {
-        private readonly string _token = "t";
-
-        public ValueTask<string> GetAsync(CancellationToken cancellationToken) =>
-            cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled<string>(cancellationToken) : ValueTask.FromResult(_token);
+        await using var client = new SmoothAgentClient(options);
+        Assert.Equal("operator.example.com", client.Url.Host);
+        await Assert.ThrowsAsync<FileNotFoundException>(async () => await options.TokenProvider(TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -107,16 +105,17 @@ public sealed class ReadmeTests
             await connection.UntilClosedAsync();
         });
         await using var client = new SmoothAgentClient(server.Url.ToString());
-        await client.ConnectAsync(TestContext.Current.CancellationToken);
-        Assert.Equal("17 days", await client.SendMessage("s", "m").GetTextAsync(TestContext.Current.CancellationToken));
+        await client.ConnectAsync();
+        Console.WriteLine(await client.SendMessage("s", "How long is your return window?").GetTextAsync());
     }
 
     [Fact]
     public async Task TheChatClientStreamsAndAsks()
     {
         await using var server = Serve();
+        var url = server.Url.ToString();
         var services = new ServiceCollection();
-        services.AddSmoothOperator(new SmoothAgentOptions { Url = server.Url });
+        services.AddSmoothOperator(new SmoothAgentOptions { Url = new Uri(url) });
         await using var provider = services.BuildServiceProvider();
         var chat = provider.GetRequiredService<IChatClient>();
 
@@ -138,7 +137,7 @@ public sealed class ReadmeTests
     }
 
     /// <summary>A server that knows two questions.</summary>
-    private static FakeServer Serve() => FakeServer.Start(static async connection =>
+    internal static FakeServer Serve() => FakeServer.Start(static async connection =>
     {
         while (await connection.ReceiveAsync() is { } action)
         {

@@ -277,12 +277,6 @@ internal static class Wire
         return Under(Place(index), json[index], read);
     }
 
-    public static IReadOnlyList<JsonElement> Items(JsonElement json, int count)
-    {
-        Exactly(json, count);
-        return List(json, Any);
-    }
-
     private static void Exactly(JsonElement json, int count)
     {
         if (json.ValueKind != JsonValueKind.Array || json.GetArrayLength() != count)

@@ -90,6 +90,12 @@ public sealed record Everything : IWire<Everything>
     /// <summary>open</summary>
     public Open? Open { get; init; }
 
+    /// <summary>alone</summary>
+    public ValueTuple<string>? Alone { get; init; }
+
+    /// <summary>many</summary>
+    public Optional<(string, int, double, bool, string, string, string, Kept, int?)?> Many { get; init; }
+
     /// <summary>The first constraint of the schema that a value breaks, or null.</summary>
     public static Violation? Validate(Everything value) =>
         Check.At("both", value.Both, Pair.Validate)
@@ -105,7 +111,9 @@ public sealed record Everything : IWire<Everything>
         ?? Check.Maybe("nest", value.Nest, Nest.Validate)
         ?? Check.Maybe("kept", value.Kept, Kept.Validate)
         ?? Check.MaybeValue("col", value.Col, static it => Check.Defined(it))
-        ?? Check.Maybe("value", value.Value, ValueValue.Validate);
+        ?? Check.Maybe("value", value.Value, ValueValue.Validate)
+        ?? Check.MaybeValue("alone", value.Alone, static it => Check.Item(0, it.Item1, static it => Check.MinLength(it, 1)))
+        ?? Check.IfPresent("many", value.Many, static it => it is { } some ? Check.Whole(some, static it => Check.Item(7, it.Item8, Kept.Validate) ?? Check.Item(8, it.Item9, static it => it is { } some ? Check.Whole(some, static it => Check.Minimum(it, 1)) : null)) : null);
 
     static Everything IWire<Everything>.Read(JsonElement json)
     {
@@ -136,6 +144,8 @@ public sealed record Everything : IWire<Everything>
             WeIrdU65e5X = Wire.Optional(json, "we\"ird\n\u202E日 {x}"u8, Wire.Text),
             Old = Wire.Optional(json, "old"u8, Wire.Text),
             Open = Wire.Optional<Open?>(json, "open"u8, static json => Wire.Read<Open>(json)),
+            Alone = Wire.Optional<ValueTuple<string>?>(json, "alone"u8, static json => ValueTuple.Create(Wire.Item(json, 0, 1, Wire.Text))),
+            Many = Wire.Tristate<(string, int, double, bool, string, string, string, Kept, int?)?>(json, "many"u8, static json => Wire.OrNull<(string, int, double, bool, string, string, string, Kept, int?)?>(json, static json => (Wire.Item(json, 0, 9, Wire.Text), Wire.Item(json, 1, 9, Wire.Int32), Wire.Item(json, 2, 9, Wire.Double), Wire.Item(json, 3, 9, Wire.Bool), Wire.Item(json, 4, 9, Wire.Text), Wire.Item(json, 5, 9, Wire.Text), Wire.Item(json, 6, 9, Wire.Text), Wire.Item(json, 7, 9, Wire.Read<Kept>), Wire.Item(json, 8, 9, static json => Wire.OrNull<int?>(json, static json => Wire.Int32(json)))))),
         };
     }
 
@@ -166,6 +176,8 @@ public sealed record Everything : IWire<Everything>
         Wire.WriteMaybe(writer, "we\"ird\n\u202E日 {x}"u8, value.WeIrdU65e5X, static (writer, it) => writer.WriteStringValue(it));
         Wire.WriteMaybe(writer, "old"u8, value.Old, static (writer, it) => writer.WriteStringValue(it));
         Wire.WriteMaybeValue(writer, "open"u8, value.Open, Wire.Write<Open>);
+        Wire.WriteMaybeValue(writer, "alone"u8, value.Alone, static (writer, it) => { writer.WriteStartArray(); writer.WriteStringValue(it.Item1); writer.WriteEndArray(); });
+        Wire.WriteIfPresent(writer, "many"u8, value.Many, static (writer, it) => Wire.WriteValueOrNull(writer, it, static (writer, it) => { writer.WriteStartArray(); writer.WriteStringValue(it.Item1); writer.WriteNumberValue(it.Item2); writer.WriteNumberValue(it.Item3); writer.WriteBooleanValue(it.Item4); writer.WriteStringValue(it.Item5); writer.WriteStringValue(it.Item6); writer.WriteStringValue(it.Item7); Wire.Write<Kept>(writer, it.Item8); Wire.WriteValueOrNull(writer, it.Item9, static (writer, it) => writer.WriteNumberValue(it)); writer.WriteEndArray(); }));
         writer.WriteEndObject();
     }
 }

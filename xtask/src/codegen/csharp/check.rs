@@ -6,7 +6,7 @@ use super::super::names::{Case, spelled};
 use super::super::pattern::with_end_anchor;
 use super::super::printer::Page;
 use super::super::width::{bounding, range};
-use super::plan::{Plan, has_tuple};
+use super::plan::Plan;
 use super::text::quote;
 
 /// The static method with its chain, one operand per line.
@@ -103,7 +103,7 @@ impl Plan<'_> {
                 let check = self.check(item);
                 operands.extend(check.map(|check| format!("Check.EachValue(it, {})", lambda(&check))));
             }
-            Kind::Tuple(items) if has_tuple(items.len()) => {
+            Kind::Tuple(items) => {
                 for (index, item) in items.iter().enumerate() {
                     let place = format!("{index}, it.Item{}", index + 1);
                     let check = self.check(item);

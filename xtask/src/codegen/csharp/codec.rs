@@ -1,6 +1,6 @@
 //! Expressions that read and write a value.
 use super::super::model::{Field, Int, Kind, Presence, Shape, Ty, TypeId};
-use super::plan::{Plan, has_tuple};
+use super::plan::Plan;
 use super::text::bytes;
 
 impl Plan<'_> {
@@ -30,15 +30,16 @@ impl Plan<'_> {
             Kind::JsonObject => "Wire.Free".to_owned(),
             Kind::List(item) => format!("static json => Wire.List(json, {})", self.reader(item)),
             Kind::Map(item) => format!("static json => Wire.Map(json, {})", self.reader(item)),
-            Kind::Tuple(items) if has_tuple(items.len()) => {
+            Kind::Tuple(items) => {
                 let count = items.len();
                 let items = items
                     .iter()
                     .enumerate()
                     .map(|(index, item)| format!("Wire.Item(json, {index}, {count}, {})", self.reader(item)));
-                format!("static json => ({})", items.collect::<Vec<_>>().join(", "))
+                // With one place, parentheses alone make no tuple.
+                let make = if count == 1 { "ValueTuple.Create" } else { "" };
+                format!("static json => {make}({})", items.collect::<Vec<_>>().join(", "))
             }
-            Kind::Tuple(items) => format!("static json => Wire.Items(json, {})", items.len()),
             Kind::Named(id) => match &self.def(*id).shape {
                 Shape::ClosedEnum(_) => format!("{}.Read", self.enum_codec(*id)),
                 Shape::Alias(inner) => self.reader(inner),
@@ -102,13 +103,12 @@ impl Plan<'_> {
             Kind::JsonObject => format!("{value}.WriteTo(writer)"),
             Kind::List(item) => format!("Wire.WriteList(writer, {value}, {})", self.writer(item)),
             Kind::Map(item) => format!("Wire.WriteMap(writer, {value}, {})", self.writer(item)),
-            Kind::Tuple(items) if has_tuple(items.len()) => {
+            Kind::Tuple(items) => {
                 let item =
                     |(index, item)| format!("{};", self.write(item, &format!("{value}.Item{}", index + 1)));
                 let items: Vec<String> = items.iter().enumerate().map(item).collect();
                 format!("{{ writer.WriteStartArray(); {} writer.WriteEndArray(); }}", items.join(" "))
             }
-            Kind::Tuple(_) => format!("Wire.WriteList(writer, {value}, Wire.WriteAny)"),
             Kind::Named(id) => format!("{}(writer, {value})", self.named_writer(*id)),
         }
     }

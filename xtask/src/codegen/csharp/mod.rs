@@ -105,6 +105,7 @@ static RULES: Rules = Rules {
         "Utf8JsonWriter",
         "Validate",
         "Value",
+        "ValueTuple",
         "Violation",
         "Wire",
     ],
@@ -233,7 +234,18 @@ fn support(plan: &Plan<'_>, text: &str) -> String {
 
 /// Words of the output with the namespaces that they need, in the order of the usings.
 const USINGS: &[(&str, &[&str])] = &[
-    ("System", &["ReadOnlyMemory<", "StringComparison.", "StringComparer.", "[Obsolete", "Guid.", "Func<"]),
+    (
+        "System",
+        &[
+            "ReadOnlyMemory<",
+            "StringComparison.",
+            "StringComparer.",
+            "[Obsolete",
+            "Guid.",
+            "Func<",
+            "ValueTuple",
+        ],
+    ),
     ("System.Collections.Generic", &["IReadOnlyList<", "IReadOnlyDictionary<", "Dictionary<"]),
     ("System.Text", &["Encoding."]),
     ("System.Text.Json", &["JsonElement", "Utf8JsonWriter", "JsonException"]),

@@ -193,11 +193,13 @@ impl<'a> Plan<'a> {
             Kind::JsonObject => "JsonObject".to_owned(),
             Kind::List(item) => format!("IReadOnlyList<{}>", self.ty(item)),
             Kind::Map(item) => format!("IReadOnlyDictionary<string, {}>", self.ty(item)),
-            Kind::Tuple(items) if has_tuple(items.len()) => {
+            Kind::Tuple(items) => {
                 let items: Vec<String> = items.iter().map(|item| self.ty(item)).collect();
-                format!("({})", items.join(", "))
+                match items.as_slice() {
+                    [only] => format!("ValueTuple<{only}>"),
+                    items => format!("({})", items.join(", ")),
+                }
             }
-            Kind::Tuple(_) => "IReadOnlyList<JsonElement>".to_owned(),
             Kind::Named(id) => match &self.def(*id).shape {
                 Shape::Alias(inner) => self.ty(inner),
                 _ => self.name(*id).to_owned(),
@@ -208,8 +210,7 @@ impl<'a> Plan<'a> {
     /// Whether the type of a kind is a value type.
     pub fn is_value(&self, kind: &Kind) -> bool {
         match kind {
-            Kind::Bool | Kind::Int(_) | Kind::Float | Kind::Json => true,
-            Kind::Tuple(items) => has_tuple(items.len()),
+            Kind::Bool | Kind::Int(_) | Kind::Float | Kind::Json | Kind::Tuple(_) => true,
             Kind::Named(id) => matches!(self.def(*id).shape, Shape::OpenEnum(_) | Shape::ClosedEnum(_)),
             _ => false,
         }
@@ -220,18 +221,11 @@ impl<'a> Plan<'a> {
         !bounding(ty).is_empty()
             || match &ty.kind {
                 Kind::List(item) | Kind::Map(item) => self.is_checked(item),
-                Kind::Tuple(items) => {
-                    has_tuple(items.len()) && items.iter().any(|item| self.is_checked(item))
-                }
+                Kind::Tuple(items) => items.iter().any(|item| self.is_checked(item)),
                 Kind::Named(id) => self.checked[id.0],
                 _ => false,
             }
     }
-}
-
-/// Whether C#'s own tuples are used for that many items.
-pub fn has_tuple(count: usize) -> bool {
-    (2..=7).contains(&count)
 }
 
 fn whole(int: Int) -> &'static str {

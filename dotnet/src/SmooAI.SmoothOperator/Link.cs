@@ -1,0 +1,175 @@
+using System.Buffers;
+using System.Net;
+using System.Net.WebSockets;
+using System.Threading.Channels;
+
+namespace SmooAI.SmoothOperator;
+
+/// <summary>One connection: what is to be sent waits in a queue, what comes is handed on, until it ends.</summary>
+internal sealed class Link(ClientWebSocket socket, SmoothAgentOptions options)
+{
+    /// <summary>The requestId of the pings that nobody asked for.</summary>
+    public const string HeartbeatId = "heartbeat";
+
+    /// <summary>The protocol's, in both directions.</summary>
+    public const int FrameLimit = 1 << 20;
+
+    /// <summary>Bounds the goodbye on either side.</summary>
+    public static readonly TimeSpan GoodbyeLimit = TimeSpan.FromSeconds(2);
+
+    private static readonly byte[] Ping = Wire.Bytes<ClientAction>(new PingParams { RequestId = HeartbeatId }, Wire.Write);
+
+    private readonly Channel<byte[]> _outbox = Channel.CreateBounded<byte[]>(64);
+
+    /// <summary>How many beats there were since the last frame. The beginning counts as one.</summary>
+    private int _silentBeats = 1;
+
+    /// <summary>Whether the server has sent anything.</summary>
+    public bool HasHeard { get; private set; }
+
+    /// <summary>Makes a connection. A token that is refused is asked for once more.</summary>
+    public static async Task<Link> OpenAsync(SmoothAgentOptions options, CancellationToken cancellationToken)
+    {
+        for (var asksAgain = options.TokenProvider is not null; ; asksAgain = false)
+        {
+            var socket = new ClientWebSocket();
+            try
+            {
+                await PrepareAsync(socket.Options, options, cancellationToken).ConfigureAwait(false);
+                await socket.ConnectAsync(options.Url, cancellationToken).ConfigureAwait(false);
+                return new Link(socket, options);
+            }
+            catch (Exception error)
+            {
+                var isRefused = socket.HttpStatusCode == HttpStatusCode.Unauthorized;
+                socket.Dispose();
+                cancellationToken.ThrowIfCancellationRequested();
+                if (!isRefused || !asksAgain)
+                {
+                    throw isRefused ? new UnauthenticatedException() : new ConnectionFailedException(error);
+                }
+            }
+        }
+    }
+
+    /// <summary>Sends a frame after those that wait already.</summary>
+    /// <exception cref="ChannelClosedException">The connection has ended.</exception>
+    public ValueTask SendAsync(byte[] frame, CancellationToken cancellationToken) => _outbox.Writer.WriteAsync(frame, cancellationToken);
+
+    /// <summary>Says goodbye after the frames that wait; none is taken any more.</summary>
+    public void Finish() => _outbox.Writer.TryComplete();
+
+    /// <summary>Reads and writes until the connection has ended, and returns why. Then nothing of it runs.</summary>
+    public async Task<Exception> RunAsync(Action<ReadOnlyMemory<byte>> deliver, CancellationToken stop)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        using var heart = options.TimeProvider.CreateTimer(static link => ((Link)link!).Beat(), this, options.Heartbeat, options.Heartbeat);
+        var writing = WriteAsync(over.Token);
+        try
+        {
+            return await ReadAsync(deliver, stop).ConfigureAwait(false);
+        }
+        catch (Exception error) when (IsLoss(error))
+        {
+            return error;
+        }
+        finally
+        {
+            Finish();
+            over.CancelAfter(GoodbyeLimit);
+            await writing.ConfigureAwait(false);
+            socket.Dispose();
+        }
+    }
+
+    private static async Task PrepareAsync(ClientWebSocketOptions handshake, SmoothAgentOptions options, CancellationToken cancellationToken)
+    {
+        handshake.CollectHttpResponseDetails = true;
+        handshake.KeepAliveInterval = TimeSpan.Zero;
+        foreach (var (name, value) in options.Headers)
+        {
+            handshake.SetRequestHeader(name, value);
+        }
+
+        var token = options.TokenProvider is { } ask ? await ask(cancellationToken).ConfigureAwait(false) : null;
+        if (token is not null && options.TokenInSubprotocol)
+        {
+            handshake.AddSubProtocol("smooth-operator");
+            handshake.AddSubProtocol($"bearer.{token}");
+        }
+        else if (token is not null)
+        {
+            handshake.SetRequestHeader("Authorization", $"Bearer {token}");
+        }
+    }
+
+    private async Task<Exception> ReadAsync(Action<ReadOnlyMemory<byte>> deliver, CancellationToken stop)
+    {
+        var frame = new ArrayBufferWriter<byte>(4096);
+        while (true)
+        {
+            var part = await socket.ReceiveAsync(frame.GetMemory(4096), stop).ConfigureAwait(false);
+            frame.Advance(part.Count);
+            if (part.MessageType == WebSocketMessageType.Close)
+            {
+                return new WebSocketException($"the server closed with {(int?)socket.CloseStatus}: {socket.CloseStatusDescription}");
+            }
+
+            if (frame.WrittenCount > FrameLimit)
+            {
+                return new WebSocketException($"a frame has more than {FrameLimit} bytes");
+            }
+
+            if (part.EndOfMessage)
+            {
+                HasHeard = true;
+                Volatile.Write(ref _silentBeats, 0);
+                if (part.MessageType == WebSocketMessageType.Text)
+                {
+                    deliver(frame.WrittenMemory);
+                }
+
+                frame.ResetWrittenCount();
+            }
+        }
+    }
+
+    /// <summary>Writes what waits, and then the goodbye, or the answer to the server's.</summary>
+    private async Task WriteAsync(CancellationToken over)
+    {
+        try
+        {
+            await foreach (var frame in _outbox.Reader.ReadAllAsync(over).ConfigureAwait(false))
+            {
+                await socket.SendAsync(frame, WebSocketMessageType.Text, true, over).ConfigureAwait(false);
+            }
+
+            await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, over).ConfigureAwait(false);
+        }
+        catch (Exception error) when (IsLoss(error))
+        {
+            // The reader sees the same and tells why.
+            socket.Abort();
+        }
+    }
+
+    /// <summary>
+    /// Ends a connection whose other side no longer answers. WebSocket pings cannot be awaited on .NET 8, so the
+    /// protocol's own are used, and only after a silence.
+    /// </summary>
+    private void Beat()
+    {
+        var beats = Interlocked.Increment(ref _silentBeats);
+        if (beats > 2)
+        {
+            socket.Abort();
+        }
+        else if (beats == 2)
+        {
+            _outbox.Writer.TryWrite(Ping);
+        }
+    }
+
+    private static bool IsLoss(Exception error) =>
+        error is WebSocketException or OperationCanceledException or IOException or InvalidOperationException;
+}
