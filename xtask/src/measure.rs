@@ -6,12 +6,8 @@ use crate::process::{Ended, Group};
 use crate::services::embeddings;
 use crate::services::package::Packages;
 use crate::{environment, interrupt, repository};
-<<<<<<< HEAD
 use anyhow::{Context as _, Result, bail};
-=======
-use anyhow::{Result, bail};
 use std::ffi::OsString;
->>>>>>> eval
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -37,15 +33,10 @@ pub struct Program {
 }
 
 enum How {
-<<<<<<< HEAD
-    /// A program of the workspace.
-    Binary { package: &'static str, binary: &'static str },
-    /// One that is built only when the feature of its name is on, and that runs beside PostgreSQL.
-    BesidePostgres { package: &'static str, binary: &'static str },
-=======
     /// A program of the workspace, and what else it is given.
     Binary { package: &'static str, binary: &'static str, given: Given },
->>>>>>> eval
+    /// One that is built only when the feature of its name is on, and that runs beside PostgreSQL.
+    BesidePostgres { package: &'static str, binary: &'static str },
     /// This program; it is given the root and the arguments.
     Here(fn(&Path, &[String]) -> Result<ExitCode>),
 }
@@ -108,16 +99,15 @@ pub const EVALS: &[Program] = &[Program {
 pub fn run(programs: &[Program], args: &Args) -> Result<ExitCode> {
     let root = repository::root()?;
     for program in choose(programs, &args.names)? {
-<<<<<<< HEAD
         let (binary, mut command) = match program.how {
-            How::Binary { package, binary } => (binary, release_run(&root, package, binary, &args.arguments)),
+            How::Binary { package, binary, given } => {
+                let mut command = release_run(&root, package, binary);
+                command.args(given(&root)?).args(&args.arguments);
+                (binary, command)
+            }
             How::BesidePostgres { package, binary } => {
                 (binary, beside_postgres(&root, package, binary, &args.arguments)?)
             }
-=======
-        let (package, binary, given) = match program.how {
-            How::Binary { package, binary, given } => (package, binary, given(&root)?),
->>>>>>> eval
             How::Here(measure) => {
                 let code = measure(&root, &args.arguments)?;
                 if code != ExitCode::SUCCESS {
@@ -126,11 +116,6 @@ pub fn run(programs: &[Program], args: &Args) -> Result<ExitCode> {
                 continue;
             }
         };
-<<<<<<< HEAD
-=======
-        let mut command = release_run(&root, package, binary);
-        command.args(given).args(&args.arguments);
->>>>>>> eval
         match Group::start(&mut command)?.wait(LIMIT)? {
             Ended::Exit(status) if status.success() => {}
             Ended::Exit(status) => bail!("{binary} ended with {status}"),
@@ -188,15 +173,11 @@ mod tests {
         let mut command = cargo_metadata::MetadataCommand::new();
         let metadata = command.current_dir(repository::root().unwrap()).no_deps().exec().unwrap();
         for program in BENCHES.iter().chain(EVALS) {
-<<<<<<< HEAD
-            let (How::Binary { package: name, binary } | How::BesidePostgres { package: name, binary }) =
+            let (How::Binary { package: name, binary, .. } | How::BesidePostgres { package: name, binary }) =
                 program.how
             else {
                 continue;
             };
-=======
-            let How::Binary { package: name, binary, .. } = program.how else { continue };
->>>>>>> eval
             let package = metadata.packages.iter().find(|package| package.name == name);
             let targets = &package.unwrap_or_else(|| panic!("no package {name}")).targets;
             let is_there = targets.iter().any(|target| target.is_bin() && target.name == binary);
