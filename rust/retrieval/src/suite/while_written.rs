@@ -158,7 +158,8 @@ async fn answers(
 
 impl Numbers {
     fn change(&mut self, organization: &str, n: usize) -> Change {
-        let document = self.document(organization, n);
+        let id = format!("d{}", self.below(7));
+        let document = self.document(organization, &id, 16, n);
         match self.below(5) {
             0 => Change::Delete((document.organization, document.id)),
             _ => Change::Put(document),
