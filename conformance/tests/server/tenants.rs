@@ -271,8 +271,10 @@ impl Stranger<'_> {
         self.frames += 1;
         let own_turn = format!("own-{}", self.frames);
         let mut frame = ids.put_into(frame);
-        if let Some(own) = frame["sessionId"].as_str().filter(|session| session.starts_with("$own")) {
-            frame["sessionId"] = json!(self.own(&own.to_owned(), &own_turn).await?);
+        let own =
+            frame["sessionId"].as_str().filter(|session| session.starts_with("$own")).map(str::to_owned);
+        if let Some(own) = own {
+            frame["sessionId"] = json!(self.own(&own, &own_turn).await?);
         }
         if frame["requestId"].is_null() {
             frame["requestId"] = json!(format!("frame-{}", self.frames));
@@ -402,8 +404,15 @@ async fn untouched(scene: &mut Scene) -> Result<()> {
     let Scene { shop, alice, ids, .. } = scene;
     assert!(shop.hook.calls("/refund").is_empty(), "nobody's verdict was taken for alice's");
     shop.stage.gateway.play(Script::new().always(Reply::text("Done.")));
-    shop.stage.gateway.release("alice");
-    assert_eq!(alice.turn("alice-running").await?.reply(), "Half whole.");
+    // Her running turn still runs, and is hers to end.
+    alice.send(json!({ "action": "cancel", "requestId": "alice-running" })).await?;
+    let running = alice.turn("alice-running").await?;
+    assert_eq!(
+        (running.events().len(), &running.last()["type"]),
+        (1, &json!("cancelled")),
+        "{}",
+        running.text()
+    );
     let listed = alice.data(json!({ "action": "list_conversations" })).await?;
     let listed = listed["conversations"].as_array().unwrap();
     assert_eq!(listed.len(), 5);
