@@ -11,7 +11,6 @@ use smooai_smooth_operator_conformance::gateway::{Reply, Script};
 use smooai_smooth_operator_conformance::server_process::Setup;
 use smooai_smooth_operator_conformance::socket::Socket;
 use smooai_smooth_operator_conformance::stage::Stage;
-use smooai_smooth_operator_conformance::transcript::is_terminal;
 use smooai_smooth_operator_conformance::webhook::{Answer, Webhook};
 use smooai_smooth_operator_protocol::Action;
 
@@ -271,32 +270,48 @@ impl Stranger<'_> {
         self.frames += 1;
         let own_turn = format!("own-{}", self.frames);
         let mut frame = ids.put_into(frame);
-        if let Some(own) = frame["sessionId"].as_str().filter(|session| session.starts_with("$own")) {
-            frame["sessionId"] = json!(self.own(&own.to_owned(), &own_turn).await?);
+        let own =
+            frame["sessionId"].as_str().filter(|session| session.starts_with("$own")).map(str::to_owned);
+        if let Some(own) = own {
+            frame["sessionId"] = json!(self.own(&own, &own_turn).await?);
         }
         if frame["requestId"].is_null() {
             frame["requestId"] = json!(format!("frame-{}", self.frames));
         }
         // The model looks for what it is asked about.
-        let gateway = &self.shop.stage.gateway;
+        let shop = self.shop;
+        let gateway = &shop.stage.gateway;
         let search = Reply::tool("c1", "knowledge_search", json!({ "query": frame["message"] }));
         gateway.play(match frame["message"].as_str() {
             Some(message) => Script::new().when_user(message, search).always(Reply::text("Well.")),
             None => Script::new().always(Reply::text("Well.")),
         });
         let asked_before = gateway.chats().len();
-        self.socket.send(frame.clone()).await?;
-        let mut events = self.socket.events_before_pong().await?;
-        let began = events.iter().any(|event| event["status"] == 202);
-        let resumed = events.iter().any(|event| event["data"]["approved"].is_boolean());
-        let turn = if began { frame["requestId"].as_str() } else { resumed.then_some(own_turn.as_str()) };
-        if let Some(turn) = turn
-            && !events.iter().any(|event| event["requestId"] == turn && is_terminal(event))
-        {
+        let mut events = match frame["action"].as_str() {
+            Some("cancel") => self.nothing(&frame).await?,
+            _ => vec![self.socket.ask(frame.clone()).await?],
+        };
+        let turn = match &events[..] {
+            [first] if first["status"] == 202 => frame["requestId"].as_str(),
+            [first] if first["data"]["approved"].is_boolean() => Some(own_turn.as_str()),
+            _ => None,
+        };
+        if let Some(turn) = turn {
             events.extend(self.socket.turn(turn).await?.events().iter().cloned());
         }
+        // What comes beside an answer is a part of it, and so is what came late to the one before.
+        events.extend(self.socket.events_before_pong().await?);
         let asked = gateway.chats().into_iter().skip(asked_before);
         Ok((events, asked.map(|chat| chat.body["messages"].clone()).collect()))
+    }
+
+    /// What comes of a frame that is to be answered by nothing: storage has been asked several times since.
+    async fn nothing(&mut self, frame: &Value) -> Result<Vec<Value>> {
+        self.socket.send(frame.clone()).await?;
+        for _ in 0..3 {
+            self.socket.data(json!({ "action": "list_conversations" })).await?;
+        }
+        self.socket.events_before_pong().await
     }
 
     /// A session of his own in which nothing has been said, or a turn waits for him.
@@ -402,8 +417,15 @@ async fn untouched(scene: &mut Scene) -> Result<()> {
     let Scene { shop, alice, ids, .. } = scene;
     assert!(shop.hook.calls("/refund").is_empty(), "nobody's verdict was taken for alice's");
     shop.stage.gateway.play(Script::new().always(Reply::text("Done.")));
-    shop.stage.gateway.release("alice");
-    assert_eq!(alice.turn("alice-running").await?.reply(), "Half whole.");
+    // Her running turn still runs, and is hers to end.
+    alice.send(json!({ "action": "cancel", "requestId": "alice-running" })).await?;
+    let running = alice.turn("alice-running").await?;
+    assert_eq!(
+        (running.events().len(), &running.last()["type"]),
+        (1, &json!("cancelled")),
+        "{}",
+        running.text()
+    );
     let listed = alice.data(json!({ "action": "list_conversations" })).await?;
     let listed = listed["conversations"].as_array().unwrap();
     assert_eq!(listed.len(), 5);

@@ -321,12 +321,12 @@ impl Run {
 
     /// Puts `mark` in the place of these stretches wherever the model said them before this turn. Returns how
     /// many texts that changed.
-    pub fn unsay<'a>(&mut self, stretches: impl IntoIterator<Item = &'a str> + Clone, mark: &str) -> usize {
+    pub fn unsay(&mut self, stretches: &[&str], mark: &str) -> usize {
         let this_turn = self.last_user_message().unwrap_or(0);
         let mut changed = 0;
         for message in &mut self.messages[..this_turn] {
             let ChatMessage::Assistant { text, .. } = message else { continue };
-            let stretches = stretches.clone().into_iter().filter(|stretch| !stretch.is_empty());
+            let stretches = stretches.iter().filter(|stretch| !stretch.is_empty());
             let left = stretches.fold(text.clone(), |text, stretch| text.replace(stretch, mark));
             changed += usize::from(left != *text);
             *text = left;

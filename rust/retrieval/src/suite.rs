@@ -192,7 +192,7 @@ impl Reranker for ByContent {
         let weigh = |text: &String| {
             let mut hash = DefaultHasher::new();
             (query, text, texts.len()).hash(&mut hash);
-            (hash.finish() % 1_000) as f32 / 1_000.0
+            f32::from(u16::try_from(hash.finish() % 1_000).unwrap()) / 1_000.0
         };
         let mut order: Vec<(usize, f32)> = texts.iter().map(weigh).enumerate().collect();
         order.sort_by(|a, b| b.1.total_cmp(&a.1));

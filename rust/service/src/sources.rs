@@ -149,7 +149,7 @@ impl Service {
             return Ok(());
         }
         let mut changed = run.withdraw(gone.iter().map(|(source, title)| (source.as_str(), title.as_str())));
-        changed += run.unsay(unsaid.iter().map(|quoted| quoted.text.as_str()), CUT);
+        changed += run.unsay(&unsaid.iter().map(|quoted| quoted.text.as_str()).collect::<Vec<_>>(), CUT);
         tracing::info!(
             passages = gone.len(),
             quotations = unsaid.len(),

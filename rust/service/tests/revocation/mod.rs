@@ -1,5 +1,6 @@
 //! A document's list is changed, or the document goes, after it was cited: in messages that are read again,
 //! in the next turn, in a turn that is running, and in one that waits for a person.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::stage::{Client, Reply, Stage};
 use async_trait::async_trait;
