@@ -19,7 +19,9 @@ async fn every_answer_is_of_a_state_between_question_and_answer() {
 #[tokio::test]
 async fn a_store_that_replaces_a_document_in_two_steps_is_found_out() {
     let store = Arc::new(TwoSteps(adapter().knowledge));
-    let ended = tokio::spawn(answers_while_written(store, 0)).await;
+    let mut tried = tokio::task::JoinSet::new();
+    tried.spawn(answers_while_written(store, 0));
+    let ended = tried.join_next().await.expect("one was spawned");
     assert!(ended.unwrap_err().is_panic());
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use url::Url;
@@ -58,13 +58,7 @@ impl Authority {
 /// The door. Dropping it closes it.
 struct Door {
     port: u16,
-    task: AbortHandle,
-}
-
-impl Drop for Door {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _serving: JoinSet<()>,
 }
 
 impl Door {
@@ -75,13 +69,14 @@ impl Door {
         let acceptor = authority.acceptor("localhost");
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let serve = async move {
-            let mut guests = tokio::task::JoinSet::new();
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut guests = JoinSet::new();
             while let Ok((guest, _)) = listener.accept().await {
                 guests.spawn(let_in(guest, acceptor.clone(), server.clone()));
             }
-        };
-        Self { port, task: tokio::spawn(serve).abort_handle() }
+        });
+        Self { port, _serving: serving }
     }
 
     /// The database's address through the door.

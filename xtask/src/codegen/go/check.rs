@@ -242,7 +242,7 @@ impl Draft<'_> {
                 Constraint::Size(keyword, bound) => size_check(page, keyword, bound, spot),
                 Constraint::Pattern(pattern) => self.check_pattern(page, pattern, spot),
                 Constraint::Uuid => {
-                    spot.refuse(page, &format!("!isUUID({value})"), "format", "must be a UUID")
+                    spot.refuse(page, &format!("!isUUID({value})"), "format", "must be a UUID");
                 }
                 Constraint::Number(keyword, bound) => number_check(page, &ty.kind, (keyword, bound), spot),
                 Constraint::UniqueItems => {
