@@ -201,6 +201,16 @@ mod tests {
     }
 
     #[test]
+    fn the_postings_of_one_term_and_document_stay_apart() {
+        let from = |ordinal| Posting {
+            term: 7,
+            occurrences: vec![Occurrence { ordinal, count: 1, length: 300 }; 2],
+        };
+        assert_ne!(place(&from(0), "d", "v"), place(&from(4_000), "d", "v"));
+        assert!(bytes(&vec![from(0).occurrences[0]; MOST_OCCURRENCES]).len() * TOGETHER <= 4_000_000);
+    }
+
+    #[test]
     fn better_postings_sort_first_and_read_back() {
         let posting = |count| Posting {
             term: 7,
