@@ -82,7 +82,7 @@ impl Options {
     /// Where the scenarios are played.
     fn places(&self) -> Result<Vec<Place>> {
         let places = Place::all(&self.storage, &self.mount);
-        places.iter().try_for_each(|place| place.check())?;
+        Place::check(&places)?;
         Ok(places)
     }
 

@@ -165,27 +165,43 @@ impl Place {
         places
     }
 
-    /// Checks that everything is there that it takes, so that a run ends here with one error and not
+    /// Checks that everything is there that these take, so that a run ends here with one error and not
     /// with one for every cell.
     ///
     /// # Errors
     /// When an address is not set; it says which command sets it.
-    pub fn check(self) -> Result<()> {
-        self.check_by(&variable)
+    pub fn check(places: &[Self]) -> Result<()> {
+        Self::check_by(places, &variable)
     }
 
-    fn check_by(self, variable: &dyn Fn(&str) -> Option<String>) -> Result<()> {
-        if self.mount == Mount::Inprocess && self.storage == Storage::Dynamodb {
+    fn check_by(places: &[Self], variable: &dyn Fn(&str) -> Option<String>) -> Result<()> {
+        let within = |place: &Self| place.mount == Mount::Inprocess && place.storage == Storage::Dynamodb;
+        if places.iter().any(within) {
             bail!("in process there are memory, sqlite and postgres; for dynamodb leave `--mount` out");
         }
-        let missing = self.storage.addresses().iter().find(|name| variable(name).is_none());
-        let Some(missing) = missing else { return Ok(()) };
+        let mut addresses =
+            places.iter().flat_map(|place| place.storage.addresses().iter().map(move |name| (place, name)));
+        let missing = addresses.find(|(_, name)| variable(name).is_none());
+        let Some((place, missing)) = missing else { return Ok(()) };
+        let words = |word: fn(&Self) -> &'static str, between: &str| {
+            let mut words: Vec<&str> = Vec::new();
+            for word in places.iter().map(word).filter(|word| !word.is_empty()) {
+                if !words.contains(&word) {
+                    words.push(word);
+                }
+            }
+            words.join(between)
+        };
+        let services = words(|place| place.storage.services(), " ");
+        let mut flags = format!(" --storage {}", words(|place| place.storage.name(), ","));
+        let mounts = words(|place| place.mount.name(), ",");
+        if mounts != Self::USUAL.mount.name() {
+            flags.push_str(&format!(" --mount {mounts}"));
+        }
         bail!(
-            "`--storage {storage}` needs servers, and {missing} names none; this starts them and ends them with the run:\n\
+            "`--storage {}` needs servers, and {missing} names none; this starts them and ends them with the run:\n\
              cargo xtask services {services} -- cargo xtask conformance{flags}",
-            storage = self.storage.name(),
-            services = self.storage.services(),
-            flags = self.flags(),
+            place.storage.name(),
         )
     }
 
@@ -303,26 +319,27 @@ mod tests {
     #[test]
     fn what_the_kit_does_not_hold_is_told_with_what_to_do() {
         let place = Place { storage: Storage::Dynamodb, mount: Mount::Inprocess };
-        assert!(place.check().unwrap_err().to_string().contains("leave `--mount` out"));
-        for place in [Place::USUAL, SQLITE, WITHIN] {
-            place.check_by(&|_| None).unwrap();
-        }
+        let error = Place::check_by(&[SQLITE, place], &|_| Some("x".to_owned())).unwrap_err();
+        assert!(error.to_string().contains("leave `--mount` out"), "{error}");
+        Place::check_by(&[Place::USUAL, SQLITE, WITHIN], &|_| None).unwrap();
     }
 
     #[test]
-    fn a_missing_server_is_one_error_with_the_command_that_starts_it() {
-        let postgres = Place { storage: Storage::Postgres, mount: Mount::Inprocess };
-        let error = postgres.check_by(&|_| None).unwrap_err().to_string();
+    fn a_missing_server_is_one_error_with_the_command_that_starts_all() {
+        let storages = [Storage::Sqlite, Storage::Postgres, Storage::Dynamodb];
+        let places = Place::all(&storages, &[]);
+        let error = Place::check_by(&places, &|_| None).unwrap_err().to_string();
         assert!(error.contains("TEST_POSTGRES_URL names none"), "{error}");
-        let command =
-            "cargo xtask services postgres -- cargo xtask conformance --storage postgres --mount inprocess";
+        let command = "cargo xtask services postgres dynamodb s3vectors -- \
+                       cargo xtask conformance --storage sqlite,postgres,dynamodb";
         assert!(error.ends_with(command), "{error}");
-        postgres.check_by(&|_| Some("postgres://x".to_owned())).unwrap();
+        Place::check_by(&places, &|_| Some("x".to_owned())).unwrap();
         // One of two is not enough.
-        let dynamodb = Place { storage: Storage::Dynamodb, mount: Mount::Server };
         let half = |name: &str| (name == "AWS_ENDPOINT_URL_DYNAMODB").then(|| "http://x".to_owned());
-        let error = dynamodb.check_by(&half).unwrap_err().to_string();
+        let error = Place::check_by(&places[2..], &half).unwrap_err().to_string();
         assert!(error.contains("AWS_ENDPOINT_URL_S3VECTORS names none"), "{error}");
-        assert!(error.contains("services dynamodb s3vectors -- "), "{error}");
+        let within = Place::all(&[Storage::Postgres], &[Mount::Server, Mount::Inprocess]);
+        let error = Place::check_by(&within, &half).unwrap_err().to_string();
+        assert!(error.ends_with("conformance --storage postgres --mount server,inprocess"), "{error}");
     }
 }
