@@ -148,7 +148,7 @@ async fn read(link: &Link, stream: &mut SplitStream<Line>, heartbeat: Duration) 
     loop {
         let Ok(next) = timeout(heartbeat, stream.next()).await else {
             if pinged {
-                return Err(lost(format!("nothing was heard for {:?}", heartbeat * 2)));
+                return Err(lost(format!("nothing was heard for {:?}", heartbeat.saturating_mul(2))));
             }
             // Where the queue is full the writing does not get on, which ends in the same way.
             let _full = link.frames.try_send(Frame { id: None, message: Message::Ping(Vec::new().into()) });
@@ -180,10 +180,13 @@ async fn write(
     let mut frames = Vec::new();
     loop {
         queue.recv_many(&mut frames, MAX_FRAMES).await;
-        for Frame { id, message } in frames.drain(..) {
-            if id.is_none_or(|id| link.mux().sending(&id, Instant::now())) {
-                sink.feed(message).await?;
-            }
+        // All at once and before anything is waited for: what is out of the queue is lost with the line.
+        frames.retain(|Frame { id, .. }| match id {
+            Some(id) => link.mux().sending(id, Instant::now()),
+            None => true,
+        });
+        for frame in frames.drain(..) {
+            sink.feed(frame.message).await?;
         }
         sink.flush().await?;
     }
@@ -206,6 +209,7 @@ async fn goodbye(
     Ok(())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "map_err gives it by value")]
 fn lost(reason: impl ToString) -> Error {
     Error::Lost { close_code: None, reason: reason.to_string() }
 }

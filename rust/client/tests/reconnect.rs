@@ -4,7 +4,7 @@
 use futures_util::StreamExt as _;
 use smooai_smooth_operator_client::protocol::*;
 use smooai_smooth_operator_client::testing::{FakeServer, Peer, events};
-use smooai_smooth_operator_client::{Cause, Client, Error, Phase, Timeouts};
+use smooai_smooth_operator_client::{Cause, Client, Error, Phase, Timeouts, Turn};
 use std::error::Error as _;
 use std::io;
 use std::time::Duration;
@@ -103,6 +103,31 @@ async fn a_call_waits_for_a_line_only_so_long_and_is_then_not_sent() {
         peer.reply(&id, &RenameConversationReply::new("c", "Shoes")).await.unwrap();
     });
     renamed.unwrap();
+}
+
+#[tokio::test]
+async fn what_waits_on_a_line_that_is_stuck_is_told_or_goes_out_on_the_next() {
+    let server = FakeServer::start().await.unwrap();
+    let (client, peer) = connected(&server).await;
+    // More than the system holds for a peer who does not read.
+    let image = ImageInput::new(format!("data:image/png;base64,{}", "A".repeat(1_000_000)));
+    let look = SendMessageParams { images: Some(vec![image]), ..SendMessageParams::new("s", "Look.") };
+    let mut turns: Vec<Turn> = (0..32).map(|_| client.send_message(look.clone())).collect();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    drop(peer);
+    let answering = server.accept().await.unwrap().answer(|id, _| vec![events::answer(id, "done")]);
+    let reading = async {
+        for turn in &mut turns {
+            let end = turn.text().await;
+            assert!(matches!(end, Ok(_) | Err(Error::Lost { .. })), "{end:?}");
+        }
+    };
+    tokio::select! {
+        () = answering => panic!("the client went away"),
+        () = reading => {}
+    }
 }
 
 #[tokio::test]

@@ -169,6 +169,10 @@ impl Ctx<'_> {
     fn set_request_id(&self, page: &mut Page, id: TypeId, union: &TaggedUnion) {
         let fields = (0..union.members.len()).map(|position| self.field_of(union, position, "requestId"));
         let Some(fields) = fields.collect::<Option<Vec<_>>>() else { return };
+        let plain = |presence| matches!(presence, Presence::Required | Presence::Optional);
+        if !fields.iter().all(|(owner, index)| plain(self.presence(*owner, *index))) {
+            return;
+        }
         page.gap();
         page.line("/// Gives it another `requestId`.");
         page.block("pub fn set_request_id(&mut self, id: String) {", "}", |page| {
