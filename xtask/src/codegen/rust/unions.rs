@@ -100,7 +100,10 @@ impl Ctx<'_> {
         }
         let Some((owner, index)) = self.field_of(union, 0, &field.wire) else { return };
         let method = self.field_name(owner, index);
-        if matches!(method, "tag" | "name" | "validate" | "from_json" | "to_json" | "is_turn" | "set_request_id") {
+        if matches!(
+            method,
+            "tag" | "name" | "validate" | "from_json" | "to_json" | "is_turn" | "set_request_id"
+        ) {
             return;
         }
         let wrapped = field.presence() == Presence::Optional || union.open;

@@ -318,6 +318,16 @@ impl Action {
         }
     }
 
+    /// Gives it another `requestId`.
+    pub fn set_request_id(&mut self, id: String) {
+        match self {
+            Self::ChangeBook(value) => value.request_id = Some(id),
+            Self::FindBooks(value) => value.request_id = Some(id),
+            Self::LendBook(value) => value.request_id = Some(id),
+            Self::Ping(value) => value.request_id = Some(id),
+        }
+    }
+
     /// Whether it starts or continues a turn.
     pub fn is_turn(&self) -> bool {
         match self {
