@@ -12,7 +12,7 @@ mod turns;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use smooai_smooth_operator_conformance::flood;
 use smooai_smooth_operator_conformance::server_process::Setup;
 use tokio::net::TcpListener;
@@ -72,60 +72,52 @@ async fn main() -> Result<()> {
         writeln!(std::io::stdout(), "gateway listening on ws://{}/ws", listener.local_addr()?)?;
         return flood::serve(listener).await;
     }
-    let size = Size::from_arguments(&words)?;
     let mut table = Table::default();
-    let mut missing = Vec::new();
-    searches(&mut table, &size, &mut missing).await?;
+    let ended = Box::pin(measure(&mut table, &Size::from_arguments(&words)?)).await;
+    // What was measured before a failure is worth reading.
+    table.print(&mut std::io::stdout())?;
+    ended
+}
+
+async fn measure(table: &mut Table, size: &Size) -> Result<()> {
+    let corpus = Arc::new(Corpus::new("bench", size.documents, CHUNKS));
+    let task = embedded_stores(table, &corpus, size.questions).await?;
     if size.with_turns {
-        let this = std::env::current_exe()?;
-        let gateway = Setup::default().arg("gateway").start_program(&this).await?;
+        let gateway = Setup::default().arg("gateway").start_program(&std::env::current_exe()?).await?;
         let corpus = Corpus::new(turns::ORGANIZATION, size.documents_of_turns, 1);
-        turns::measure(&mut table, &gateway, &corpus, size.turns).await?;
+        Box::pin(turns::measure(table, &gateway, &corpus, size.turns)).await.context("turns")?;
     }
-    let mut out = std::io::stdout();
-    table.print(&mut out)?;
-    for why in missing {
-        writeln!(out, "\nnot measured: {why}")?;
+    if size.with_postgres {
+        let server = server().context("TEST_POSTGRES_URL names no server; --skip-postgres does without")?;
+        let postgres = stores::Postgres::new(&server).await?;
+        let measured = async {
+            let store = postgres.fill(table, &corpus).await?;
+            search::store(table, "PostgreSQL", &task, store, [Aim::None, Aim::None]).await
+        };
+        let measured = measured.await;
+        postgres.drop().await?;
+        measured.context("PostgreSQL")?;
     }
     Ok(())
 }
 
-async fn searches(table: &mut Table, size: &Size, missing: &mut Vec<String>) -> Result<()> {
-    let corpus = Arc::new(Corpus::new("bench", size.documents, CHUNKS));
-    let nothing = [Aim::None, Aim::None];
+/// The index, the memory store and SQLite; the result is what other stores are asked.
+async fn embedded_stores(table: &mut Table, corpus: &Corpus, questions: usize) -> Result<Task> {
     // First of all, so that nothing that was freed before is taken for what it needs.
-    let memory = stores::memory(table, &corpus).await?;
-    let exact = Arc::new(Exact::new(&corpus, Arc::clone(&memory)));
-    let task = Task::new(&corpus, &exact, size.questions).await?;
+    let memory = stores::memory(table, corpus).await?;
+    let exact = Arc::new(Exact::new(corpus, Arc::clone(&memory)));
+    let task = Task::new(corpus, &exact, questions).await?;
     {
-        let snapshot = stores::snapshot(table, &corpus)?;
+        let snapshot = stores::snapshot(table, corpus)?;
         let rival = rival::Rival::new(&exact)?;
         search::index(table, &task, &snapshot, &exact, &rival)?;
     }
-    let aims = [Aim::AtMost(3.0), Aim::AtLeast(0.99)];
-    search::store(table, "memory", &task, memory, aims).await?;
-    {
-        let folder = tempfile::tempdir()?;
-        let documents = (0..corpus.documents).map(|n| corpus.document(n));
-        stores::fill_sqlite(folder.path(), documents).await?;
-        let store = stores::sqlite(table, folder.path(), &corpus).await?;
-        search::store(table, "SQLite", &task, store, nothing).await?;
-    }
-    match server() {
-        _ if !size.with_postgres => {}
-        None => missing.push("PostgreSQL: TEST_POSTGRES_URL names no server".to_owned()),
-        Some(server) => {
-            let postgres = stores::Postgres::new(&server).await?;
-            let measured = async {
-                let store = postgres.fill(table, &corpus).await?;
-                search::store(table, "PostgreSQL", &task, store, nothing).await
-            };
-            let measured = measured.await;
-            postgres.drop().await?;
-            measured?;
-        }
-    }
-    Ok(())
+    search::store(table, "memory", &task, memory, [Aim::AtMost(3.0), Aim::AtLeast(0.99)]).await?;
+    let folder = tempfile::tempdir()?;
+    stores::fill_sqlite(folder.path(), (0..corpus.documents).map(|n| corpus.document(n))).await?;
+    let store = stores::sqlite(table, folder.path(), corpus).await?;
+    search::store(table, "SQLite", &task, store, [Aim::None, Aim::None]).await?;
+    Ok(task)
 }
 
 #[expect(

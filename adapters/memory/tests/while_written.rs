@@ -8,6 +8,7 @@ use smooai_smooth_operator_store::{
     Result,
 };
 use std::sync::Arc;
+use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_answer_is_of_a_state_between_question_and_answer() {
@@ -18,10 +19,9 @@ async fn every_answer_is_of_a_state_between_question_and_answer() {
 
 #[tokio::test]
 async fn a_store_that_replaces_a_document_in_two_steps_is_found_out() {
-    let store = Arc::new(TwoSteps(adapter().knowledge));
-    let mut tried = tokio::task::JoinSet::new();
-    tried.spawn(answers_while_written(store, 0));
-    let ended = tried.join_next().await.expect("one was spawned");
+    let mut tasks = JoinSet::new();
+    tasks.spawn(answers_while_written(Arc::new(TwoSteps(adapter().knowledge)), 0));
+    let ended = tasks.join_next().await.unwrap();
     assert!(ended.unwrap_err().is_panic());
 }
 
