@@ -95,7 +95,7 @@ fn every_action_is_tried_with_every_id_that_it_takes() {
             if !name.ends_with("Id") && !["cursor", "before"].contains(&name.as_str()) {
                 continue;
             }
-            let others = |value: &Value| value.as_str().is_some_and(|text| is_placeholder(text));
+            let others = |value: &Value| value.as_str().is_some_and(is_placeholder);
             assert!(
                 of_action.iter().any(|frame| others(&frame[name])),
                 "{action} is not tried with another's {name}"
@@ -407,7 +407,6 @@ async fn matrix(kind: Kind) -> Result<()> {
             let none = json!([joined(&expected), expected_asked]);
             assert_eq!(blanked(&real, &scene.ids), blanked(&none, &nobody), "{claims} says {frame}");
         }
-        println!("{kind:?}: {} exchanges of {user} of {organization}", stranger.frames);
     }
     untouched(&mut scene).await
 }

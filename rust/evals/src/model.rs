@@ -13,9 +13,10 @@ use encoder::{Encoder, Shape};
 use ndarray::{Array2, ArrayView1, Axis, Slice};
 use serde::Deserialize;
 use smooai_smooth_operator_retrieval::normalise;
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use weights::Weights;
 use wordpiece::WordPiece;
@@ -28,6 +29,7 @@ pub struct MiniLm {
     pieces: WordPiece,
     encoder: Encoder,
     longest: usize,
+    seen: Seen,
 }
 
 #[derive(Deserialize)]
@@ -37,11 +39,11 @@ struct SentenceSettings {
 
 impl MiniLm {
     /// Reads the model from a folder with `model.safetensors`, `config.json`, `vocab.txt` and
-    /// `sentence_bert_config.json`.
+    /// `sentence_bert_config.json`. Of passages that were ordered, it keeps up to `most_kept` bytes.
     ///
     /// # Errors
     /// When a file is missing, or is not of such a model.
-    pub fn load(folder: &Path) -> Result<Self> {
+    pub fn load(folder: &Path, most_kept: usize) -> Result<Self> {
         let read = |name: &str| {
             let path = folder.join(name);
             std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
@@ -56,7 +58,7 @@ impl MiniLm {
         let longest = settings.max_seq_length;
         ensure!((3..=encoder.longest()).contains(&longest), "max_seq_length {longest} is out of range");
         ensure!(pieces.count() <= encoder.words(), "vocab.txt has more pieces than the model knows");
-        Ok(Self { pieces, encoder, longest })
+        Ok(Self { pieces, encoder, longest, seen: Seen::new(most_kept) })
     }
 
     /// How many numbers a vector has.
@@ -69,7 +71,10 @@ impl MiniLm {
     /// longest text is not read.
     #[must_use]
     pub fn embed(&self, text: &str) -> Vec<f32> {
-        let states = self.encoder.run(&self.pieces.ids(text, self.longest));
+        let ids = self.pieces.ids(text, self.longest);
+        let states = self.encoder.run(&ids);
+        // A passage that is embedded is likely to be ordered next.
+        self.seen.keep(ids, &Arc::new(unit_rows(&states)));
         let mean = states.mean_axis(Axis(0)).map(|mean| mean.to_vec());
         let mut vector = mean.unwrap_or_else(|| vec![0.0; self.dimension()]);
         normalise(&mut vector);
@@ -92,17 +97,60 @@ impl MiniLm {
     }
 
     /// One vector of unit length for every piece, without the marks of begin and end.
-    fn piece_vectors(&self, text: &str) -> Array2<f32> {
+    fn piece_vectors(&self, text: &str) -> Arc<Array2<f32>> {
         let ids = self.pieces.ids(text, self.longest);
-        let inner = Slice::from(1..ids.len() - 1);
-        let mut states = self.encoder.run(&ids).slice_axis(Axis(0), inner).to_owned();
-        for mut row in states.rows_mut() {
-            let length = row.dot(&row).sqrt();
-            if length > 0.0 {
-                row /= length;
-            }
+        if let Some(known) = self.seen.get(&ids) {
+            return known;
         }
+        let states = Arc::new(unit_rows(&self.encoder.run(&ids)));
+        self.seen.keep(ids, &states);
         states
+    }
+}
+
+/// The rows between the marks of begin and end, each of unit length.
+fn unit_rows(states: &Array2<f32>) -> Array2<f32> {
+    let inner = Slice::from(1..states.nrows().saturating_sub(1).max(1));
+    let mut rows = states.slice_axis(Axis(0), inner).to_owned();
+    for mut row in rows.rows_mut() {
+        let length = row.dot(&row).sqrt();
+        if length > 0.0 {
+            row /= length;
+        }
+    }
+    rows
+}
+
+/// What was worked out lately, by the pieces of the text: a passage is in the pool of many questions.
+struct Seen {
+    kept: Mutex<HashMap<Vec<u32>, Arc<Array2<f32>>>>,
+    most: usize,
+}
+
+impl Seen {
+    fn new(most: usize) -> Self {
+        Self { kept: Mutex::default(), most: most / size_of::<f32>() }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<Vec<u32>, Arc<Array2<f32>>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, ids: &[u32]) -> Option<Arc<Array2<f32>>> {
+        self.kept().get(ids).cloned()
+    }
+
+    /// Forgets everything when there is no more room, which costs no more than working it out again.
+    fn keep(&self, ids: Vec<u32>, states: &Arc<Array2<f32>>) {
+        if states.len() > self.most {
+            return;
+        }
+        let mut kept = self.kept();
+        let taken: usize = kept.values().map(|states| states.len()).sum();
+        if taken + states.len() > self.most {
+            kept.clear();
+        }
+        kept.insert(ids, Arc::clone(states));
     }
 }
 
@@ -127,12 +175,12 @@ fn on_all_processors<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Syn
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(item) = items.get(at) else { return };
                     let result = work(item);
-                    done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((at, result));
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
                 }
             });
         }
     });
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_unstable_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, result)| result).collect()
 }
@@ -158,8 +206,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_seen_is_kept_while_there_is_room() {
+        let states = Arc::new(Array2::zeros((2, 2)));
+        let seen = Seen::new(40);
+        seen.keep(vec![1], &states);
+        seen.keep(vec![2], &states);
+        assert!(seen.get(&[1]).is_some() && seen.get(&[2]).is_some());
+        seen.keep(vec![3], &states);
+        assert!(seen.get(&[1]).is_none() && seen.get(&[3]).is_some());
+        seen.keep(vec![4], &Arc::new(Array2::zeros((6, 2))));
+        assert!(seen.get(&[4]).is_none());
+    }
+
+    #[test]
     fn a_folder_without_the_model_says_what_is_missing() {
-        let error = MiniLm::load(Path::new("/nowhere")).err().unwrap().to_string();
+        let error = MiniLm::load(Path::new("/nowhere"), 0).err().unwrap().to_string();
         assert!(error.starts_with("cannot read ") && error.ends_with("config.json"), "{error}");
     }
 }

@@ -148,9 +148,10 @@ impl Embedder for DeterministicEmbedder {
         f32::INFINITY
     }
 
-    /// Little: it knows the words that the keyword leg knows, less exactly, so it is no second opinion.
+    /// Next to nothing: it knows the words that the keyword leg knows, less exactly, so it is no second
+    /// opinion. It decides between neighbours; on labelled notes, a weight of ¼ made the order worse.
     fn weight(&self) -> f32 {
-        0.25
+        0.02
     }
 
     async fn embed(&self, _kind: EmbedKind, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {

@@ -51,6 +51,7 @@ fn reciprocal(rank: usize) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::embed::{DeterministicEmbedder, Embedder};
     use smooai_smooth_operator_store::DocumentId;
 
     fn hits(names: &[&str]) -> Vec<Hit> {
@@ -82,6 +83,14 @@ mod tests {
     fn a_leg_of_little_weight_decides_between_neighbours_only() {
         let fused = fuse(&hits(&["a", "b", "c"]), &hits(&["x", "c", "b"]), 0.01);
         assert_eq!(order(&fused), ["a", "b", "c", "x"]);
+    }
+
+    #[test]
+    fn the_deterministic_embedder_moves_a_chunk_by_a_place_or_two() {
+        let weight = DeterministicEmbedder::new().weight();
+        let keyword = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        let fused = fuse(&hits(&keyword), &hits(&["h", "g", "c"]), weight);
+        assert_eq!(order(&fused), ["a", "c", "b", "d", "e", "g", "f", "h"]);
     }
 
     #[test]

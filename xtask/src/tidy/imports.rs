@@ -54,7 +54,7 @@ const TABLE: &[Row] = &[
     Row { name: "server", may_use: &["host", "service", "protocol"], never: &[] },
     Row { name: "lambda", may_use: &["host", "service", "protocol"], never: &[] },
     Row { name: "client", may_use: &["protocol"], never: &["axum", "reqwest", "aws-*"] },
-    Row { name: "evals", may_use: &["retrieval", "store", "ingestion", "llm", "adapter-memory"], never: &[] },
+    Row { name: "evals", may_use: &["llm", "retrieval", "store", "ingestion", "adapter-memory"], never: &[] },
     Row { name: "adapter-*", may_use: &["store", "retrieval"], never: &["axum", "reqwest"] },
     Row {
         name: "conformance",

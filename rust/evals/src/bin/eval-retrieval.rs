@@ -23,6 +23,9 @@ const FEWEST_FILES: usize = 300;
 /// The same for the questions made of headings.
 const FEWEST_DOCUMENTS: usize = 1_000;
 
+/// Bytes for passages that were ordered before: all of both sets.
+const MOST_KEPT: usize = 3 << 30;
+
 #[derive(Parser)]
 struct Arguments {
     /// The folder that keeps the documents, the vectors and the scores
@@ -44,7 +47,7 @@ async fn main() -> Result<()> {
         println!("\nThe large sets were not asked: they need --model and --labelled, which xtask gives.");
         return Ok(());
     };
-    let model = Arc::new(MiniLm::load(model)?);
+    let model = Arc::new(MiniLm::load(model, MOST_KEPT)?);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let url = format!("http://{}/v1", listener.local_addr()?);
     tokio::select! {
@@ -96,7 +99,9 @@ async fn compare(folder: &Path, notes: &Path, url: String) -> Result<()> {
 
     let set = labelled::load(notes)?;
     let (chunks, rows) = study.rows(&set).await?;
-    print(&heading("Labelled notes", &set, chunks), &rows, Marks::clone);
+    let title = heading("Labelled notes", &set, chunks);
+    print(&format!("{title}; the half that weights were chosen on"), &rows, |marks| marks.half(true));
+    print(&format!("{title}; the half held out"), &rows, |marks| marks.half(false));
 
     let documents = folder.join("headings");
     let packages = questions::bundled()?.packages.into_iter();
@@ -106,9 +111,7 @@ async fn compare(folder: &Path, notes: &Path, url: String) -> Result<()> {
     let count = set.documents.len();
     ensure!(count >= FEWEST_DOCUMENTS, "only {count} documents were loaded, {FEWEST_DOCUMENTS} are needed");
     let (chunks, rows) = study.rows(&set).await?;
-    let title = heading("Headings", &set, chunks);
-    print(&format!("{title}; the half for tuning"), &rows, |marks| marks.half(true));
-    print(&format!("{title}; the half held out"), &rows, |marks| marks.half(false));
+    print(&heading("Headings", &set, chunks), &rows, Marks::clone);
     Ok(())
 }
 

@@ -21,12 +21,15 @@ struct Arguments {
     /// The port; 0 is any free one
     #[arg(long, default_value_t = 8788)]
     port: u16,
+    /// Memory for passages that were ordered before, in MiB
+    #[arg(long, default_value_t = 256)]
+    keep: usize,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let Arguments { model, bind, port } = Arguments::parse();
-    let model = Arc::new(MiniLm::load(&model)?);
+    let Arguments { model, bind, port, keep } = Arguments::parse();
+    let model = Arc::new(MiniLm::load(&model, keep << 20)?);
     let listener = TcpListener::bind((bind, port)).await;
     let listener = listener.with_context(|| format!("cannot listen on {bind}:{port}"))?;
     println!("listening on http://{}/v1", listener.local_addr()?);
