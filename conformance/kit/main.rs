@@ -26,6 +26,7 @@ mod step;
 mod token;
 mod witness;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -102,17 +103,25 @@ impl Options {
 }
 
 #[tokio::main]
-async fn main() -> Result<ExitCode> {
-    let options = Options::parse();
+async fn main() -> ExitCode {
+    let ended = run(&Options::parse()).await;
+    ended.unwrap_or_else(|error| {
+        // Without the path through the kit: what is wrong is about the call, not about the kit.
+        let _ = writeln!(std::io::stderr(), "error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(options: &Options) -> Result<ExitCode> {
     if matches!(options.role, Some(Role::Liar)) {
         liar::run().await?;
         return Ok(ExitCode::SUCCESS);
     }
     if options.mutants {
-        return mutants::run(&options).await;
+        return mutants::run(options).await;
     }
     if options.seeds.is_some() || options.seed.is_some() {
-        return random::run(&options).await;
+        return random::run(options).await;
     }
-    corpus::run(&options).await
+    corpus::run(options).await
 }

@@ -171,10 +171,11 @@ impl Place {
     /// # Errors
     /// When an address is not set; it says which command sets it.
     pub fn check(places: &[Self]) -> Result<()> {
-        Self::check_by(places, &variable)
+        let arguments: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
+        Self::check_by(places, &arguments.join(" "), &variable)
     }
 
-    fn check_by(places: &[Self], variable: &dyn Fn(&str) -> Option<String>) -> Result<()> {
+    fn check_by(places: &[Self], arguments: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<()> {
         let within = |place: &Self| place.mount == Mount::Inprocess && place.storage == Storage::Dynamodb;
         if places.iter().any(within) {
             bail!("in process there are memory, sqlite and postgres; for dynamodb leave `--mount` out");
@@ -183,25 +184,17 @@ impl Place {
             places.iter().flat_map(|place| place.storage.addresses().iter().map(move |name| (place, name)));
         let missing = addresses.find(|(_, name)| variable(name).is_none());
         let Some((place, missing)) = missing else { return Ok(()) };
-        let words = |word: fn(&Self) -> &'static str, between: &str| {
-            let mut words: Vec<&str> = Vec::new();
-            for word in places.iter().map(word).filter(|word| !word.is_empty()) {
-                if !words.contains(&word) {
-                    words.push(word);
-                }
+        let mut services: Vec<&str> = Vec::new();
+        for of in places.iter().map(|place| place.storage.services()) {
+            if !of.is_empty() && !services.contains(&of) {
+                services.push(of);
             }
-            words.join(between)
-        };
-        let services = words(|place| place.storage.services(), " ");
-        let mut flags = format!(" --storage {}", words(|place| place.storage.name(), ","));
-        let mounts = words(|place| place.mount.name(), ",");
-        if mounts != Self::USUAL.mount.name() {
-            flags.push_str(&format!(" --mount {mounts}"));
         }
         bail!(
             "`--storage {}` needs servers, and {missing} names none; this starts them and ends them with the run:\n\
-             cargo xtask services {services} -- cargo xtask conformance{flags}",
+             cargo xtask services {} -- cargo xtask conformance {arguments}",
             place.storage.name(),
+            services.join(" "),
         )
     }
 
@@ -278,6 +271,15 @@ fn soon(url: &str) -> String {
     format!("{url}{sign}acquire_timeout_ms=2000")
 }
 
+/// A word as it is typed for a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_,./=:".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the harness is no part of the product and has no Config")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
@@ -285,7 +287,7 @@ fn variable(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mount, Needs, Place, Storage, StorageNeed};
+    use super::{Mount, Needs, Place, Storage, StorageNeed, quoted};
 
     const SQLITE: Place = Place { storage: Storage::Sqlite, mount: Mount::Server };
     const WITHIN: Place = Place { storage: Storage::Memory, mount: Mount::Inprocess };
@@ -319,27 +321,25 @@ mod tests {
     #[test]
     fn what_the_kit_does_not_hold_is_told_with_what_to_do() {
         let place = Place { storage: Storage::Dynamodb, mount: Mount::Inprocess };
-        let error = Place::check_by(&[SQLITE, place], &|_| Some("x".to_owned())).unwrap_err();
+        let error = Place::check_by(&[SQLITE, place], "", &|_| Some("x".to_owned())).unwrap_err();
         assert!(error.to_string().contains("leave `--mount` out"), "{error}");
-        Place::check_by(&[Place::USUAL, SQLITE, WITHIN], &|_| None).unwrap();
+        Place::check_by(&[Place::USUAL, SQLITE, WITHIN], "", &|_| None).unwrap();
     }
 
     #[test]
     fn a_missing_server_is_one_error_with_the_command_that_starts_all() {
-        let storages = [Storage::Sqlite, Storage::Postgres, Storage::Dynamodb];
-        let places = Place::all(&storages, &[]);
-        let error = Place::check_by(&places, &|_| None).unwrap_err().to_string();
+        let places = Place::all(&[Storage::Sqlite, Storage::Postgres, Storage::Dynamodb], &[]);
+        let error = Place::check_by(&places, "--client rust", &|_| None).unwrap_err().to_string();
         assert!(error.contains("TEST_POSTGRES_URL names none"), "{error}");
-        let command = "cargo xtask services postgres dynamodb s3vectors -- \
-                       cargo xtask conformance --storage sqlite,postgres,dynamodb";
+        let command =
+            "\ncargo xtask services postgres dynamodb s3vectors -- cargo xtask conformance --client rust";
         assert!(error.ends_with(command), "{error}");
-        Place::check_by(&places, &|_| Some("x".to_owned())).unwrap();
+        Place::check_by(&places, "", &|_| Some("x".to_owned())).unwrap();
         // One of two is not enough.
         let half = |name: &str| (name == "AWS_ENDPOINT_URL_DYNAMODB").then(|| "http://x".to_owned());
-        let error = Place::check_by(&places[2..], &half).unwrap_err().to_string();
+        let error = Place::check_by(&places[2..], "", &half).unwrap_err().to_string();
         assert!(error.contains("AWS_ENDPOINT_URL_S3VECTORS names none"), "{error}");
-        let within = Place::all(&[Storage::Postgres], &[Mount::Server, Mount::Inprocess]);
-        let error = Place::check_by(&within, &half).unwrap_err().to_string();
-        assert!(error.ends_with("conformance --storage postgres --mount server,inprocess"), "{error}");
+        let words = ["--storage", "sqlite,postgres", "code_*", "it's"].map(quoted);
+        assert_eq!(words.join(" "), r"--storage sqlite,postgres 'code_*' 'it'\''s'");
     }
 }
