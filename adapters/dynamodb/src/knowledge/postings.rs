@@ -108,6 +108,21 @@ fn bytes(occurrences: &[Occurrence]) -> Vec<u8> {
     occurrences.iter().flat_map(each).collect()
 }
 
+/// The postings in groups that hold a term once each: a transaction may change the count of a term once.
+/// Postings of one term stand side by side.
+fn apart(postings: &[Posting]) -> Vec<Vec<&Posting>> {
+    let mut groups: Vec<Vec<&Posting>> = Vec::new();
+    for of_one_term in postings.chunk_by(|a, b| a.term == b.term) {
+        for (at, posting) in of_one_term.iter().enumerate() {
+            if groups.len() == at {
+                groups.push(Vec::new());
+            }
+            groups[at].push(posting);
+        }
+    }
+    groups
+}
+
 /// The postings of one version of one document.
 pub(super) struct Written<'a> {
     pub(super) organization: &'a str,
@@ -153,8 +168,9 @@ impl Written<'_> {
     }
 
     async fn change(&self, table: &Table, postings: &[Posting], add: bool) -> Result<()> {
-        for together in postings.chunks(TOGETHER) {
-            let mut left: Vec<&Posting> = together.iter().collect();
+        let groups = apart(postings);
+        for together in groups.iter().flat_map(|group| group.chunks(TOGETHER)) {
+            let mut left = together.to_vec();
             let mut attempt = 0;
             while !left.is_empty() {
                 let writes = left.iter().flat_map(|posting| self.writes(posting, add)).collect();
@@ -208,6 +224,16 @@ mod tests {
         };
         assert_ne!(place(&from(0), "d", "v"), place(&from(4_000), "d", "v"));
         assert!(bytes(&vec![from(0).occurrences[0]; MOST_OCCURRENCES]).len() * TOGETHER <= 4_000_000);
+    }
+
+    #[test]
+    fn a_group_holds_a_term_once() {
+        let posting =
+            |term, ordinal| Posting { term, occurrences: vec![Occurrence { ordinal, count: 1, length: 1 }] };
+        let all = [posting(1, 0), posting(2, 0), posting(2, 4_000), posting(2, 8_000), posting(3, 0)];
+        let groups = apart(&all);
+        assert_eq!(groups, [vec![&all[0], &all[1], &all[4]], vec![&all[2]], vec![&all[3]]]);
+        assert!(apart(&[]).is_empty());
     }
 
     #[test]

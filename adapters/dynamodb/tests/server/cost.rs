@@ -98,7 +98,8 @@ async fn a_turn_costs_what_is_said() {
     let opened = servers::new().await;
     let store = opened.adapter();
     let scope = Scope::new("cost", "ada");
-    let now = Timestamp::UNIX_EPOCH;
+    // Later than the conversation was made, so that each message moves it up in the list.
+    let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(60 * 365 * 24);
     let (conversation, session): (_, Session) = suite::conversation_with_session(&scope);
     cost(&opened, "a conversation", store.conversations.create(conversation.clone())).await.0.unwrap();
     cost(&opened, "its session", store.sessions.create(session.clone())).await.0.unwrap();

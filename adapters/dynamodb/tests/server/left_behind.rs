@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// A document of three chunks, of which one is larger than an item may be.
 fn document(version: usize, updated_at: Timestamp) -> Document {
-    let large = format!("parcel version{version} {}", "é ".repeat(200_000));
+    let large = format!("parcel version{version} {}", "é ".repeat(140_000));
     let texts = [format!("parcel version{version} first"), "second parcel".to_owned(), large];
     let chunk = |text: String| Chunk {
         start: 0,
