@@ -9,8 +9,8 @@ use smooai_smooth_operator_store::{Access, AccessList, Chunk, Document, Organiza
 /// Numbers per vector.
 pub const DIMENSION: usize = 384;
 
-/// Where the documents come from: the start of each one's source, which nothing else holds.
-pub const SOURCES: &str = "made-up/";
+/// The start of each document's id, which nothing else holds.
+pub const IDS: &str = "made-up-";
 
 /// Different words; a word's forms (`-s`, `-ed`, `-ing`) come on top.
 const WORDS: usize = 40_000;
@@ -148,9 +148,9 @@ impl Corpus {
             Chunk { start: 0, end: text.len(), headings: vec![heading], text, embedding }
         });
         Document {
-            id: format!("document-{n:06}").into(),
+            id: format!("{IDS}{n:06}").into(),
             organization: self.organization.clone(),
-            source: format!("{SOURCES}{n:06}.md"),
+            source: format!("docs/{n:06}.md"),
             chunks: chunks.collect(),
             title: self.word(topic, &mut numbers),
             url: None,

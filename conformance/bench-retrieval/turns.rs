@@ -20,7 +20,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::corpus::{Corpus, SOURCES};
+use crate::corpus::{Corpus, IDS};
 use crate::stores::fill_sqlite;
 use crate::table::{Aim, Table, Times};
 
@@ -182,7 +182,7 @@ impl Connection {
         loop {
             let frame = self.read().await?;
             if frame.contains("\"eventual_response\"") {
-                return Ok(Turn { time: from.elapsed(), cites: frame.contains(SOURCES) });
+                return Ok(Turn { time: from.elapsed(), cites: frame.contains(IDS) });
             }
             ensure!(!frame.contains("\"type\":\"error\""), "a turn failed: {frame}");
         }
