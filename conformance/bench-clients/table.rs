@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
+use smooai_smooth_operator_conformance::figures::{median, number, table};
 
 use crate::program::Line;
 
@@ -42,26 +43,12 @@ const MEASURES: &[Measure] = &[
 /// # Errors
 /// When the output is closed.
 pub fn print(measured: &[(&str, [Vec<Line>; 2])], out: &mut impl Write) -> Result<()> {
-    let heading =
-        ["measure (medians)", "language", "client", "plain", "ratio", "aim", "met"].map(str::to_owned);
-    let rows = MEASURES
+    let heading = ["measure (medians)", "language", "client", "plain", "ratio", "aim", "met"];
+    let rows: Vec<[String; 7]> = MEASURES
         .iter()
-        .flat_map(|measure| measured.iter().map(move |(name, lines)| row(measure, name, lines)));
-    let rows: Vec<[String; 7]> = std::iter::once(heading).chain(rows).collect();
-    let widths: [usize; 7] = std::array::from_fn(|column| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-    });
-    for (number, row) in rows.iter().enumerate() {
-        let cells = std::array::from_fn::<String, 7, _>(|column| {
-            let (cell, width) = (&row[column], widths[column]);
-            if column < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-        });
-        writeln!(out, "| {} |", cells.join(" | "))?;
-        if number == 0 {
-            writeln!(out, "| {} |", widths.map(|width| "-".repeat(width)).join(" | "))?;
-        }
-    }
-    Ok(())
+        .flat_map(|measure| measured.iter().map(move |(name, lines)| row(measure, name, lines)))
+        .collect();
+    Ok(table(out, 2, heading, &rows)?)
 }
 
 fn row(measure: &Measure, language: &str, lines: &[Vec<Line>; 2]) -> [String; 7] {
@@ -74,23 +61,4 @@ fn row(measure: &Measure, language: &str, lines: &[Vec<Line>; 2]) -> [String; 7]
     };
     let ratio = format!("{ratio:.2}×");
     [measure.name.to_owned(), language.to_owned(), number(client), number(plain), ratio, aim, met.to_owned()]
-}
-
-/// The median; not a number when there are no values.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => f64::NAN,
-        n if n % 2 == 0 => f64::midpoint(values[middle - 1], values[middle]),
-        _ => values[middle],
-    }
-}
-
-fn number(value: f64) -> String {
-    match value.abs() {
-        v if v >= 100.0 => format!("{value:.0}"),
-        v if v >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
+use smooai_smooth_operator_conformance::figures::{number, table};
 
 /// What a measure should reach.
 #[derive(Debug, Clone, Copy)]
@@ -56,24 +57,7 @@ impl Table {
 
     /// Prints the table as Markdown.
     pub fn print(&self, out: &mut impl Write) -> Result<()> {
-        let heading = ["measure", "value", "yardstick", "ratio", "aim", "met"].map(str::to_owned);
-        let widths: [usize; 6] = std::array::from_fn(|column| {
-            let cells = self.rows.iter().chain([&heading]).map(|row| row[column].chars().count());
-            cells.max().unwrap_or_default()
-        });
-        let line = |row: &[String; 6]| {
-            let cells = std::array::from_fn::<String, 6, _>(|column| {
-                let (cell, width) = (&row[column], widths[column]);
-                if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-            });
-            format!("| {} |", cells.join(" | "))
-        };
-        writeln!(out, "{}", line(&heading))?;
-        writeln!(out, "{}", line(&widths.map(|width| "-".repeat(width))))?;
-        for row in &self.rows {
-            writeln!(out, "{}", line(row))?;
-        }
-        Ok(())
+        Ok(table(out, 1, ["measure", "value", "yardstick", "ratio", "aim", "met"], &self.rows)?)
     }
 }
 
@@ -103,13 +87,5 @@ impl Times {
     /// The 99th percentile.
     pub fn p99(&self) -> f64 {
         self.at(0.99)
-    }
-}
-
-fn number(value: f64) -> String {
-    match value.abs() {
-        v if v >= 100.0 => format!("{value:.0}"),
-        v if v >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.3}"),
     }
 }

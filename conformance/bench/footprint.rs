@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
+use smooai_smooth_operator_conformance::figures::median;
 use smooai_smooth_operator_conformance::server_process::{Build, ServerProcess, Setup, server_binary};
 use tokio::process::Command;
 
 use crate::client::Connection;
 use crate::load::open_many;
-use crate::table::{Aim, Table, median};
+use crate::table::{Aim, Table};
 
 /// How often the server is started.
 const STARTS: usize = 15;

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use futures_util::future::try_join_all;
+use smooai_smooth_operator_conformance::figures::median;
 use smooai_smooth_operator_conformance::flood::TOKENS;
 use smooai_smooth_operator_conformance::server_process::ServerProcess;
 use tokio::task::JoinSet;
 
 use crate::client::{Connection, Took};
-use crate::table::{Aim, Table, median};
+use crate::table::{Aim, Table};
 
 /// After that many turns a connection goes on with a fresh session.
 const TURNS_PER_SESSION: usize = 10;

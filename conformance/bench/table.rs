@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
+use smooai_smooth_operator_conformance::figures::{number, table};
 
 /// What a measure should reach.
 #[derive(Debug, Clone, Copy)]
@@ -60,42 +61,7 @@ impl Table {
 
     /// Prints the table as Markdown.
     pub fn print(&self, out: &mut impl Write) -> Result<()> {
-        let heading = ["measure (medians)", "server", "relay", "compared", "aim", "met"].map(str::to_owned);
-        let widths: [usize; 6] = std::array::from_fn(|column| {
-            let cells = self.rows.iter().chain([&heading]).map(|row| row[column].chars().count());
-            cells.max().unwrap_or_default()
-        });
-        let line = |row: &[String; 6]| {
-            let cells = std::array::from_fn::<String, 6, _>(|column| {
-                let (cell, width) = (&row[column], widths[column]);
-                if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-            });
-            format!("| {} |", cells.join(" | "))
-        };
-        writeln!(out, "{}", line(&heading))?;
-        writeln!(out, "{}", line(&widths.map(|width| "-".repeat(width))))?;
-        for row in &self.rows {
-            writeln!(out, "{}", line(row))?;
-        }
-        Ok(())
-    }
-}
-
-/// The median; not a number when there are no values.
-pub fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => f64::NAN,
-        n if n % 2 == 0 => f64::midpoint(values[middle - 1], values[middle]),
-        _ => values[middle],
-    }
-}
-
-fn number(value: f64) -> String {
-    match value.abs() {
-        v if v >= 100.0 => format!("{value:.0}"),
-        v if v >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.3}"),
+        let heading = ["measure (medians)", "server", "relay", "compared", "aim", "met"];
+        Ok(table(out, 1, heading, &self.rows)?)
     }
 }

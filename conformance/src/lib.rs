@@ -2,6 +2,7 @@
 //! subprocess and a raw WebSocket client, with which the tests in `tests/` speak to the server.
 
 pub mod bound;
+pub mod figures;
 pub mod flood;
 pub mod frame_check;
 pub mod gate;
