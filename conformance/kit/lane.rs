@@ -16,6 +16,9 @@ use crate::scenario::Settings;
 /// The secret with which the harness signs tokens; it opens nothing else.
 pub const SECRET: &str = "a-secret-of-the-harness-that-is-long-enough";
 
+/// The setting that names the organisation of the documents, and of callers without a token.
+const HOME: &str = "AUTH_DEV_ORG_ID";
+
 /// A lane; one scenario at a time uses it.
 #[derive(Debug)]
 pub struct Lane {
@@ -104,13 +107,15 @@ impl Lane {
         self.place
     }
 
-    /// What stands before the name of every organisation: in storage that others use too, the lane has
+    /// What stands before the name of every organisation: in storage that others use too, each server has
     /// organisations of its own.
-    pub fn organisations(&self) -> String {
+    pub fn organisations(&self, server: &Server) -> String {
         match self.place.storage {
             Storage::Memory | Storage::Sqlite => String::new(),
             Storage::Postgres | Storage::Dynamodb => {
-                format!("{}-", self.data.path().file_name().unwrap_or_default().to_string_lossy())
+                let lane = self.data.path().file_name().unwrap_or_default().to_string_lossy();
+                let number = server.data.rsplit('/').next().unwrap_or_default();
+                format!("{lane}-{number}-")
             }
         }
     }
@@ -177,11 +182,6 @@ impl Lane {
         for (name, value) in &self.storage {
             setup = setup.env(name, value);
         }
-        let lane = self.organisations();
-        if !lane.is_empty() {
-            let number = server.data.rsplit('/').next().unwrap_or_default();
-            setup = setup.env("AUTH_DEV_ORG_ID", &format!("{lane}{number}"));
-        }
         if settings.keyless {
             setup = setup.env("SMOOAI_GATEWAY_URL", &self.gateway.url());
         } else {
@@ -199,6 +199,11 @@ impl Lane {
             }
         }
         env.extend(settings.env.clone());
+        let organisations = self.organisations(server);
+        if !organisations.is_empty() {
+            let home = env.entry(HOME.to_owned()).or_default();
+            *home = format!("{organisations}{home}");
+        }
         for (name, value) in &env {
             setup = setup.env(name, &self.fill(value));
         }

@@ -265,7 +265,7 @@ impl<'a> Cell<'a> {
         let client = self.client(open.client.as_ref());
         let mut command = json!({ "do": "open", "client": client, "url": self.proxy.url() });
         if !open.tokens.is_empty() {
-            let lane = self.lane.organisations();
+            let lane = self.lane.organisations(&self.server);
             command["tokens"] = open.tokens.iter().map(|claims| json!(token::token(claims, &lane))).collect();
         }
         if let Some(by) = &open.token_by {

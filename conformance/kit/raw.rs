@@ -147,7 +147,7 @@ impl Stage<'_> {
     async fn connect(&mut self, connect: &Connect) -> Result<()> {
         let proxy = Proxy::start(self.lane.running(&self.server)?.host()).await?;
         let url = format!("{}{}", proxy.url(), connect.query);
-        let lane = self.lane.organisations();
+        let lane = self.lane.organisations(&self.server);
         let bearer = connect.claims.as_ref().map(|claims| format!("Bearer {}", token::token(claims, &lane)));
         let mut headers: Vec<(&str, &str)> =
             connect.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -21,8 +21,8 @@ fn hs256(text: &str) -> hmac::Tag {
 }
 
 /// A token: claims are completed and signed, a text is taken as it is. `expiresIn` is in seconds from now.
-/// Organisations are those of a lane.
-pub fn token(claims: &Value, lane: &str) -> String {
+/// The name of its organisation gets `before` in front.
+pub fn token(claims: &Value, before: &str) -> String {
     let Value::Object(claims) = claims else { return claims.as_str().unwrap_or_default().to_owned() };
     let mut all = json!({ "sub": "alice", "org_id": "acme", "exp": now() + 3600 });
     for (name, value) in claims {
@@ -32,7 +32,7 @@ pub fn token(claims: &Value, lane: &str) -> String {
         }
     }
     if let Some(organisation) = all["org_id"].as_str() {
-        all["org_id"] = json!(format!("{lane}{organisation}"));
+        all["org_id"] = json!(format!("{before}{organisation}"));
     }
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let text = format!("{}.{}", part(&json!({ "alg": "HS256", "typ": "JWT" })), part(&all));
