@@ -36,6 +36,11 @@ func (*CancelledEvent) EventTag() string {
 
 func (*CancelledEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*CancelledEvent) TurnEffect() TurnEffect {
+	return TurnEnds
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *CancelledEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -217,6 +222,11 @@ func (*ErrorEvent) EventTag() string {
 }
 
 func (*ErrorEvent) isEvent() {}
+
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*ErrorEvent) TurnEffect() TurnEffect {
+	return TurnEnds
+}
 
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *ErrorEvent) GetRequestID() string {
@@ -555,6 +565,11 @@ func (*EventualResponseEvent) EventTag() string {
 }
 
 func (*EventualResponseEvent) isEvent() {}
+
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*EventualResponseEvent) TurnEffect() TurnEffect {
+	return TurnEnds
+}
 
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *EventualResponseEvent) GetRequestID() string {
@@ -1077,6 +1092,11 @@ func (*ImmediateResponseEvent) EventTag() string {
 
 func (*ImmediateResponseEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*ImmediateResponseEvent) TurnEffect() TurnEffect {
+	return TurnGoesOn
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *ImmediateResponseEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -1190,6 +1210,11 @@ func (*InteractionInvalidEvent) EventTag() string {
 }
 
 func (*InteractionInvalidEvent) isEvent() {}
+
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*InteractionInvalidEvent) TurnEffect() TurnEffect {
+	return TurnInforms
+}
 
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *InteractionInvalidEvent) GetRequestID() string {
@@ -1474,6 +1499,11 @@ func (*InteractionRequiredEvent) EventTag() string {
 
 func (*InteractionRequiredEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*InteractionRequiredEvent) TurnEffect() TurnEffect {
+	return TurnParks
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *InteractionRequiredEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -1700,6 +1730,11 @@ func (*KeepaliveEvent) EventTag() string {
 
 func (*KeepaliveEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*KeepaliveEvent) TurnEffect() TurnEffect {
+	return TurnPasses
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *KeepaliveEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -1847,6 +1882,11 @@ func (*OTPInvalidEvent) EventTag() string {
 }
 
 func (*OTPInvalidEvent) isEvent() {}
+
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*OTPInvalidEvent) TurnEffect() TurnEffect {
+	return TurnInforms
+}
 
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *OTPInvalidEvent) GetRequestID() string {
@@ -2097,6 +2137,11 @@ func (*OTPSentEvent) EventTag() string {
 
 func (*OTPSentEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*OTPSentEvent) TurnEffect() TurnEffect {
+	return TurnInforms
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *OTPSentEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -2308,6 +2353,11 @@ func (*OTPVerificationRequiredEvent) EventTag() string {
 }
 
 func (*OTPVerificationRequiredEvent) isEvent() {}
+
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*OTPVerificationRequiredEvent) TurnEffect() TurnEffect {
+	return TurnParks
+}
 
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *OTPVerificationRequiredEvent) GetRequestID() string {
@@ -2534,6 +2584,11 @@ func (*OTPVerifiedEvent) EventTag() string {
 
 func (*OTPVerifiedEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*OTPVerifiedEvent) TurnEffect() TurnEffect {
+	return TurnGoesOn
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *OTPVerifiedEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -2738,6 +2793,11 @@ func (*PongEvent) EventTag() string {
 
 func (*PongEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*PongEvent) TurnEffect() TurnEffect {
+	return TurnGoesOn
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *PongEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -2900,6 +2960,11 @@ func (*StreamChunkEvent) EventTag() string {
 }
 
 func (*StreamChunkEvent) isEvent() {}
+
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*StreamChunkEvent) TurnEffect() TurnEffect {
+	return TurnPasses
+}
 
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *StreamChunkEvent) GetRequestID() string {
@@ -3366,6 +3431,11 @@ func (*StreamPreambleEvent) EventTag() string {
 
 func (*StreamPreambleEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*StreamPreambleEvent) TurnEffect() TurnEffect {
+	return TurnStreams
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *StreamPreambleEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -3477,6 +3547,11 @@ func (*StreamReasoningEvent) EventTag() string {
 
 func (*StreamReasoningEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*StreamReasoningEvent) TurnEffect() TurnEffect {
+	return TurnStreams
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *StreamReasoningEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -3587,6 +3662,11 @@ func (*StreamTokenEvent) EventTag() string {
 
 func (*StreamTokenEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*StreamTokenEvent) TurnEffect() TurnEffect {
+	return TurnStreams
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *StreamTokenEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -3695,6 +3775,11 @@ func (*WriteConfirmationRequiredEvent) EventTag() string {
 }
 
 func (*WriteConfirmationRequiredEvent) isEvent() {}
+
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*WriteConfirmationRequiredEvent) TurnEffect() TurnEffect {
+	return TurnParks
+}
 
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *WriteConfirmationRequiredEvent) GetRequestID() string {
@@ -3907,6 +3992,8 @@ type Event interface {
 	GetRequestID() string
 	// GetTimestamp returns "timestamp", or 0 when it is absent.
 	GetTimestamp() int64
+	// TurnEffect returns what the event means to the turn that it belongs to.
+	TurnEffect() TurnEffect
 	// Validate returns the first *Violation of what the schema asks beyond the types.
 	Validate() error
 	isEvent()
@@ -3946,6 +4033,30 @@ func (*UnknownEvent) Validate() error {
 }
 
 func (*UnknownEvent) isEvent() {}
+
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*UnknownEvent) TurnEffect() TurnEffect {
+	return TurnPasses
+}
+
+// TurnEffect is what an event means to the turn that it belongs to.
+type TurnEffect string
+
+// The values of TurnEffect.
+const (
+	// The turn goes on, and is no longer parked if it was.
+	TurnGoesOn TurnEffect = "goes_on"
+	// The turn goes on and shows its work, which a reader who is far behind can do without.
+	TurnStreams TurnEffect = "streams"
+	// The turn stands still until a person has answered.
+	TurnParks TurnEffect = "parks"
+	// The turn stays as it is, parked or not.
+	TurnInforms TurnEffect = "informs"
+	// The turn stays as it is, and a reader who is far behind can do without the event.
+	TurnPasses TurnEffect = "passes"
+	// Nothing of the turn comes after it.
+	TurnEnds TurnEffect = "ends"
+)
 
 // UnmarshalEvent reads Event from JSON; "type" may stand anywhere in the object.
 func UnmarshalEvent(data []byte) (Event, error) {

@@ -99,6 +99,11 @@ const FORTH: &[Case] = &[
            breaks old client → new server, new client → old server"],
     ),
     case(
+        &[(TOLD, r#"{"type":"object""#, r#"{"x-turn":"parks","type":"object""#)],
+        &["breaking[turn-changed] events/told.json#/x-turn: it means something else to its turn; \
+           breaks old server → new client, new server → old client"],
+    ),
+    case(
         &[(ASK, r##"{"$ref":"#/$defs/AskReply"}"##, r#"{"events":["told"]}"#)],
         &[
             "breaking[reply-changed] actions/ask.json#/x-reply: it was answered by data of type AskReply and is now \

@@ -99,6 +99,15 @@ fn a_reference_that_leads_nowhere() {
 }
 
 #[test]
+fn an_event_that_means_something_unheard_of_to_its_turn() {
+    gives(
+        &Spec::new().replace("events/error.json", "\"x-turn\": \"ends\"", "\"x-turn\": \"explodes\""),
+        "error[turn] events/error.json#/x-turn: it is not what an event can mean to a turn; \
+         write one of goes_on, streams, parks, informs, passes, ends",
+    );
+}
+
+#[test]
 fn a_cyclic_reference() {
     let cyclic = r##"{"$id":"https://example.com/library/types/loop.json","description":"x","examples":[1],"$ref":"#/$defs/There",
         "$defs":{"There":{"description":"x","$ref":"loop.json"}}}"##;

@@ -129,7 +129,7 @@ async fn open(client: &Client, name: Option<&str>) -> Result<CreateConversationS
         supports: Some(vec![Capability::IdentityForm, Capability::ChoiceChips]),
         ..CreateConversationSessionParams::default()
     };
-    client.create_session(params).await
+    client.create_conversation_session(params).await
 }
 
 async fn list(client: &Client) -> Result<(), Error> {

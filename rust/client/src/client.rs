@@ -283,38 +283,6 @@ impl fmt::Debug for Client {
     }
 }
 
-macro_rules! calls {
-    ($($(#[$doc:meta])* $name:ident($params:ty) -> $reply:ty;)*) => {
-        /// The actions that are answered by one typed reply.
-        impl Client {
-            $($(#[$doc])*
-            ///
-            /// # Errors
-            /// Why there is no answer.
-            pub async fn $name(&self, params: $params) -> Result<$reply, Error> {
-                self.call(params).await
-            })*
-        }
-    };
-}
-
-calls! {
-    /// Opens a session.
-    create_session(CreateConversationSessionParams) -> CreateConversationSessionReply;
-    /// Reads a session.
-    get_session(GetSessionParams) -> GetSessionReply;
-    /// A page of a conversation's messages, newest first.
-    messages(GetConversationMessagesParams) -> GetConversationMessagesReply;
-    /// The caller's conversations, most recent first.
-    list_conversations(ListConversationsParams) -> ListConversationsReply;
-    /// Gives a conversation a title.
-    rename_conversation(RenameConversationParams) -> RenameConversationReply;
-    /// Approves or denies the tool call that waits in a session. The turn goes on under its own id.
-    confirm_tool_action(ConfirmToolActionParams) -> ConfirmToolActionReply;
-    /// Answers the form that waits in a session, or declines it; [`Error::ValuesRejected`] says what is wrong.
-    submit_interaction(SubmitInteractionParams) -> SubmitInteractionReply;
-}
-
 /// An answer that is not the one that was hoped for.
 fn unfit(answer: Event) -> Error {
     match answer {

@@ -3,6 +3,7 @@
 
 mod client;
 mod errors;
+mod generated;
 mod mux;
 mod socket;
 #[cfg(feature = "testing")]

@@ -67,14 +67,14 @@ async fn every_action_is_a_typed_call() {
         user_name: Some("Ann".to_owned()),
         ..CreateConversationSessionParams::default()
     };
-    assert_eq!(client.create_session(params).await.unwrap().agent_name, "Ann");
+    assert_eq!(client.create_conversation_session(params).await.unwrap().agent_name, "Ann");
     assert_eq!(client.get_session(GetSessionParams::new("s-1")).await.unwrap().session_id, "s-1");
     let page = GetConversationMessagesParams {
         limit: Some(7),
         cursor: Some("c".to_owned()),
         ..GetConversationMessagesParams::new("s-1")
     };
-    let page = client.messages(page).await.unwrap();
+    let page = client.get_conversation_messages(page).await.unwrap();
     assert_eq!((page.next_cursor.as_deref(), page.has_more), (Some("c"), true));
     let list = client.list_conversations(ListConversationsParams::default()).await.unwrap();
     assert_eq!(list.conversations[0].title, "Returns");
@@ -180,7 +180,9 @@ async fn what_is_not_valid_is_not_sent() {
     let (client, mut peer) = FakeServer::start().await.unwrap().connect().await.unwrap();
     let limit =
         GetConversationMessagesParams { limit: Some(1_000), ..GetConversationMessagesParams::new("s") };
-    assert!(matches!(client.messages(limit).await, Err(Error::Invalid(text)) if text.contains("limit")));
+    assert!(
+        matches!(client.get_conversation_messages(limit).await, Err(Error::Invalid(text)) if text.contains("limit"))
+    );
     let image = ImageInput::new(format!("data:image/png;base64,{}", "A".repeat(1 << 20)));
     let large = SendMessageParams { images: Some(vec![image]), ..SendMessageParams::new("s", "Look.") };
     let mut turn = client.send_message(large);

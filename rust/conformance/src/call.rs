@@ -22,8 +22,8 @@ pub async fn call(client: &Client, action: &str, fields: JsonObject) -> Outcome 
     match typed(action, fields)? {
         Action::Cancel(params) => reply(client.cancel(params)),
         Action::ConfirmToolAction(params) => reply(client.confirm_tool_action(params).await),
-        Action::CreateConversationSession(params) => reply(client.create_session(params).await),
-        Action::GetConversationMessages(params) => reply(client.messages(params).await),
+        Action::CreateConversationSession(params) => reply(client.create_conversation_session(params).await),
+        Action::GetConversationMessages(params) => reply(client.get_conversation_messages(params).await),
         Action::GetSession(params) => reply(client.get_session(params).await),
         Action::ListConversations(params) => reply(client.list_conversations(params).await),
         Action::Ping(_) => reply(client.ping().await.map(Event::from)),

@@ -1289,6 +1289,43 @@ export interface UnknownEvent {
   raw: JsonObject;
 }
 
+/**
+ * What an event means to the turn that it belongs to.
+ * `goes_on`: The turn goes on, and is no longer parked if it was.
+ * `streams`: The turn goes on and shows its work, which a reader who is far behind can do without.
+ * `parks`: The turn stands still until a person has answered.
+ * `informs`: The turn stays as it is, parked or not.
+ * `passes`: The turn stays as it is, and a reader who is far behind can do without the event.
+ * `ends`: Nothing of the turn comes after it.
+ */
+export type TurnEffect = "goes_on" | "streams" | "parks" | "informs" | "passes" | "ends";
+
+/** What each type of event means to its turn. */
+export const turnEffects: Readonly<Record<Event["type"], TurnEffect>> = {
+  cancelled: "ends",
+  error: "ends",
+  eventual_response: "ends",
+  immediate_response: "goes_on",
+  interaction_invalid: "informs",
+  interaction_required: "parks",
+  keepalive: "passes",
+  otp_invalid: "informs",
+  otp_sent: "informs",
+  otp_verification_required: "parks",
+  otp_verified: "goes_on",
+  pong: "goes_on",
+  stream_chunk: "passes",
+  stream_preamble: "streams",
+  stream_reasoning: "streams",
+  stream_token: "streams",
+  write_confirmation_required: "parks",
+  $unknown: "passes",
+};
+
+/** An event on which a turn stands still until a person has answered. */
+export type ParkEvent =
+  InteractionRequiredEvent | OtpVerificationRequiredEvent | WriteConfirmationRequiredEvent;
+
 export function decodeEvent(value: unknown): Event {
   const tag = required(object(value), "type", string);
   switch (tag) {

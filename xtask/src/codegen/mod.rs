@@ -263,7 +263,7 @@ fn print(
             .and_then(|names| printer.print(&Input { model, names: &names, standalone, package }));
         match printed {
             Ok(outputs) => wanted.extend(outputs.into_iter().map(|output| Wanted {
-                path: format!("{folder}/{}", output.path),
+                path: format!("{}/{}", output.home.unwrap_or(folder), output.path),
                 language,
                 contents: match place {
                     Place::Driver => {

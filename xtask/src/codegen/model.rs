@@ -387,6 +387,54 @@ pub struct Event {
     pub name: String,
     /// The struct of its payload.
     pub payload: TypeId,
+    /// What it means to the turn that it belongs to.
+    pub effect: TurnEffect,
+}
+
+/// What an event means to its turn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TurnEffect {
+    /// The turn goes on, and is no longer parked: what holds for an event whose schema says nothing.
+    #[default]
+    GoesOn,
+    /// The turn shows its work; a reader who is far behind can do without.
+    Streams,
+    /// The turn stands still until a person has answered.
+    Parks,
+    /// Whether the turn is parked does not change, and the event must be kept.
+    Informs,
+    /// Whether the turn is parked does not change, and a reader who is far behind can do without.
+    Passes,
+    /// Nothing of the turn comes after it.
+    Ends,
+}
+
+impl TurnEffect {
+    /// What holds for an event that a version does not know.
+    pub const OF_UNKNOWN: Self = Self::Passes;
+
+    /// All of them, with the word that the schema's `x-turn` has for it, and what it means.
+    pub const ALL: [(Self, &str, &str); 6] = [
+        (Self::GoesOn, "goes_on", "The turn goes on, and is no longer parked if it was."),
+        (
+            Self::Streams,
+            "streams",
+            "The turn goes on and shows its work, which a reader who is far behind can do without.",
+        ),
+        (Self::Parks, "parks", "The turn stands still until a person has answered."),
+        (Self::Informs, "informs", "The turn stays as it is, parked or not."),
+        (
+            Self::Passes,
+            "passes",
+            "The turn stays as it is, and a reader who is far behind can do without the event.",
+        ),
+        (Self::Ends, "ends", "Nothing of the turn comes after it."),
+    ];
+
+    /// The word that the schema has for it.
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(effect, ..)| *effect == self).map_or("", |(_, word, _)| word)
+    }
 }
 
 /// The error codes with what is known about each.
@@ -417,6 +465,17 @@ impl Model {
     /// The type of an id.
     pub fn ty(&self, id: TypeId) -> &TypeDef {
         &self.types[id.0]
+    }
+
+    /// Whether the protocol says of any event what it means to its turn.
+    pub fn has_turn_effects(&self) -> bool {
+        self.events.iter().any(|event| event.effect != TurnEffect::default())
+    }
+
+    /// What the event with this payload means to its turn, where the protocol says such things.
+    pub fn turn_effect(&self, payload: TypeId) -> Option<TurnEffect> {
+        let event = self.events.iter().find(|event| event.payload == payload)?;
+        Some(event.effect).filter(|_| self.has_turn_effects())
     }
 
     /// All types with their ids, in printing order.

@@ -68,12 +68,19 @@ pub struct Output {
     pub path: String,
     /// The whole text, ending with a line break.
     pub contents: String,
+    /// The folder that it goes to instead of the printer's home, for a client that is not where its types are.
+    pub home: Option<&'static str>,
 }
 
 impl Output {
     /// A file with its text.
     pub fn new(path: impl Into<String>, contents: impl Into<String>) -> Self {
-        Self { path: path.into(), contents: contents.into() }
+        Self { path: path.into(), contents: contents.into(), home: None }
+    }
+
+    /// The same file in another folder of this repository, relative to its root.
+    pub fn at(self, home: &'static str) -> Self {
+        Self { home: Some(home), ..self }
     }
 }
 

@@ -28,6 +28,9 @@ public sealed record CancelledEvent : ServerEvent, IWire<CancelledEvent>
     public override string Tag => "cancelled";
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Ends;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
 
     /// <inheritdoc/>
@@ -115,6 +118,9 @@ public sealed record ErrorEvent : ServerEvent, IWire<ErrorEvent>
 
     /// <inheritdoc/>
     public override string Tag => "error";
+
+    /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Ends;
 
     /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
@@ -287,6 +293,9 @@ public sealed record EventualResponseEvent : ServerEvent, IWire<EventualResponse
 
     /// <inheritdoc/>
     public override string Tag => "eventual_response";
+
+    /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Ends;
 
     /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
@@ -599,6 +608,9 @@ public sealed record ImmediateResponseEvent : ServerEvent, IWire<ImmediateRespon
     public override string Tag => "immediate_response";
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.GoesOn;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
 
     /// <inheritdoc/>
@@ -652,6 +664,9 @@ public sealed record InteractionInvalidEvent : ServerEvent, IWire<InteractionInv
 
     /// <inheritdoc/>
     public override string Tag => "interaction_invalid";
+
+    /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Informs;
 
     /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
@@ -810,6 +825,9 @@ public sealed record InteractionRequiredEvent : ServerEvent, IWire<InteractionRe
     public override string Tag => "interaction_required";
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Parks;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
 
     /// <inheritdoc/>
@@ -933,6 +951,9 @@ public sealed record KeepaliveEvent : ServerEvent, IWire<KeepaliveEvent>
     public override string Tag => "keepalive";
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Passes;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
 
     /// <inheritdoc/>
@@ -1007,6 +1028,9 @@ public sealed record OtpInvalidEvent : ServerEvent, IWire<OtpInvalidEvent>
 
     /// <inheritdoc/>
     public override string Tag => "otp_invalid";
+
+    /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Informs;
 
     /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
@@ -1175,6 +1199,9 @@ public sealed record OtpSentEvent : ServerEvent, IWire<OtpSentEvent>
     public override string Tag => "otp_sent";
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Informs;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
 
     /// <inheritdoc/>
@@ -1287,6 +1314,9 @@ public sealed record OtpVerificationRequiredEvent : ServerEvent, IWire<OtpVerifi
 
     /// <inheritdoc/>
     public override string Tag => "otp_verification_required";
+
+    /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Parks;
 
     /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
@@ -1410,6 +1440,9 @@ public sealed record OtpVerifiedEvent : ServerEvent, IWire<OtpVerifiedEvent>
     public override string Tag => "otp_verified";
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.GoesOn;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
 
     /// <inheritdoc/>
@@ -1516,6 +1549,9 @@ public sealed record PongEvent : ServerEvent, IWire<PongEvent>
     public override string Tag => "pong";
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.GoesOn;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
 
     /// <inheritdoc/>
@@ -1595,6 +1631,9 @@ public sealed record StreamChunkEvent : ServerEvent, IWire<StreamChunkEvent>
 
     /// <inheritdoc/>
     public override string Tag => "stream_chunk";
+
+    /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Passes;
 
     /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
@@ -1839,6 +1878,9 @@ public sealed record StreamPreambleEvent : ServerEvent, IWire<StreamPreambleEven
     public override string Tag => "stream_preamble";
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Streams;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
 
     /// <inheritdoc/>
@@ -1896,6 +1938,9 @@ public sealed record StreamReasoningEvent : ServerEvent, IWire<StreamReasoningEv
     public override string Tag => "stream_reasoning";
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Streams;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
 
     /// <inheritdoc/>
@@ -1951,6 +1996,9 @@ public sealed record StreamTokenEvent : ServerEvent, IWire<StreamTokenEvent>
     public override string Tag => "stream_token";
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Streams;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
 
     /// <inheritdoc/>
@@ -2001,6 +2049,9 @@ public sealed record WriteConfirmationRequiredEvent : ServerEvent, IWire<WriteCo
 
     /// <inheritdoc/>
     public override string Tag => "write_confirmation_required";
+
+    /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Parks;
 
     /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
@@ -2113,6 +2164,9 @@ public abstract record ServerEvent : IWire<ServerEvent>
 
     /// <summary>The property <c>timestamp</c>, where it is there.</summary>
     public abstract long? GetTimestamp();
+
+    /// <summary>What it means to the turn that it belongs to.</summary>
+    public abstract TurnEffect GetTurnEffect();
 
     /// <summary>Reads a text, wherever in it the tag stands.</summary>
     /// <exception cref="DecodeException">It is not JSON, or not of the schema's shape.</exception>
@@ -2255,8 +2309,33 @@ public sealed record UnknownEvent : ServerEvent
     public JsonElement Raw { get; }
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Passes;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => Wire.Lenient(Raw, "requestId"u8, Wire.Text);
 
     /// <inheritdoc/>
     public override long? GetTimestamp() => Wire.Lenient<long?>(Raw, "timestamp"u8, static json => Wire.Int64(json));
+}
+
+/// <summary>What an event means to the turn that it belongs to.</summary>
+public enum TurnEffect
+{
+    /// <summary>The turn goes on, and is no longer parked if it was.</summary>
+    GoesOn,
+
+    /// <summary>The turn goes on and shows its work, which a reader who is far behind can do without.</summary>
+    Streams,
+
+    /// <summary>The turn stands still until a person has answered.</summary>
+    Parks,
+
+    /// <summary>The turn stays as it is, parked or not.</summary>
+    Informs,
+
+    /// <summary>The turn stays as it is, and a reader who is far behind can do without the event.</summary>
+    Passes,
+
+    /// <summary>Nothing of the turn comes after it.</summary>
+    Ends,
 }

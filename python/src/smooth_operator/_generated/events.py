@@ -72,6 +72,8 @@ __all__ = [
     "WriteConfirmation",
     "UnknownEvent",
     "Event",
+    "TurnEffect",
+    "ParkEvent",
     "decode_event",
     "encode_event",
     "validate_event",
@@ -83,6 +85,7 @@ class CancelledEvent:
     """Ends a turn that was cancelled. Nothing of the turn follows it."""
 
     type: ClassVar[Literal["cancelled"]] = "cancelled"
+    turn_effect: ClassVar[Literal["ends"]] = "ends"
     request_id: str | None = None
     """The requestId of the cancelled turn."""
     timestamp: int
@@ -157,6 +160,7 @@ class ErrorEvent:
     """Says that an action was refused, or that a turn failed, which ends it. The connection stays usable."""
 
     type: ClassVar[Literal["error"]] = "error"
+    turn_effect: ClassVar[Literal["ends"]] = "ends"
     request_id: str | None = None
     """The requestId of the action or turn that this answers; absent when it is unknown."""
     timestamp: int
@@ -318,6 +322,7 @@ class EventualResponseEvent:
     """Ends a turn with the whole answer. Nothing of the turn follows it."""
 
     type: ClassVar[Literal["eventual_response"]] = "eventual_response"
+    turn_effect: ClassVar[Literal["ends"]] = "ends"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
@@ -583,6 +588,7 @@ class ImmediateResponseEvent:
     """
 
     type: ClassVar[Literal["immediate_response"]] = "immediate_response"
+    turn_effect: ClassVar[Literal["goes_on"]] = "goes_on"
     request_id: str | None = None
     """The requestId of the action or turn that this answers; absent when it is unknown."""
     timestamp: int
@@ -631,6 +637,7 @@ class InteractionInvalidEvent:
     """
 
     type: ClassVar[Literal["interaction_invalid"]] = "interaction_invalid"
+    turn_effect: ClassVar[Literal["informs"]] = "informs"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
@@ -764,6 +771,7 @@ class InteractionRequiredEvent:
     """
 
     type: ClassVar[Literal["interaction_required"]] = "interaction_required"
+    turn_effect: ClassVar[Literal["parks"]] = "parks"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
@@ -866,6 +874,7 @@ class KeepaliveEvent:
     """Says that a turn is still running or waiting for the user. Sent every 30 s until the turn ends."""
 
     type: ClassVar[Literal["keepalive"]] = "keepalive"
+    turn_effect: ClassVar[Literal["passes"]] = "passes"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
@@ -927,6 +936,7 @@ class OtpInvalidEvent:
     """Says that the one-time code was not accepted. The turn still waits while attempts remain."""
 
     type: ClassVar[Literal["otp_invalid"]] = "otp_invalid"
+    turn_effect: ClassVar[Literal["informs"]] = "informs"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
@@ -1045,6 +1055,7 @@ class OtpSentEvent:
     """Says that a one-time code is on its way to the user. Follows otp_verification_required."""
 
     type: ClassVar[Literal["otp_sent"]] = "otp_sent"
+    turn_effect: ClassVar[Literal["informs"]] = "informs"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
@@ -1141,6 +1152,7 @@ class OtpVerificationRequiredEvent:
     """
 
     type: ClassVar[Literal["otp_verification_required"]] = "otp_verification_required"
+    turn_effect: ClassVar[Literal["parks"]] = "parks"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
@@ -1243,6 +1255,7 @@ class OtpVerifiedEvent:
     """Says that the one-time code was right; the turn goes on."""
 
     type: ClassVar[Literal["otp_verified"]] = "otp_verified"
+    turn_effect: ClassVar[Literal["goes_on"]] = "goes_on"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
@@ -1333,6 +1346,7 @@ class PongEvent:
     """Answers a ping."""
 
     type: ClassVar[Literal["pong"]] = "pong"
+    turn_effect: ClassVar[Literal["goes_on"]] = "goes_on"
     request_id: str | None = None
     """The requestId of the ping; absent when it had none."""
     timestamp: int
@@ -1398,6 +1412,7 @@ class StreamChunkEvent:
     """
 
     type: ClassVar[Literal["stream_chunk"]] = "stream_chunk"
+    turn_effect: ClassVar[Literal["passes"]] = "passes"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
@@ -1621,6 +1636,7 @@ class StreamPreambleEvent:
     """
 
     type: ClassVar[Literal["stream_preamble"]] = "stream_preamble"
+    turn_effect: ClassVar[Literal["streams"]] = "streams"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
@@ -1665,6 +1681,7 @@ class StreamReasoningEvent:
     """A piece of the model's reasoning, which is never part of the answer. Not sent when stream is false."""
 
     type: ClassVar[Literal["stream_reasoning"]] = "stream_reasoning"
+    turn_effect: ClassVar[Literal["streams"]] = "streams"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
@@ -1709,6 +1726,7 @@ class StreamTokenEvent:
     """A piece of the answer, while it is written. Not sent when stream is false."""
 
     type: ClassVar[Literal["stream_token"]] = "stream_token"
+    turn_effect: ClassVar[Literal["streams"]] = "streams"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
@@ -1753,6 +1771,7 @@ class WriteConfirmationRequiredEvent:
     """Asks the user to approve a tool call; the turn waits. Answer with confirm_tool_action."""
 
     type: ClassVar[Literal["write_confirmation_required"]] = "write_confirmation_required"
+    turn_effect: ClassVar[Literal["parks"]] = "parks"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
@@ -1847,6 +1866,7 @@ class UnknownEvent:
     """One whose `type` this version does not know, as it came."""
 
     type: ClassVar[Literal["$unknown"]] = "$unknown"
+    turn_effect: ClassVar[Literal["passes"]] = "passes"
     tag: str
     """The value on the wire."""
     raw: wire.JsonObject
@@ -1880,6 +1900,25 @@ Event: TypeAlias = Union[
     UnknownEvent,
 ]
 """Everything that a server may say."""
+
+
+TurnEffect: TypeAlias = Literal["goes_on", "streams", "parks", "informs", "passes", "ends"]
+"""What an event means to the turn that it belongs to.
+`goes_on`: The turn goes on, and is no longer parked if it was.
+`streams`: The turn goes on and shows its work, which a reader who is far behind can do without.
+`parks`: The turn stands still until a person has answered.
+`informs`: The turn stays as it is, parked or not.
+`passes`: The turn stays as it is, and a reader who is far behind can do without the event.
+`ends`: Nothing of the turn comes after it.
+"""
+
+
+ParkEvent: TypeAlias = Union[
+    InteractionRequiredEvent,
+    OtpVerificationRequiredEvent,
+    WriteConfirmationRequiredEvent,
+]
+"""An event on which a turn stands still until a person has answered."""
 
 
 def decode_event(value: object) -> Event:

@@ -19,7 +19,8 @@ pub struct Client {
 impl Side for Client {
     async fn connect(url: &str) -> Outcome<Self> {
         let client = ours::Client::connect(url).await?;
-        let session = client.create_session(CreateConversationSessionParams::default()).await?.session_id;
+        let session =
+            client.create_conversation_session(CreateConversationSessionParams::default()).await?.session_id;
         Ok(Self { client, session, held: JoinSet::new() })
     }
 

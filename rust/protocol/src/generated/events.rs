@@ -2245,6 +2245,30 @@ impl Event {
         }
     }
 
+    /// What it means to the turn that it belongs to.
+    pub fn turn_effect(&self) -> TurnEffect {
+        match self {
+            Self::Cancelled(_) => TurnEffect::Ends,
+            Self::Error(_) => TurnEffect::Ends,
+            Self::EventualResponse(_) => TurnEffect::Ends,
+            Self::ImmediateResponse(_) => TurnEffect::GoesOn,
+            Self::InteractionInvalid(_) => TurnEffect::Informs,
+            Self::InteractionRequired(_) => TurnEffect::Parks,
+            Self::Keepalive(_) => TurnEffect::Passes,
+            Self::OtpInvalid(_) => TurnEffect::Informs,
+            Self::OtpSent(_) => TurnEffect::Informs,
+            Self::OtpVerificationRequired(_) => TurnEffect::Parks,
+            Self::OtpVerified(_) => TurnEffect::GoesOn,
+            Self::Pong(_) => TurnEffect::GoesOn,
+            Self::StreamChunk(_) => TurnEffect::Passes,
+            Self::StreamPreamble(_) => TurnEffect::Streams,
+            Self::StreamReasoning(_) => TurnEffect::Streams,
+            Self::StreamToken(_) => TurnEffect::Streams,
+            Self::WriteConfirmationRequired(_) => TurnEffect::Parks,
+            Self::Unknown(_) => TurnEffect::Passes,
+        }
+    }
+
     /// Checks what the schema asks of the values beyond their types; the violation names the place.
     pub fn validate(&self) -> Result<(), Violation> {
         match self {
@@ -2447,4 +2471,21 @@ impl From<WriteConfirmationRequiredEvent> for Event {
     fn from(value: WriteConfirmationRequiredEvent) -> Self {
         Self::WriteConfirmationRequired(value)
     }
+}
+
+/// What an event means to the turn that it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TurnEffect {
+    /// The turn goes on, and is no longer parked if it was.
+    GoesOn,
+    /// The turn goes on and shows its work, which a reader who is far behind can do without.
+    Streams,
+    /// The turn stands still until a person has answered.
+    Parks,
+    /// The turn stays as it is, parked or not.
+    Informs,
+    /// The turn stays as it is, and a reader who is far behind can do without the event.
+    Passes,
+    /// Nothing of the turn comes after it.
+    Ends,
 }

@@ -1,6 +1,6 @@
 //! Declarations: records, unions, enums and newtypes, each with its codec.
 use super::super::model::{
-    Additional, Enum, ErrorCodes, Field, Member, Role, Shape, Struct, TaggedUnion, Ty, TypeId,
+    Additional, Enum, ErrorCodes, Field, Member, Role, Shape, Struct, TaggedUnion, TurnEffect, Ty, TypeId,
 };
 use super::super::printer::Page;
 use super::plan::Plan;
@@ -90,6 +90,9 @@ fn overrides(plan: &Plan<'_>, page: &mut Page, base: TypeId, id: TypeId, shape: 
         page.gap().line("/// <inheritdoc/>");
         page.line(format!("public override string Tag => {};", quote(&tag.value)));
     }
+    if let Some(effect) = plan.model.turn_effect(id) {
+        page.gap().line("/// <inheritdoc/>").line(turn_effect(effect));
+    }
     for getter in plan.getters(union) {
         let Some(index) = plan.field_named(id, &getter.wire) else { continue };
         page.gap().line("/// <inheritdoc/>");
@@ -171,6 +174,10 @@ fn union(plan: &Plan<'_>, page: &mut Page, id: TypeId, union: &TaggedUnion) {
             page.line(format!("/// <summary>{about}</summary>"));
             page.line(format!("public abstract {}? {}();", plan.base(&getter.kind), getter.method));
         }
+        if plan.tells_effects(id) {
+            page.gap().line("/// <summary>What it means to the turn that it belongs to.</summary>");
+            page.line("public abstract TurnEffect GetTurnEffect();");
+        }
         texts(page, name);
         plan.validate_union(page, id, union);
         let arms = union.members.iter().map(|member| plan.arm(id, member.ty)).collect::<Vec<_>>();
@@ -191,6 +198,27 @@ fn union(plan: &Plan<'_>, page: &mut Page, id: TypeId, union: &TaggedUnion) {
     if union.open {
         unknown(plan, page, id, union);
     }
+    if plan.tells_effects(id) {
+        turn_effects(page);
+    }
+}
+
+/// The method that tells what an event means to its turn.
+fn turn_effect(effect: TurnEffect) -> String {
+    format!("public override TurnEffect GetTurnEffect() => TurnEffect.{effect:?};")
+}
+
+/// The enum of what an event means to its turn.
+fn turn_effects(page: &mut Page) {
+    page.gap().line("/// <summary>What an event means to the turn that it belongs to.</summary>");
+    page.line("public enum TurnEffect").block("{", "}", |page| {
+        for (index, (effect, _, about)) in TurnEffect::ALL.iter().enumerate() {
+            if index > 0 {
+                page.gap();
+            }
+            page.line(format!("/// <summary>{about}</summary>")).line(format!("{effect:?},"));
+        }
+    });
 }
 
 fn arms_of(plan: &Plan<'_>, id: TypeId, union: &TaggedUnion) -> Vec<String> {
@@ -292,6 +320,9 @@ fn unknown(plan: &Plan<'_>, page: &mut Page, id: TypeId, union: &TaggedUnion) {
         page.line("}").gap().line("/// <inheritdoc/>").line("public override string Tag { get; }").gap();
         page.line("/// <summary>The whole object, the tag included.</summary>");
         page.line("public JsonElement Raw { get; }");
+        if plan.tells_effects(id) {
+            page.gap().line("/// <inheritdoc/>").line(turn_effect(TurnEffect::OF_UNKNOWN));
+        }
         for getter in plan.getters(union) {
             page.gap().line("/// <inheritdoc/>");
             let ty = plan.base(&getter.kind);

@@ -102,6 +102,11 @@ impl<'a> Plan<'a> {
         self.spare(format!("{}Codec", self.name(id)))
     }
 
+    /// Whether a union is that of the events, and the protocol says what they mean to their turns.
+    pub fn tells_effects(&self, union: TypeId) -> bool {
+        self.model.event_union == Some(union) && self.model.has_turn_effects()
+    }
+
     pub fn getters(&self, union: &TaggedUnion) -> Vec<Getter> {
         let mut members = HashSet::new();
         for member in &union.members {

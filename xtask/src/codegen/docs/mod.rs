@@ -1,7 +1,8 @@
 //! The documentation printer: `docs/protocol.md`, a reference that can be read from top to bottom.
 use super::finding::Finding;
 use super::model::{
-    Constraints, Field, Int, Kind, Model, Presence, Reply, Role, Section, Shape, Struct, Ty, TypeDef, TypeId,
+    Constraints, Field, Int, Kind, Model, Presence, Reply, Role, Section, Shape, Struct, TurnEffect, Ty,
+    TypeDef, TypeId,
 };
 use super::names::{Case, Rules, Scope};
 use super::printer::{Input, NOTICE, Output, Page, Printer};
@@ -123,6 +124,9 @@ impl Reference<'_> {
             let def = self.model.ty(event.payload);
             page.line(format!("### {}", heading(&event.name))).gap();
             self.body(page, def);
+            if self.model.has_turn_effects() {
+                page.line(format!("In a turn it {}.", in_a_turn(event.effect))).gap();
+            }
             self.examples(page, def);
             self.neighbours(page, def);
         }
@@ -395,4 +399,18 @@ fn prose(text: &str) -> String {
 /// A description inside a table cell.
 fn cell(text: &str) -> String {
     prose(text).replace('|', "\\|")
+}
+
+/// What an event does in its turn.
+fn in_a_turn(effect: TurnEffect) -> &'static str {
+    match effect {
+        TurnEffect::GoesOn => "shows that the turn goes on, and is no longer parked",
+        TurnEffect::Streams => "shows that the turn goes on; a reader who is far behind can do without it",
+        TurnEffect::Parks => "parks the turn until a person has answered",
+        TurnEffect::Informs => "changes nothing: a turn that is parked stays so",
+        TurnEffect::Passes => {
+            "changes nothing: a turn that is parked stays so, and a reader who is far behind can do without it"
+        }
+        TurnEffect::Ends => "is the last event",
+    }
 }

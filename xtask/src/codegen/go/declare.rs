@@ -1,7 +1,7 @@
 //! Declarations: the types with their public methods.
 use super::super::json::quote as json_quote;
 use super::super::model::{
-    Additional, Enum, ErrorCodes, Field, Shape, Struct, TaggedUnion, Ty, TypeDef, TypeId,
+    Additional, Enum, ErrorCodes, Field, Role, Shape, Struct, TaggedUnion, TurnEffect, Ty, TypeDef, TypeId,
 };
 use super::super::printer::Page;
 use super::Draft;
@@ -85,6 +85,9 @@ impl Draft<'_> {
                 &[&format!("return {}", quote(value))],
             );
             self.page.gap().line(format!("func (*{name}) is{union}() {{}}"));
+        }
+        if let Some(effect) = self.plan.model.turn_effect(id) {
+            turn_effect(&mut self.page, name, effect);
         }
         self.getters(id);
     }
@@ -225,12 +228,20 @@ impl Draft<'_> {
                 comment(page, &format!("{about}, or {} when it is absent.", zero(&getter.ty)));
                 page.line(format!("{}() {}", getter.method, getter.ty));
             }
+            if def.role == Role::Events && self.plan.model.has_turn_effects() {
+                page.line("// TurnEffect returns what the event means to the turn that it belongs to.");
+                page.line("TurnEffect() TurnEffect");
+            }
             page.line("// Validate returns the first *Violation of what the schema asks beyond the types.");
             page.line("Validate() error");
             page.line(format!("is{name}()"));
         });
         if union.open {
             self.unknown_arm(id, union);
+        }
+        if def.role == Role::Events && self.plan.model.has_turn_effects() {
+            turn_effect(&mut self.page, &names.unknown, TurnEffect::OF_UNKNOWN);
+            turn_effects(&mut self.page);
         }
         self.page.gap();
         let property = json_quote(tag);
@@ -393,4 +404,21 @@ fn zero(ty: &str) -> &'static str {
         "bool" => "false",
         _ => "0",
     }
+}
+
+/// The method that tells what an event means to its turn.
+fn turn_effect(page: &mut Page, name: &str, effect: TurnEffect) {
+    let about = "TurnEffect returns what the event means to the turn that it belongs to.";
+    method(page, about, name, "TurnEffect() TurnEffect", &[&format!("return Turn{effect:?}")]);
+}
+
+/// The type of what an event means to its turn.
+fn turn_effects(page: &mut Page) {
+    page.gap().line("// TurnEffect is what an event means to the turn that it belongs to.");
+    page.line("type TurnEffect string").gap().line("// The values of TurnEffect.");
+    let row = |(effect, word, about): (TurnEffect, &str, &str)| {
+        let row = vec![format!("Turn{effect:?}"), "TurnEffect".to_owned(), format!("= {}", quote(word))];
+        (vec![about.to_owned()], row)
+    };
+    page.block("const (", ")", |page| fields(page, &TurnEffect::ALL.map(row)));
 }

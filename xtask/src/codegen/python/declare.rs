@@ -1,7 +1,9 @@
 //! Declarations: dataclasses, unions, enums with their values, other names.
 use super::Sheet;
 use super::text::{self, Doc, bracket, docstring};
-use crate::codegen::model::{Additional, Enum, Kind, Presence, Struct, TaggedUnion, Ty, TypeDef, TypeId};
+use crate::codegen::model::{
+    Additional, Enum, Kind, Presence, Struct, TaggedUnion, TurnEffect, Ty, TypeDef, TypeId,
+};
 use crate::codegen::names::{Case, join, words};
 use crate::codegen::printer::Page;
 
@@ -31,6 +33,9 @@ impl<'a> Sheet<'a> {
                 if let Some(tag) = &shape.tag {
                     let attribute = sheet.tag_attribute(id, shape, &tag.property);
                     sheet.tag(page, &attribute, &tag.value);
+                }
+                if let Some(effect) = sheet.model.turn_effect(id) {
+                    sheet.tag(page, "turn_effect", effect.word());
                 }
                 for (index, field) in shape.fields.iter().enumerate() {
                     let ty = sheet.ty(&field.ty);
@@ -100,7 +105,7 @@ impl<'a> Sheet<'a> {
         let name = self.name(id);
         let unknown = union.open.then(|| self.spare(format!("Unknown{name}")));
         if let Some(unknown) = &unknown {
-            self.unknown(unknown, union);
+            self.unknown(id, unknown, union);
         }
         let mut members = Vec::new();
         for member in &union.members {
@@ -120,12 +125,46 @@ impl<'a> Sheet<'a> {
             text::put(page, &whole);
             docstring(page, std::slice::from_ref(&def.doc), def.deprecated);
         });
+        if self.tells_effects(id) {
+            self.turn_effects(union);
+        }
         self.decode_union(id, union, unknown.as_deref());
         self.union_functions(id);
     }
 
+    /// Whether a union is that of the events, and the protocol says what they mean to their turns.
+    fn tells_effects(&self, union: TypeId) -> bool {
+        self.model.event_union == Some(union) && self.model.has_turn_effects()
+    }
+
+    /// The type of what an event means to its turn, and the events that park one.
+    fn turn_effects(&mut self, union: &TaggedUnion) {
+        let (alias, literal) = (self.typing("TypeAlias"), self.typing("Literal"));
+        let words = TurnEffect::ALL.iter().map(|(_, word, _)| text::text(text::string(word))).collect();
+        self.offers.push("TurnEffect".to_owned());
+        self.block(|_, page| {
+            text::put(page, &bracket(format!("TurnEffect: {alias} = {literal}["), words, "]"));
+            let meanings = TurnEffect::ALL.iter().map(|(_, word, about)| format!("`{word}`: {about}"));
+            let about = ["What an event means to the turn that it belongs to.".to_owned()];
+            docstring(page, &about.into_iter().chain(meanings).collect::<Vec<_>>(), false);
+        });
+        let parks = union.members.iter().map(|member| member.ty);
+        let parks: Vec<TypeId> =
+            parks.filter(|id| self.model.turn_effect(*id) == Some(TurnEffect::Parks)).collect();
+        let parks: Vec<Doc> = parks.into_iter().map(|id| text::text(self.type_name(id))).collect();
+        if parks.len() > 1 {
+            self.offers.push("ParkEvent".to_owned());
+            let whole = bracket(format!("ParkEvent: {alias} = {}[", self.typing("Union")), parks, "]");
+            self.block(|_, page| {
+                text::put(page, &whole);
+                let about = "An event on which a turn stands still until a person has answered.";
+                docstring(page, &[about.to_owned()], false);
+            });
+        }
+    }
+
     /// The class of a union's member that this version does not know.
-    fn unknown(&mut self, name: &str, union: &TaggedUnion) {
+    fn unknown(&mut self, union_id: TypeId, name: &str, union: &TaggedUnion) {
         self.import("dataclasses", "dataclass");
         self.offers.push(name.to_owned());
         let mut marker = "$unknown".to_owned();
@@ -145,6 +184,9 @@ impl<'a> Sheet<'a> {
                 docstring(page, &[what], false);
                 page.gap();
                 sheet.tag(page, &attribute, &marker);
+                if sheet.tells_effects(union_id) {
+                    sheet.tag(page, "turn_effect", TurnEffect::OF_UNKNOWN.word());
+                }
                 page.line("tag: str").line("\"\"\"The value on the wire.\"\"\"");
                 page.line("raw: wire.JsonObject");
                 page.line("\"\"\"The whole object, exactly as it came.\"\"\"").gap();

@@ -1,4 +1,5 @@
 //! The Rust printer. Its output is simply shaped, so that it is what rustfmt would leave untouched.
+mod calls;
 mod checks;
 mod enums;
 mod registry;
@@ -65,6 +66,7 @@ static RULES: Rules = Rules {
         "JsonObject",
         "Tri",
         "Call",
+        "TurnEffect",
         "Send",
         "Sync",
         "Drop",
@@ -141,6 +143,9 @@ impl Printer for Rust {
         }
         outputs.push(Output::new("src/generated/mod.rs", root(&modules, input.standalone, has_rules)));
         outputs.push(Output::new("tests/generated/round_trip.rs", rust.round_trip()));
+        if !input.standalone && input.model.action_union.is_some() {
+            outputs.push(Output::new("src/generated.rs", calls::print(input)).at("rust/client"));
+        }
         if input.standalone {
             for (name, contents) in SUPPORT {
                 outputs.push(Output::new(format!("src/generated/{name}"), *contents));

@@ -1,5 +1,5 @@
 //! Tagged unions: an enum with its own codec that reads the tag wherever it stands.
-use super::super::model::{Field, Kind, Presence, Role, Shape, TaggedUnion, TypeDef, TypeId};
+use super::super::model::{Field, Kind, Presence, Role, Shape, TaggedUnion, TurnEffect, TypeDef, TypeId};
 use super::super::printer::Page;
 use super::Ctx;
 use super::text::{self, array, doc, quote};
@@ -37,8 +37,10 @@ impl Ctx<'_> {
         });
         self.union_codec(page, id, union);
         self.member_conversions(page, id, union);
-        if def.role == Role::Actions {
-            self.call_trait(page, name);
+        match def.role {
+            Role::Actions => self.call_trait(page, name),
+            Role::Events => self.turn_effects(page),
+            _ => {}
         }
     }
 
@@ -79,6 +81,9 @@ impl Ctx<'_> {
         for field in self.model.shared_fields(union) {
             self.shared_field(page, id, union, field);
         }
+        if def.role == Role::Events {
+            self.turn_effect(page, id, union);
+        }
         if def.role == Role::Actions {
             self.set_request_id(page, id, union);
             self.is_turn(page, id, union);
@@ -102,7 +107,14 @@ impl Ctx<'_> {
         let method = self.field_name(owner, index);
         if matches!(
             method,
-            "tag" | "name" | "validate" | "from_json" | "to_json" | "is_turn" | "set_request_id"
+            "tag"
+                | "name"
+                | "validate"
+                | "from_json"
+                | "to_json"
+                | "is_turn"
+                | "set_request_id"
+                | "turn_effect"
         ) {
             return;
         }
@@ -201,6 +213,38 @@ impl Ctx<'_> {
                     page.line(format!("Self::{}(_) => {is_turn},", self.names.names.variant(id, index)));
                 }
             });
+        });
+    }
+
+    fn turn_effect(&self, page: &mut Page, id: TypeId, union: &TaggedUnion) {
+        if !self.model.has_turn_effects() {
+            return;
+        }
+        page.gap();
+        page.line("/// What it means to the turn that it belongs to.");
+        page.block("pub fn turn_effect(&self) -> TurnEffect {", "}", |page| {
+            page.block("match self {", "}", |page| {
+                for (index, member) in union.members.iter().enumerate() {
+                    let effect = self.model.turn_effect(member.ty).unwrap_or_default();
+                    let variant = self.names.names.variant(id, index);
+                    page.line(format!("Self::{variant}(_) => TurnEffect::{effect:?},"));
+                }
+                page.line(format!("Self::Unknown(_) => TurnEffect::{:?},", TurnEffect::OF_UNKNOWN));
+            });
+        });
+    }
+
+    /// The enum of what an event means to its turn.
+    fn turn_effects(&self, page: &mut Page) {
+        if !self.model.has_turn_effects() {
+            return;
+        }
+        page.gap().line("/// What an event means to the turn that it belongs to.");
+        page.line("#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]");
+        page.block("pub enum TurnEffect {", "}", |page| {
+            for (effect, _, about) in TurnEffect::ALL {
+                page.line(format!("/// {about}")).line(format!("{effect:?},"));
+            }
         });
     }
 

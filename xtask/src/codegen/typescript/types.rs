@@ -3,7 +3,7 @@ use super::layout::{self, Doc};
 use super::quoting::{self, comment};
 use super::{Sheet, put};
 use crate::codegen::model::{
-    Additional, Enum, Field, Int, Kind, Presence, Shape, Struct, TaggedUnion, Ty, TypeDef, TypeId,
+    Additional, Enum, Field, Int, Kind, Presence, Shape, Struct, TaggedUnion, TurnEffect, Ty, TypeDef, TypeId,
 };
 
 impl<'a> Sheet<'a> {
@@ -83,6 +83,43 @@ impl<'a> Sheet<'a> {
         } else {
             self.doc(def);
             put(&mut self.page, &layout::union(&format!("export type {name}"), members));
+        }
+        if self.model.event_union == Some(id) && self.model.has_turn_effects() {
+            self.turn_effects(id, union);
+        }
+    }
+
+    /// What each event means to its turn, and the events that park one.
+    fn turn_effects(&mut self, id: TypeId, union: &TaggedUnion) {
+        let name = self.name(id);
+        let words = TurnEffect::ALL.iter().map(|(_, word, _)| layout::text(quoting::string(word))).collect();
+        let mut about = vec!["What an event means to the turn that it belongs to.".to_owned()];
+        about.extend(TurnEffect::ALL.iter().map(|(_, word, meaning)| format!("`{word}`: {meaning}")));
+        self.page.gap();
+        comment(&mut self.page, &about, false);
+        put(&mut self.page, &layout::union("export type TurnEffect", words));
+        self.page.gap();
+        comment(&mut self.page, &["What each type of event means to its turn.".to_owned()], false);
+        let key = quoting::string(&union.tag);
+        self.page.line(format!("export const turnEffects: Readonly<Record<{name}[{key}], TurnEffect>> = {{"));
+        self.page.indented(|page| {
+            for event in &self.model.events {
+                let word = quoting::string(event.effect.word());
+                page.line(format!("{}: {word},", quoting::literal_key(&event.name)));
+            }
+            let marker = unknown(union).marker;
+            let word = quoting::string(TurnEffect::OF_UNKNOWN.word());
+            page.line(format!("{}: {word},", quoting::literal_key(&marker)));
+        });
+        self.page.line("};");
+        let parks = self.model.events.iter().filter(|event| event.effect == TurnEffect::Parks);
+        let parks: Vec<TypeId> = parks.map(|event| event.payload).collect();
+        let parks: Vec<Doc> = parks.into_iter().map(|id| layout::text(self.type_name(id))).collect();
+        if !parks.is_empty() {
+            self.page.gap();
+            let about = "An event on which a turn stands still until a person has answered.".to_owned();
+            comment(&mut self.page, &[about], false);
+            put(&mut self.page, &layout::union("export type ParkEvent", parks));
         }
     }
 

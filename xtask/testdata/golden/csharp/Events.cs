@@ -31,6 +31,9 @@ public sealed record BookChangedEvent : ServerEvent, IWire<BookChangedEvent>
     public override string Tag => "book_changed";
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.GoesOn;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
 
     /// <inheritdoc/>
@@ -86,6 +89,9 @@ public sealed record BooksFoundEvent : ServerEvent, IWire<BooksFoundEvent>
 
     /// <inheritdoc/>
     public override string Tag => "books_found";
+
+    /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.GoesOn;
 
     /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
@@ -145,6 +151,9 @@ public sealed record ErrorEvent : ServerEvent, IWire<ErrorEvent>
     public override string Tag => "error";
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Ends;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
 
     /// <inheritdoc/>
@@ -191,6 +200,9 @@ public sealed record PongEvent : ServerEvent, IWire<PongEvent>
 
     /// <inheritdoc/>
     public override string Tag => "pong";
+
+    /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.GoesOn;
 
     /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
@@ -242,6 +254,9 @@ public sealed record ShelfScannedEvent : ServerEvent, IWire<ShelfScannedEvent>
 
     /// <inheritdoc/>
     public override string Tag => "shelf_scanned";
+
+    /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Passes;
 
     /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;
@@ -297,6 +312,9 @@ public abstract record ServerEvent : IWire<ServerEvent>
 
     /// <summary>The property <c>timestamp</c>, where it is there.</summary>
     public abstract long? GetTimestamp();
+
+    /// <summary>What it means to the turn that it belongs to.</summary>
+    public abstract TurnEffect GetTurnEffect();
 
     /// <summary>Reads a text, wherever in it the tag stands.</summary>
     /// <exception cref="DecodeException">It is not JSON, or not of the schema's shape.</exception>
@@ -379,8 +397,33 @@ public sealed record UnknownEvent : ServerEvent
     public JsonElement Raw { get; }
 
     /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Passes;
+
+    /// <inheritdoc/>
     public override string? GetRequestId() => Wire.Lenient(Raw, "requestId"u8, Wire.Text);
 
     /// <inheritdoc/>
     public override long? GetTimestamp() => Wire.Lenient<long?>(Raw, "timestamp"u8, static json => Wire.Int64(json));
+}
+
+/// <summary>What an event means to the turn that it belongs to.</summary>
+public enum TurnEffect
+{
+    /// <summary>The turn goes on, and is no longer parked if it was.</summary>
+    GoesOn,
+
+    /// <summary>The turn goes on and shows its work, which a reader who is far behind can do without.</summary>
+    Streams,
+
+    /// <summary>The turn stands still until a person has answered.</summary>
+    Parks,
+
+    /// <summary>The turn stays as it is, parked or not.</summary>
+    Informs,
+
+    /// <summary>The turn stays as it is, and a reader who is far behind can do without the event.</summary>
+    Passes,
+
+    /// <summary>Nothing of the turn comes after it.</summary>
+    Ends,
 }

@@ -38,6 +38,11 @@ func (*BookChangedEvent) EventTag() string {
 
 func (*BookChangedEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*BookChangedEvent) TurnEffect() TurnEffect {
+	return TurnGoesOn
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *BookChangedEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -153,6 +158,11 @@ func (*BooksFoundEvent) EventTag() string {
 
 func (*BooksFoundEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*BooksFoundEvent) TurnEffect() TurnEffect {
+	return TurnGoesOn
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *BooksFoundEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -267,6 +277,11 @@ func (*ErrorEvent) EventTag() string {
 
 func (*ErrorEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*ErrorEvent) TurnEffect() TurnEffect {
+	return TurnEnds
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *ErrorEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -373,6 +388,11 @@ func (*PongEvent) EventTag() string {
 
 func (*PongEvent) isEvent() {}
 
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*PongEvent) TurnEffect() TurnEffect {
+	return TurnGoesOn
+}
+
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *PongEvent) GetRequestID() string {
 	return orZero(v.RequestID)
@@ -468,6 +488,11 @@ func (*ShelfScannedEvent) EventTag() string {
 }
 
 func (*ShelfScannedEvent) isEvent() {}
+
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*ShelfScannedEvent) TurnEffect() TurnEffect {
+	return TurnPasses
+}
 
 // GetRequestID returns RequestID, or "" when it is absent.
 func (v *ShelfScannedEvent) GetRequestID() string {
@@ -581,6 +606,8 @@ type Event interface {
 	GetRequestID() string
 	// GetTimestamp returns "timestamp", or 0 when it is absent.
 	GetTimestamp() int64
+	// TurnEffect returns what the event means to the turn that it belongs to.
+	TurnEffect() TurnEffect
 	// Validate returns the first *Violation of what the schema asks beyond the types.
 	Validate() error
 	isEvent()
@@ -620,6 +647,30 @@ func (*UnknownEvent) Validate() error {
 }
 
 func (*UnknownEvent) isEvent() {}
+
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*UnknownEvent) TurnEffect() TurnEffect {
+	return TurnPasses
+}
+
+// TurnEffect is what an event means to the turn that it belongs to.
+type TurnEffect string
+
+// The values of TurnEffect.
+const (
+	// The turn goes on, and is no longer parked if it was.
+	TurnGoesOn TurnEffect = "goes_on"
+	// The turn goes on and shows its work, which a reader who is far behind can do without.
+	TurnStreams TurnEffect = "streams"
+	// The turn stands still until a person has answered.
+	TurnParks TurnEffect = "parks"
+	// The turn stays as it is, parked or not.
+	TurnInforms TurnEffect = "informs"
+	// The turn stays as it is, and a reader who is far behind can do without the event.
+	TurnPasses TurnEffect = "passes"
+	// Nothing of the turn comes after it.
+	TurnEnds TurnEffect = "ends"
+)
 
 // UnmarshalEvent reads Event from JSON; "type" may stand anywhere in the object.
 func UnmarshalEvent(data []byte) (Event, error) {

@@ -17,6 +17,7 @@ __all__ = [
     "ShelfScannedEvent",
     "UnknownEvent",
     "Event",
+    "TurnEffect",
     "decode_event",
     "encode_event",
     "validate_event",
@@ -28,6 +29,7 @@ class BookChangedEvent:
     """A book is not what it was."""
 
     type: ClassVar[Literal["book_changed"]] = "book_changed"
+    turn_effect: ClassVar[Literal["goes_on"]] = "goes_on"
     request_id: str | None = None
     """Any string; the answer echoes it."""
     timestamp: int
@@ -76,6 +78,7 @@ class BooksFoundEvent:
     """The books that were looked for."""
 
     type: ClassVar[Literal["books_found"]] = "books_found"
+    turn_effect: ClassVar[Literal["goes_on"]] = "goes_on"
     request_id: str | None = None
     """Any string; the answer echoes it."""
     timestamp: int
@@ -118,6 +121,7 @@ class ErrorEvent:
     """An action was refused."""
 
     type: ClassVar[Literal["error"]] = "error"
+    turn_effect: ClassVar[Literal["ends"]] = "ends"
     request_id: str | None = None
     """Any string; the answer echoes it."""
     timestamp: int
@@ -163,6 +167,7 @@ class PongEvent:
     """Answers a ping."""
 
     type: ClassVar[Literal["pong"]] = "pong"
+    turn_effect: ClassVar[Literal["goes_on"]] = "goes_on"
     request_id: str | None = None
     """Any string; the answer echoes it."""
     timestamp: int
@@ -195,6 +200,7 @@ class ShelfScannedEvent:
     """What stands on a shelf."""
 
     type: ClassVar[Literal["shelf_scanned"]] = "shelf_scanned"
+    turn_effect: ClassVar[Literal["passes"]] = "passes"
     request_id: str | None = None
     """Any string; the answer echoes it."""
     timestamp: int
@@ -264,6 +270,7 @@ class UnknownEvent:
     """One whose `type` this version does not know, as it came."""
 
     type: ClassVar[Literal["$unknown"]] = "$unknown"
+    turn_effect: ClassVar[Literal["passes"]] = "passes"
     tag: str
     """The value on the wire."""
     raw: wire.JsonObject
@@ -285,6 +292,17 @@ Event: TypeAlias = Union[
     UnknownEvent,
 ]
 """Everything that a server may say."""
+
+
+TurnEffect: TypeAlias = Literal["goes_on", "streams", "parks", "informs", "passes", "ends"]
+"""What an event means to the turn that it belongs to.
+`goes_on`: The turn goes on, and is no longer parked if it was.
+`streams`: The turn goes on and shows its work, which a reader who is far behind can do without.
+`parks`: The turn stands still until a person has answered.
+`informs`: The turn stays as it is, parked or not.
+`passes`: The turn stays as it is, and a reader who is far behind can do without the event.
+`ends`: Nothing of the turn comes after it.
+"""
 
 
 def decode_event(value: object) -> Event:

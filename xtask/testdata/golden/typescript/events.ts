@@ -208,6 +208,27 @@ export interface UnknownEvent {
   raw: JsonObject;
 }
 
+/**
+ * What an event means to the turn that it belongs to.
+ * `goes_on`: The turn goes on, and is no longer parked if it was.
+ * `streams`: The turn goes on and shows its work, which a reader who is far behind can do without.
+ * `parks`: The turn stands still until a person has answered.
+ * `informs`: The turn stays as it is, parked or not.
+ * `passes`: The turn stays as it is, and a reader who is far behind can do without the event.
+ * `ends`: Nothing of the turn comes after it.
+ */
+export type TurnEffect = "goes_on" | "streams" | "parks" | "informs" | "passes" | "ends";
+
+/** What each type of event means to its turn. */
+export const turnEffects: Readonly<Record<Event["type"], TurnEffect>> = {
+  book_changed: "goes_on",
+  books_found: "goes_on",
+  error: "ends",
+  pong: "goes_on",
+  shelf_scanned: "passes",
+  $unknown: "passes",
+};
+
 export function decodeEvent(value: unknown): Event {
   const tag = required(object(value), "type", string);
   switch (tag) {

@@ -313,6 +313,18 @@ impl Event {
         }
     }
 
+    /// What it means to the turn that it belongs to.
+    pub fn turn_effect(&self) -> TurnEffect {
+        match self {
+            Self::BookChanged(_) => TurnEffect::GoesOn,
+            Self::BooksFound(_) => TurnEffect::GoesOn,
+            Self::Error(_) => TurnEffect::Ends,
+            Self::Pong(_) => TurnEffect::GoesOn,
+            Self::ShelfScanned(_) => TurnEffect::Passes,
+            Self::Unknown(_) => TurnEffect::Passes,
+        }
+    }
+
     /// Checks what the schema asks of the values beyond their types; the violation names the place.
     pub fn validate(&self) -> Result<(), Violation> {
         match self {
@@ -403,4 +415,21 @@ impl From<ShelfScannedEvent> for Event {
     fn from(value: ShelfScannedEvent) -> Self {
         Self::ShelfScanned(value)
     }
+}
+
+/// What an event means to the turn that it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TurnEffect {
+    /// The turn goes on, and is no longer parked if it was.
+    GoesOn,
+    /// The turn goes on and shows its work, which a reader who is far behind can do without.
+    Streams,
+    /// The turn stands still until a person has answered.
+    Parks,
+    /// The turn stays as it is, parked or not.
+    Informs,
+    /// The turn stays as it is, and a reader who is far behind can do without the event.
+    Passes,
+    /// Nothing of the turn comes after it.
+    Ends,
 }
