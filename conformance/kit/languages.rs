@@ -71,9 +71,19 @@ pub const LANGUAGES: &[Language] = &[
         probe: &["cargo", "--version"],
         get: "install Rust from https://rustup.rs",
         folder: "",
+        // With the features that the tests of the workspace have: what tests need counts where one is built.
         build: &[(
             None,
-            &["cargo", "build", "--quiet", "--package", "smooai-smooth-operator-conformance-driver"],
+            &[
+                "cargo",
+                "build",
+                "--quiet",
+                "--workspace",
+                "--bin",
+                "conformance-driver-rust",
+                "--test",
+                "library",
+            ],
         )],
         start: &["${target}/debug/conformance-driver-rust"],
         env: &[],

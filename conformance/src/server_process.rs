@@ -21,16 +21,23 @@ use crate::bound::{within, within_for};
 /// The package that holds the server.
 const PACKAGE: &str = "smooai-smooth-operator-server";
 
+/// Its program.
+const BINARY: &str = "smooth-operator-server";
+
+/// Selects the workspace, and with a small test that is built too also what tests need.
+const AS_TESTS: [&str; 3] = ["--workspace", "--test", "library"];
+
 /// The longest that building the server may take; other builds may hold cargo's lock.
 const BUILD_BOUND: Duration = Duration::from_mins(20);
 
 /// How the server is to be built.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Build {
-    /// `cargo build`
+    /// `cargo build --package …`: what a person gets who does as the README says.
     #[default]
     Debug,
-    /// `cargo build --features dynamodb`: with every storage there is.
+    /// With every storage there is, and with the features of dependencies that `cargo test --workspace` settles on, so
+    /// that they are not built once more.
     Whole,
     /// `cargo build --release`
     Release,
@@ -79,12 +86,14 @@ struct CargoTarget {
 
 async fn cargo_build(build: Build) -> Result<PathBuf> {
     let mut cargo = Command::new(option_env!("CARGO").unwrap_or("cargo"));
-    cargo.args(["build", "--quiet", "--package", PACKAGE, "--message-format=json"]);
+    cargo.args(["build", "--quiet", "--message-format=json"]);
     match build {
-        Build::Debug => {}
-        Build::Whole => drop(cargo.args(["--features", "dynamodb"])),
-        Build::Release => drop(cargo.arg("--release")),
-    }
+        Build::Debug => cargo.args(["--package", PACKAGE]),
+        Build::Whole => {
+            cargo.args(["--bin", BINARY, "--features", &format!("{PACKAGE}/dynamodb")]).args(AS_TESTS)
+        }
+        Build::Release => cargo.args(["--package", PACKAGE, "--release"]),
+    };
     let output = cargo
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())

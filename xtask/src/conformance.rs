@@ -22,11 +22,9 @@ pub struct Args {
 /// Runs the kit, and ends as it does.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let root = repository::root()?;
-    let mut command = Command::new("cargo");
+    let mut command = Command::new(repository::program(&root, "conformance-kit")?);
     environment::forget_own_package(&mut command);
-    command.current_dir(&root).args(["run", "--quiet"]);
-    command.args(["--package", "smooai-smooth-operator-conformance", "--bin", "conformance-kit", "--"]);
-    command.args(&args.arguments);
+    command.current_dir(&root).args(&args.arguments);
     match Group::start(&mut command)?.wait(LIMIT)? {
         Ended::Exit(status) if status.success() => Ok(ExitCode::SUCCESS),
         Ended::Exit(_) => Ok(ExitCode::FAILURE),

@@ -1,6 +1,6 @@
 //! The repository as the checks see it: its root, and every file that is or would be committed.
 
-use crate::process;
+use crate::{environment, process};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -52,6 +52,20 @@ impl Repository {
         Ok(String::from_utf8(self.read(file)?).ok().filter(|text| !text.contains('\0')))
     }
 }
+
+/// Builds a program of the workspace without optimising, and returns its path.
+pub fn program(root: &Path, name: &str) -> Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    environment::forget_own_package(&mut cargo);
+    cargo.current_dir(root).args(["build", "--quiet", "--bin", name]).args(AS_TESTS);
+    process::output(&mut cargo)?;
+    Ok(target_folder(root)?.join("debug").join(name))
+}
+
+/// Lets a build have the features that `cargo test --workspace` settles on, which are those of everything in the
+/// workspace with what its tests need, so that dependencies are built once for both. Cargo counts what tests need only
+/// where it builds one: this one is small.
+const AS_TESTS: [&str; 3] = ["--workspace", "--test", "library"];
 
 /// The root of the work tree: the nearest folder above that holds `xtask/Cargo.toml`.
 pub fn root() -> Result<PathBuf> {

@@ -5,7 +5,7 @@ use super::docker::Image;
 use super::package::Packages;
 use super::server::{Server, connect, folder, free_port, read_until};
 use crate::corpora::fetch::{Package, Registry};
-use crate::{environment, process, repository};
+use crate::repository;
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::PathBuf;
@@ -40,11 +40,7 @@ pub fn model(packages: &Packages) -> Result<PathBuf> {
 
 fn start(packages: &Packages) -> Result<Server> {
     let (model, root) = (model(packages)?, repository::root()?);
-    let mut cargo = Command::new("cargo");
-    environment::forget_own_package(&mut cargo);
-    cargo.current_dir(&root).args(["build", "--package", "smooai-smooth-operator-evals"]);
-    process::output(cargo.args(["--bin", "local-embeddings"]))?;
-    let program = repository::target_folder(&root)?.join("debug/local-embeddings");
+    let program = repository::program(&root, "local-embeddings")?;
     let (folder, port) = (folder()?, free_port()?);
     let mut command = Command::new(program);
     command.arg("--model").arg(model).args(["--port", &port.to_string()]);

@@ -33,7 +33,7 @@ struct Places {
 #[expect(clippy::disallowed_methods, reason = "a test is told by the environment where its servers are")]
 fn server() -> Url {
     let Ok(address) = std::env::var("TEST_POSTGRES_URL") else {
-        panic!("TEST_POSTGRES_URL is not set: see the first lines of tests/server/main.rs")
+        panic!("TEST_POSTGRES_URL is not set: see the first lines of tests/dynamodb/main.rs")
     };
     Url::parse(&address).unwrap()
 }

@@ -1,6 +1,6 @@
 //! `kill -9`, of a process that writes and of the server: nothing that was acknowledged is lost. This program
 //! is its own second process, and alone on its server while it runs: `cargo xtask services postgres -- cargo
-//! test -p smooai-smooth-operator-adapter-postgres --test crash -- --ignored`
+//! test -p smooai-smooth-operator-adapter-postgres --test postgres_crash -- --ignored`
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use async_trait::async_trait;

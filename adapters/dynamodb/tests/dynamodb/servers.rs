@@ -11,7 +11,7 @@ static TABLES: AtomicU32 = AtomicU32::new(0);
 #[expect(clippy::disallowed_methods, reason = "a test is told by the environment where its servers are")]
 pub fn address(name: &str) -> String {
     let Ok(address) = std::env::var(name) else {
-        panic!("{name} is not set: see the first lines of tests/server/main.rs")
+        panic!("{name} is not set: see the first lines of tests/dynamodb/main.rs")
     };
     address.trim_start_matches("http://").trim_end_matches('/').to_owned()
 }

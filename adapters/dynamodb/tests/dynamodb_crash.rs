@@ -1,6 +1,6 @@
 //! A process that writes is killed in a loop, and nothing that it said was acknowledged is lost. This program
 //! is its own second process. `cargo xtask services dynamodb s3vectors -- cargo test -p
-//! smooai-smooth-operator-adapter-dynamodb --test crash -- --ignored`
+//! smooai-smooth-operator-adapter-dynamodb --test dynamodb_crash -- --ignored`
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use smooai_smooth_operator_adapter_dynamodb::{Settings, open};

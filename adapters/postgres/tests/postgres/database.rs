@@ -20,7 +20,7 @@ pub struct Database {
 )]
 fn server() -> Url {
     let address = std::env::var("TEST_POSTGRES_URL");
-    let address = address.expect("TEST_POSTGRES_URL: see the first lines of tests/server/main.rs");
+    let address = address.expect("TEST_POSTGRES_URL: see the first lines of tests/postgres/main.rs");
     Url::parse(&address).unwrap()
 }
 
