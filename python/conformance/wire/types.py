@@ -79,31 +79,10 @@ Command: TypeAlias = Union[
 
 def decode_command(value: object) -> Command:
     source = wire.read_object(value)
-    match tag := wire.required(source, "do", wire.string):
-        case "open":
-            return OpenCommand.decode(source)
-        case "call":
-            return CallCommand.decode(source)
-        case "start_turn":
-            return StartTurnCommand.decode(source)
-        case "answer_park":
-            return AnswerParkCommand.decode(source)
-        case "cancel_turn":
-            return CancelTurnCommand.decode(source)
-        case "abandon_turn":
-            return AbandonTurnCommand.decode(source)
-        case "pause_reading":
-            return PauseReadingCommand.decode(source)
-        case "go_on":
-            return GoOnCommand.decode(source)
-        case "close":
-            return CloseCommand.decode(source)
-        case "decode":
-            return DecodeCommand.decode(source)
-        case "exit":
-            return ExitCommand.decode(source)
-        case _:
-            raise wire.unknown_tag("do", tag)
+    tag = wire.required_string(source, "do")
+    if read := _COMMAND_READERS.get(tag):
+        return read(source)
+    raise wire.unknown_tag("do", tag)
 
 
 def encode_command(value: Command) -> wire.JsonObject:
@@ -140,10 +119,10 @@ class OpenCommand:
     def decode(value: object) -> OpenCommand:
         source = wire.read_object(value)
         wire.tag(source, "do", "open")
-        return OpenCommand(
+        return _make_open_command(
             id=wire.required(source, "id", wire.uint32),
-            client=wire.required(source, "client", wire.string),
-            url=wire.required(source, "url", wire.string),
+            client=wire.required_string(source, "client"),
+            url=wire.required_string(source, "url"),
             tokens=wire.optional(source, "tokens", wire.read_list(wire.string)),
             token_by=wire.optional(source, "tokenBy", decode_token_by),
             heartbeat_ms=wire.optional(source, "heartbeatMs", wire.uint32),
@@ -182,6 +161,9 @@ class OpenCommand:
         return None
 
 
+_make_open_command = wire.maker(OpenCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallCommand:
     """Calls an action that is not a turn by the client's typed method. Answered by replied or failed."""
@@ -202,10 +184,10 @@ class CallCommand:
     def decode(value: object) -> CallCommand:
         source = wire.read_object(value)
         wire.tag(source, "do", "call")
-        return CallCommand(
+        return _make_call_command(
             id=wire.required(source, "id", wire.uint32),
-            client=wire.required(source, "client", wire.string),
-            action=wire.required(source, "action", wire.string),
+            client=wire.required_string(source, "client"),
+            action=wire.required_string(source, "action"),
             params=wire.required(source, "params", wire.json_object),
             timeouts_=wire.optional(source, "timeouts", Timeouts.decode),
         )
@@ -229,6 +211,9 @@ class CallCommand:
             if broken := wire.at("timeouts", self.timeouts_, wire.validated):
                 return broken
         return None
+
+
+_make_call_command = wire.maker(CallCommand)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,10 +240,10 @@ class StartTurnCommand:
     def decode(value: object) -> StartTurnCommand:
         source = wire.read_object(value)
         wire.tag(source, "do", "start_turn")
-        return StartTurnCommand(
+        return _make_start_turn_command(
             id=wire.required(source, "id", wire.uint32),
-            client=wire.required(source, "client", wire.string),
-            turn=wire.required(source, "turn", wire.string),
+            client=wire.required_string(source, "client"),
+            turn=wire.required_string(source, "turn"),
             params=wire.required(source, "params", wire.json_object),
             read=wire.required(source, "read", decode_reading),
             timeouts_=wire.optional(source, "timeouts", Timeouts.decode),
@@ -288,6 +273,9 @@ class StartTurnCommand:
         return None
 
 
+_make_start_turn_command = wire.maker(StartTurnCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerParkCommand:
     """Answers what the turn waits for by the turn's own method. Answered by replied or failed."""
@@ -304,9 +292,9 @@ class AnswerParkCommand:
     def decode(value: object) -> AnswerParkCommand:
         source = wire.read_object(value)
         wire.tag(source, "do", "answer_park")
-        return AnswerParkCommand(
+        return _make_answer_park_command(
             id=wire.required(source, "id", wire.uint32),
-            turn=wire.required(source, "turn", wire.string),
+            turn=wire.required_string(source, "turn"),
             answer=wire.required(source, "answer", decode_park_answer),
         )
 
@@ -327,6 +315,9 @@ class AnswerParkCommand:
         return None
 
 
+_make_answer_park_command = wire.maker(AnswerParkCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelTurnCommand:
     """Stops the work by the turn's own method. Answered by done."""
@@ -341,9 +332,9 @@ class CancelTurnCommand:
     def decode(value: object) -> CancelTurnCommand:
         source = wire.read_object(value)
         wire.tag(source, "do", "cancel_turn")
-        return CancelTurnCommand(
+        return _make_cancel_turn_command(
             id=wire.required(source, "id", wire.uint32),
-            turn=wire.required(source, "turn", wire.string),
+            turn=wire.required_string(source, "turn"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -360,6 +351,9 @@ class CancelTurnCommand:
         return None
 
 
+_make_cancel_turn_command = wire.maker(CancelTurnCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonTurnCommand:
     """Stops the waiting but not the work, by the language's own means. Answered by done."""
@@ -374,9 +368,9 @@ class AbandonTurnCommand:
     def decode(value: object) -> AbandonTurnCommand:
         source = wire.read_object(value)
         wire.tag(source, "do", "abandon_turn")
-        return AbandonTurnCommand(
+        return _make_abandon_turn_command(
             id=wire.required(source, "id", wire.uint32),
-            turn=wire.required(source, "turn", wire.string),
+            turn=wire.required_string(source, "turn"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -393,6 +387,9 @@ class AbandonTurnCommand:
         return None
 
 
+_make_abandon_turn_command = wire.maker(AbandonTurnCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseReadingCommand:
     """Takes no further event of the turn until go_on. Answered by done."""
@@ -407,9 +404,9 @@ class PauseReadingCommand:
     def decode(value: object) -> PauseReadingCommand:
         source = wire.read_object(value)
         wire.tag(source, "do", "pause_reading")
-        return PauseReadingCommand(
+        return _make_pause_reading_command(
             id=wire.required(source, "id", wire.uint32),
-            turn=wire.required(source, "turn", wire.string),
+            turn=wire.required_string(source, "turn"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -426,6 +423,9 @@ class PauseReadingCommand:
         return None
 
 
+_make_pause_reading_command = wire.maker(PauseReadingCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoOnCommand:
     """Reads on. Answered by done."""
@@ -440,9 +440,9 @@ class GoOnCommand:
     def decode(value: object) -> GoOnCommand:
         source = wire.read_object(value)
         wire.tag(source, "do", "go_on")
-        return GoOnCommand(
+        return _make_go_on_command(
             id=wire.required(source, "id", wire.uint32),
-            turn=wire.required(source, "turn", wire.string),
+            turn=wire.required_string(source, "turn"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -459,6 +459,9 @@ class GoOnCommand:
         return None
 
 
+_make_go_on_command = wire.maker(GoOnCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseCommand:
     """Closes the client. Answered by done."""
@@ -473,9 +476,9 @@ class CloseCommand:
     def decode(value: object) -> CloseCommand:
         source = wire.read_object(value)
         wire.tag(source, "do", "close")
-        return CloseCommand(
+        return _make_close_command(
             id=wire.required(source, "id", wire.uint32),
-            client=wire.required(source, "client", wire.string),
+            client=wire.required_string(source, "client"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -490,6 +493,9 @@ class CloseCommand:
         if broken := wire.at("client", self.client, wire.min_length(1)):
             return broken
         return None
+
+
+_make_close_command = wire.maker(CloseCommand)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -508,9 +514,9 @@ class DecodeCommand:
     def decode(value: object) -> DecodeCommand:
         source = wire.read_object(value)
         wire.tag(source, "do", "decode")
-        return DecodeCommand(
+        return _make_decode_command(
             id=wire.required(source, "id", wire.uint32),
-            text=wire.required(source, "text", wire.string),
+            text=wire.required_string(source, "text"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -525,6 +531,9 @@ class DecodeCommand:
         return None
 
 
+_make_decode_command = wire.maker(DecodeCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitCommand:
     """Closes every client and ends the process with status 0. Answered by done."""
@@ -537,7 +546,7 @@ class ExitCommand:
     def decode(value: object) -> ExitCommand:
         source = wire.read_object(value)
         wire.tag(source, "do", "exit")
-        return ExitCommand(
+        return _make_exit_command(
             id=wire.required(source, "id", wire.uint32),
         )
 
@@ -552,23 +561,19 @@ class ExitCommand:
         return None
 
 
+_make_exit_command = wire.maker(ExitCommand)
+
+
 ParkAnswer: TypeAlias = Union["ConfirmAnswer", "CodeAnswer", "FormAnswer", "DeclineAnswer"]
 """What a person answers to a parked turn."""
 
 
 def decode_park_answer(value: object) -> ParkAnswer:
     source = wire.read_object(value)
-    match tag := wire.required(source, "kind", wire.string):
-        case "confirm":
-            return ConfirmAnswer.decode(source)
-        case "code":
-            return CodeAnswer.decode(source)
-        case "form":
-            return FormAnswer.decode(source)
-        case "decline":
-            return DeclineAnswer.decode(source)
-        case _:
-            raise wire.unknown_tag("kind", tag)
+    tag = wire.required_string(source, "kind")
+    if read := _PARK_ANSWER_READERS.get(tag):
+        return read(source)
+    raise wire.unknown_tag("kind", tag)
 
 
 def encode_park_answer(value: ParkAnswer) -> wire.JsonObject:
@@ -591,7 +596,7 @@ class ConfirmAnswer:
     def decode(value: object) -> ConfirmAnswer:
         source = wire.read_object(value)
         wire.tag(source, "kind", "confirm")
-        return ConfirmAnswer(
+        return _make_confirm_answer(
             approved=wire.required(source, "approved", wire.boolean),
         )
 
@@ -602,6 +607,9 @@ class ConfirmAnswer:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_confirm_answer = wire.maker(ConfirmAnswer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -616,8 +624,8 @@ class CodeAnswer:
     def decode(value: object) -> CodeAnswer:
         source = wire.read_object(value)
         wire.tag(source, "kind", "code")
-        return CodeAnswer(
-            code=wire.required(source, "code", wire.string),
+        return _make_code_answer(
+            code=wire.required_string(source, "code"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -627,6 +635,9 @@ class CodeAnswer:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_code_answer = wire.maker(CodeAnswer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -641,7 +652,7 @@ class FormAnswer:
     def decode(value: object) -> FormAnswer:
         source = wire.read_object(value)
         wire.tag(source, "kind", "form")
-        return FormAnswer(
+        return _make_form_answer(
             values=wire.required(source, "values", wire.json_object),
         )
 
@@ -652,6 +663,9 @@ class FormAnswer:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_form_answer = wire.maker(FormAnswer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -723,7 +737,7 @@ class Timeouts:
     @staticmethod
     def decode(value: object) -> Timeouts:
         source = wire.read_object(value)
-        return Timeouts(
+        return _make_timeouts(
             connect_ms=wire.optional(source, "connectMs", wire.uint32),
             request_ms=wire.optional(source, "requestMs", wire.uint32),
             idle_ms=wire.optional(source, "idleMs", wire.uint32),
@@ -758,6 +772,9 @@ class Timeouts:
         return None
 
 
+_make_timeouts = wire.maker(Timeouts)
+
+
 Report: TypeAlias = Union[
     "ReadyReport",
     "DoneReport",
@@ -774,27 +791,10 @@ Report: TypeAlias = Union[
 
 def decode_report(value: object) -> Report:
     source = wire.read_object(value)
-    match tag := wire.required(source, "saw", wire.string):
-        case "ready":
-            return ReadyReport.decode(source)
-        case "done":
-            return DoneReport.decode(source)
-        case "failed":
-            return FailedReport.decode(source)
-        case "replied":
-            return RepliedReport.decode(source)
-        case "started":
-            return StartedReport.decode(source)
-        case "turn_event":
-            return TurnEventReport.decode(source)
-        case "turn_ended":
-            return TurnEndedReport.decode(source)
-        case "stray_event":
-            return StrayEventReport.decode(source)
-        case "broken":
-            return BrokenReport.decode(source)
-        case _:
-            raise wire.unknown_tag("saw", tag)
+    tag = wire.required_string(source, "saw")
+    if read := _REPORT_READERS.get(tag):
+        return read(source)
+    raise wire.unknown_tag("saw", tag)
 
 
 def encode_report(value: Report) -> wire.JsonObject:
@@ -819,9 +819,9 @@ class ReadyReport:
     def decode(value: object) -> ReadyReport:
         source = wire.read_object(value)
         wire.tag(source, "saw", "ready")
-        return ReadyReport(
-            language=wire.required(source, "language", wire.string),
-            client=wire.required(source, "client", wire.string),
+        return _make_ready_report(
+            language=wire.required_string(source, "language"),
+            client=wire.required_string(source, "client"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -832,6 +832,9 @@ class ReadyReport:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_ready_report = wire.maker(ReadyReport)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -846,7 +849,7 @@ class DoneReport:
     def decode(value: object) -> DoneReport:
         source = wire.read_object(value)
         wire.tag(source, "saw", "done")
-        return DoneReport(
+        return _make_done_report(
             id=wire.required(source, "id", wire.uint32),
         )
 
@@ -859,6 +862,9 @@ class DoneReport:
         if broken := wire.at("id", self.id, wire.minimum(0)):
             return broken
         return None
+
+
+_make_done_report = wire.maker(DoneReport)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -875,7 +881,7 @@ class FailedReport:
     def decode(value: object) -> FailedReport:
         source = wire.read_object(value)
         wire.tag(source, "saw", "failed")
-        return FailedReport(
+        return _make_failed_report(
             id=wire.required(source, "id", wire.uint32),
             error=wire.required(source, "error", ErrorSeen.decode),
         )
@@ -894,6 +900,9 @@ class FailedReport:
         return None
 
 
+_make_failed_report = wire.maker(FailedReport)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepliedReport:
     """A call has returned."""
@@ -908,7 +917,7 @@ class RepliedReport:
     def decode(value: object) -> RepliedReport:
         source = wire.read_object(value)
         wire.tag(source, "saw", "replied")
-        return RepliedReport(
+        return _make_replied_report(
             id=wire.required(source, "id", wire.uint32),
             reply=wire.required(source, "reply", wire.json_value),
         )
@@ -925,6 +934,9 @@ class RepliedReport:
         return None
 
 
+_make_replied_report = wire.maker(RepliedReport)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedReport:
     """A turn has been started."""
@@ -939,9 +951,9 @@ class StartedReport:
     def decode(value: object) -> StartedReport:
         source = wire.read_object(value)
         wire.tag(source, "saw", "started")
-        return StartedReport(
+        return _make_started_report(
             id=wire.required(source, "id", wire.uint32),
-            request_id=wire.required(source, "requestId", wire.string),
+            request_id=wire.required_string(source, "requestId"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -954,6 +966,9 @@ class StartedReport:
         if broken := wire.at("id", self.id, wire.minimum(0)):
             return broken
         return None
+
+
+_make_started_report = wire.maker(StartedReport)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -972,8 +987,8 @@ class TurnEventReport:
     def decode(value: object) -> TurnEventReport:
         source = wire.read_object(value)
         wire.tag(source, "saw", "turn_event")
-        return TurnEventReport(
-            turn=wire.required(source, "turn", wire.string),
+        return _make_turn_event_report(
+            turn=wire.required_string(source, "turn"),
             event=wire.required(source, "event", wire.json_object),
             known=wire.required(source, "known", wire.boolean),
         )
@@ -989,6 +1004,9 @@ class TurnEventReport:
         if broken := wire.at("turn", self.turn, wire.min_length(1)):
             return broken
         return None
+
+
+_make_turn_event_report = wire.maker(TurnEventReport)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1017,10 +1035,10 @@ class TurnEndedReport:
     def decode(value: object) -> TurnEndedReport:
         source = wire.read_object(value)
         wire.tag(source, "saw", "turn_ended")
-        return TurnEndedReport(
-            turn=wire.required(source, "turn", wire.string),
+        return _make_turn_ended_report(
+            turn=wire.required_string(source, "turn"),
             events=wire.required(source, "events", wire.uint32),
-            text=wire.optional(source, "text", wire.string),
+            text=wire.optional_string(source, "text"),
             result=wire.unless_absent(source, "result", wire.json_value),
             error=wire.optional(source, "error", ErrorSeen.decode),
             iteration_error=wire.optional(source, "iterationError", ErrorSeen.decode),
@@ -1054,6 +1072,9 @@ class TurnEndedReport:
         return None
 
 
+_make_turn_ended_report = wire.maker(TurnEndedReport)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrayEventReport:
     """The client delivered an event that belongs to no call and no turn."""
@@ -1070,8 +1091,8 @@ class StrayEventReport:
     def decode(value: object) -> StrayEventReport:
         source = wire.read_object(value)
         wire.tag(source, "saw", "stray_event")
-        return StrayEventReport(
-            client=wire.required(source, "client", wire.string),
+        return _make_stray_event_report(
+            client=wire.required_string(source, "client"),
             event=wire.required(source, "event", wire.json_object),
             known=wire.required(source, "known", wire.boolean),
         )
@@ -1089,6 +1110,9 @@ class StrayEventReport:
         return None
 
 
+_make_stray_event_report = wire.maker(StrayEventReport)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenReport:
     """The driver itself could not do what a command says; the scenario fails."""
@@ -1103,9 +1127,9 @@ class BrokenReport:
     def decode(value: object) -> BrokenReport:
         source = wire.read_object(value)
         wire.tag(source, "saw", "broken")
-        return BrokenReport(
+        return _make_broken_report(
             id=wire.optional(source, "id", wire.uint32),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1120,6 +1144,9 @@ class BrokenReport:
             if broken := wire.at("id", self.id, wire.minimum(0)):
                 return broken
         return None
+
+
+_make_broken_report = wire.maker(BrokenReport)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1148,15 +1175,15 @@ class ErrorSeen:
     @staticmethod
     def decode(value: object) -> ErrorSeen:
         source = wire.read_object(value)
-        return ErrorSeen(
+        return _make_error_seen(
             kind=wire.required(source, "kind", decode_error_kind),
-            code=wire.required(source, "code", wire.string),
+            code=wire.required_string(source, "code"),
             retryable=wire.required(source, "retryable", wire.boolean),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
             retry_after_ms=wire.optional(source, "retryAfterMs", wire.int64),
-            request_id=wire.optional(source, "requestId", wire.string),
-            field=wire.optional(source, "field", wire.string),
-            hint=wire.optional(source, "hint", wire.string),
+            request_id=wire.optional_string(source, "requestId"),
+            field=wire.optional_string(source, "field"),
+            hint=wire.optional_string(source, "hint"),
             timeout=wire.optional(source, "timeout", decode_timeout_kind),
         )
 
@@ -1188,6 +1215,9 @@ class ErrorSeen:
             ):
                 return broken
         return None
+
+
+_make_error_seen = wire.maker(ErrorSeen)
 
 
 ErrorKind: TypeAlias = Literal[
@@ -1247,3 +1277,39 @@ class TimeoutKindValues:
 
 def decode_timeout_kind(value: object) -> TimeoutKind:
     return wire.one_of(value, "connect", "request", "idle", "turn")
+
+
+_COMMAND_READERS: Final[dict[str, wire.Reader[Command]]] = {
+    "open": OpenCommand.decode,
+    "call": CallCommand.decode,
+    "start_turn": StartTurnCommand.decode,
+    "answer_park": AnswerParkCommand.decode,
+    "cancel_turn": CancelTurnCommand.decode,
+    "abandon_turn": AbandonTurnCommand.decode,
+    "pause_reading": PauseReadingCommand.decode,
+    "go_on": GoOnCommand.decode,
+    "close": CloseCommand.decode,
+    "decode": DecodeCommand.decode,
+    "exit": ExitCommand.decode,
+}
+
+
+_PARK_ANSWER_READERS: Final[dict[str, wire.Reader[ParkAnswer]]] = {
+    "confirm": ConfirmAnswer.decode,
+    "code": CodeAnswer.decode,
+    "form": FormAnswer.decode,
+    "decline": DeclineAnswer.decode,
+}
+
+
+_REPORT_READERS: Final[dict[str, wire.Reader[Report]]] = {
+    "ready": ReadyReport.decode,
+    "done": DoneReport.decode,
+    "failed": FailedReport.decode,
+    "replied": RepliedReport.decode,
+    "started": StartedReport.decode,
+    "turn_event": TurnEventReport.decode,
+    "turn_ended": TurnEndedReport.decode,
+    "stray_event": StrayEventReport.decode,
+    "broken": BrokenReport.decode,
+}

@@ -96,8 +96,8 @@ class CancelledEvent:
     def decode(value: object) -> CancelledEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "cancelled")
-        return CancelledEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_cancelled_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             status=wire.required(source, "status", wire.int32),
             data=wire.required(source, "data", CancelledData.decode),
@@ -122,6 +122,9 @@ class CancelledEvent:
         return None
 
 
+_make_cancelled_event = wire.maker(CancelledEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelledData:
     """The turn that was cancelled."""
@@ -134,9 +137,9 @@ class CancelledData:
     @staticmethod
     def decode(value: object) -> CancelledData:
         source = wire.read_object(value)
-        return CancelledData(
+        return _make_cancelled_data(
             status=wire.required(source, "status", wire.int32),
-            request_id=wire.optional(source, "requestId", wire.string),
+            request_id=wire.optional_string(source, "requestId"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -150,6 +153,9 @@ class CancelledData:
         if broken := wire.at("status", self.status, wire.minimum(499), wire.maximum(499)):
             return broken
         return None
+
+
+_make_cancelled_data = wire.maker(CancelledData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +176,8 @@ class ErrorEvent:
     def decode(value: object) -> ErrorEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "error")
-        return ErrorEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_error_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             error=wire.required(source, "error", ErrorBody.decode),
             data=wire.required(source, "data", ErrorData.decode),
@@ -196,6 +202,9 @@ class ErrorEvent:
         return None
 
 
+_make_error_event = wire.maker(ErrorEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorBody:
     """What went wrong."""
@@ -208,9 +217,9 @@ class ErrorBody:
     @staticmethod
     def decode(value: object) -> ErrorBody:
         source = wire.read_object(value)
-        return ErrorBody(
+        return _make_error_body(
             code=wire.required(source, "code", decode_error_code),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -221,6 +230,9 @@ class ErrorBody:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_error_body = wire.maker(ErrorBody)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,9 +249,9 @@ class ErrorData:
     @staticmethod
     def decode(value: object) -> ErrorData:
         source = wire.read_object(value)
-        return ErrorData(
+        return _make_error_data(
             error=wire.required(source, "error", ErrorBody.decode),
-            request_id=wire.optional(source, "requestId", wire.string),
+            request_id=wire.optional_string(source, "requestId"),
             details=wire.optional(source, "details", ErrorDetails.decode),
         )
 
@@ -261,6 +273,9 @@ class ErrorData:
         return None
 
 
+_make_error_data = wire.maker(ErrorData)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorDetails:
     """What can be done about an error."""
@@ -279,11 +294,11 @@ class ErrorDetails:
     @staticmethod
     def decode(value: object) -> ErrorDetails:
         source = wire.read_object(value)
-        return ErrorDetails(
+        return _make_error_details(
             status=wire.required(source, "status", wire.int32),
             retryable=wire.required(source, "retryable", wire.boolean),
-            field=wire.optional(source, "field", wire.string),
-            hint=wire.optional(source, "hint", wire.string),
+            field=wire.optional_string(source, "field"),
+            hint=wire.optional_string(source, "hint"),
             retry_after_ms=wire.optional(source, "retryAfterMs", wire.int64),
         )
 
@@ -313,6 +328,9 @@ class ErrorDetails:
         return None
 
 
+_make_error_details = wire.maker(ErrorDetails)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventualResponseEvent:
     """Ends a turn with the whole answer. Nothing of the turn follows it."""
@@ -331,8 +349,8 @@ class EventualResponseEvent:
     def decode(value: object) -> EventualResponseEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "eventual_response")
-        return EventualResponseEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_eventual_response_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             status=wire.required(source, "status", wire.int32),
             data=wire.required(source, "data", EventualResponseData.decode),
@@ -357,6 +375,9 @@ class EventualResponseEvent:
         return None
 
 
+_make_eventual_response_event = wire.maker(EventualResponseEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventualResponseData:
     """The outcome of a turn."""
@@ -371,8 +392,8 @@ class EventualResponseData:
     @staticmethod
     def decode(value: object) -> EventualResponseData:
         source = wire.read_object(value)
-        return EventualResponseData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_eventual_response_data(
+            request_id=wire.required_string(source, "requestId"),
             status=wire.required(source, "status", wire.int32),
             data=wire.required(source, "data", TurnResult.decode),
         )
@@ -390,6 +411,9 @@ class EventualResponseData:
         if broken := wire.at("data", self.data, wire.validated):
             return broken
         return None
+
+
+_make_eventual_response_data = wire.maker(EventualResponseData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,11 +438,11 @@ class TurnResult:
     @staticmethod
     def decode(value: object) -> TurnResult:
         source = wire.read_object(value)
-        return TurnResult(
-            message_id=wire.required(source, "messageId", wire.string),
+        return _make_turn_result(
+            message_id=wire.required_string(source, "messageId"),
             response=wire.required(source, "response", TurnResponse.decode),
             needs_escalation=wire.required(source, "needsEscalation", wire.boolean),
-            escalation_reason=wire.optional(source, "escalationReason", wire.string),
+            escalation_reason=wire.optional_string(source, "escalationReason"),
             citations=wire.optional(source, "citations", wire.read_list(Citation.decode)),
             usage=wire.optional(source, "usage", TurnUsage.decode),
             directive=wire.optional(source, "directive", wire.json_object),
@@ -459,6 +483,9 @@ class TurnResult:
         return None
 
 
+_make_turn_result = wire.maker(TurnResult)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnResponse:
     """The answer of a turn with its analysis. Without an analysis the other five keys are 0.5, 0.5,
@@ -481,11 +508,11 @@ class TurnResponse:
     @staticmethod
     def decode(value: object) -> TurnResponse:
         source = wire.read_object(value)
-        return TurnResponse(
+        return _make_turn_response(
             response_parts=wire.required(source, "responseParts", wire.read_list(wire.string)),
             customer_happiness_score=wire.required(source, "customerHappinessScore", wire.number),
             needs_satisfaction_score=wire.required(source, "needsSatisfactionScore", wire.number),
-            request_summary=wire.required(source, "requestSummary", wire.string),
+            request_summary=wire.required_string(source, "requestSummary"),
             resolution_status=wire.required(source, "resolutionStatus", decode_resolution_status),
             suggested_next_actions=wire.required(source, "suggestedNextActions", wire.read_list(wire.string)),
         )
@@ -516,6 +543,9 @@ class TurnResponse:
         ):
             return broken
         return None
+
+
+_make_turn_response = wire.maker(TurnResponse)
 
 
 ResolutionStatus: TypeAlias = Union[
@@ -553,7 +583,7 @@ class TurnUsage:
     @staticmethod
     def decode(value: object) -> TurnUsage:
         source = wire.read_object(value)
-        return TurnUsage(
+        return _make_turn_usage(
             cost_usd=wire.required(source, "costUsd", wire.number),
             prompt_tokens=wire.required(source, "promptTokens", wire.uint32),
             completion_tokens=wire.required(source, "completionTokens", wire.uint32),
@@ -574,6 +604,9 @@ class TurnUsage:
         if broken := wire.at("completionTokens", self.completion_tokens, wire.minimum(0)):
             return broken
         return None
+
+
+_make_turn_usage = wire.maker(TurnUsage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -598,11 +631,11 @@ class ImmediateResponseEvent:
     def decode(value: object) -> ImmediateResponseEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "immediate_response")
-        return ImmediateResponseEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_immediate_response_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             status=wire.required(source, "status", wire.int32),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
             data=wire.required(source, "data", wire.json_object),
         )
 
@@ -624,6 +657,9 @@ class ImmediateResponseEvent:
         return None
 
 
+_make_immediate_response_event = wire.maker(ImmediateResponseEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionInvalidEvent:
     """Says that submitted values were not accepted; the turn still waits. Answer with submit_interaction
@@ -642,8 +678,8 @@ class InteractionInvalidEvent:
     def decode(value: object) -> InteractionInvalidEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "interaction_invalid")
-        return InteractionInvalidEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_interaction_invalid_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", InteractionInvalidData.decode),
         )
@@ -664,6 +700,9 @@ class InteractionInvalidEvent:
         return None
 
 
+_make_interaction_invalid_event = wire.maker(InteractionInvalidEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionInvalidData:
     """The turn that still waits, and what was wrong."""
@@ -676,8 +715,8 @@ class InteractionInvalidData:
     @staticmethod
     def decode(value: object) -> InteractionInvalidData:
         source = wire.read_object(value)
-        return InteractionInvalidData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_interaction_invalid_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", InteractionRejection.decode),
         )
 
@@ -691,6 +730,9 @@ class InteractionInvalidData:
         if broken := wire.at("data", self.data, wire.validated):
             return broken
         return None
+
+
+_make_interaction_invalid_data = wire.maker(InteractionInvalidData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -709,11 +751,11 @@ class InteractionRejection:
     @staticmethod
     def decode(value: object) -> InteractionRejection:
         source = wire.read_object(value)
-        return InteractionRejection(
-            interaction_id=wire.required(source, "interactionId", wire.string),
+        return _make_interaction_rejection(
+            interaction_id=wire.required_string(source, "interactionId"),
             kind=wire.required(source, "kind", decode_interaction_kind),
             errors=wire.required(source, "errors", wire.read_list(FieldError.decode)),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -730,6 +772,9 @@ class InteractionRejection:
         return None
 
 
+_make_interaction_rejection = wire.maker(InteractionRejection)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldError:
     """What is wrong with one field."""
@@ -742,9 +787,9 @@ class FieldError:
     @staticmethod
     def decode(value: object) -> FieldError:
         source = wire.read_object(value)
-        return FieldError(
-            field=wire.required(source, "field", wire.string),
-            message=wire.required(source, "message", wire.string),
+        return _make_field_error(
+            field=wire.required_string(source, "field"),
+            message=wire.required_string(source, "message"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -755,6 +800,9 @@ class FieldError:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_field_error = wire.maker(FieldError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -775,8 +823,8 @@ class InteractionRequiredEvent:
     def decode(value: object) -> InteractionRequiredEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "interaction_required")
-        return InteractionRequiredEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_interaction_required_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", InteractionRequiredData.decode),
         )
@@ -797,6 +845,9 @@ class InteractionRequiredEvent:
         return None
 
 
+_make_interaction_required_event = wire.maker(InteractionRequiredEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionRequiredData:
     """The turn that waits, and for what."""
@@ -809,8 +860,8 @@ class InteractionRequiredData:
     @staticmethod
     def decode(value: object) -> InteractionRequiredData:
         source = wire.read_object(value)
-        return InteractionRequiredData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_interaction_required_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", InteractionRequest.decode),
         )
 
@@ -824,6 +875,9 @@ class InteractionRequiredData:
         if broken := wire.at("data", self.data, wire.validated):
             return broken
         return None
+
+
+_make_interaction_required_data = wire.maker(InteractionRequiredData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -842,11 +896,11 @@ class InteractionRequest:
     @staticmethod
     def decode(value: object) -> InteractionRequest:
         source = wire.read_object(value)
-        return InteractionRequest(
-            interaction_id=wire.required(source, "interactionId", wire.string),
+        return _make_interaction_request(
+            interaction_id=wire.required_string(source, "interactionId"),
             kind=wire.required(source, "kind", decode_interaction_kind),
             spec=wire.required(source, "spec", wire.json_object),
-            reason=wire.required(source, "reason", wire.string),
+            reason=wire.required_string(source, "reason"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -859,6 +913,9 @@ class InteractionRequest:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_interaction_request = wire.maker(InteractionRequest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -877,8 +934,8 @@ class KeepaliveEvent:
     def decode(value: object) -> KeepaliveEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "keepalive")
-        return KeepaliveEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_keepalive_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", KeepaliveData.decode),
         )
@@ -899,6 +956,9 @@ class KeepaliveEvent:
         return None
 
 
+_make_keepalive_event = wire.maker(KeepaliveEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepaliveData:
     """The turn that is alive."""
@@ -909,8 +969,8 @@ class KeepaliveData:
     @staticmethod
     def decode(value: object) -> KeepaliveData:
         source = wire.read_object(value)
-        return KeepaliveData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_keepalive_data(
+            request_id=wire.required_string(source, "requestId"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -920,6 +980,9 @@ class KeepaliveData:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_keepalive_data = wire.maker(KeepaliveData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -938,8 +1001,8 @@ class OtpInvalidEvent:
     def decode(value: object) -> OtpInvalidEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "otp_invalid")
-        return OtpInvalidEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_otp_invalid_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", OtpInvalidData.decode),
         )
@@ -960,6 +1023,9 @@ class OtpInvalidEvent:
         return None
 
 
+_make_otp_invalid_event = wire.maker(OtpInvalidEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtpInvalidData:
     """The turn, and why its code was not accepted."""
@@ -972,8 +1038,8 @@ class OtpInvalidData:
     @staticmethod
     def decode(value: object) -> OtpInvalidData:
         source = wire.read_object(value)
-        return OtpInvalidData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_otp_invalid_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", OtpFailure.decode),
         )
 
@@ -987,6 +1053,9 @@ class OtpInvalidData:
         if broken := wire.at("data", self.data, wire.validated):
             return broken
         return None
+
+
+_make_otp_invalid_data = wire.maker(OtpInvalidData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1003,9 +1072,9 @@ class OtpFailure:
     @staticmethod
     def decode(value: object) -> OtpFailure:
         source = wire.read_object(value)
-        return OtpFailure(
+        return _make_otp_failure(
             attempts_remaining=wire.required(source, "attemptsRemaining", wire.uint32),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
             error=wire.optional(source, "error", decode_otp_error),
         )
 
@@ -1021,6 +1090,9 @@ class OtpFailure:
         if broken := wire.at("attemptsRemaining", self.attempts_remaining, wire.minimum(0)):
             return broken
         return None
+
+
+_make_otp_failure = wire.maker(OtpFailure)
 
 
 OtpError: TypeAlias = Union[Literal["INVALID_CODE", "MAX_ATTEMPTS", "NOT_FOUND", "EXPIRED"], str]
@@ -1056,8 +1128,8 @@ class OtpSentEvent:
     def decode(value: object) -> OtpSentEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "otp_sent")
-        return OtpSentEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_otp_sent_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", OtpSentData.decode),
         )
@@ -1078,6 +1150,9 @@ class OtpSentEvent:
         return None
 
 
+_make_otp_sent_event = wire.maker(OtpSentEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtpSentData:
     """The turn that waits, and where its code went."""
@@ -1090,8 +1165,8 @@ class OtpSentData:
     @staticmethod
     def decode(value: object) -> OtpSentData:
         source = wire.read_object(value)
-        return OtpSentData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_otp_sent_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", OtpDelivery.decode),
         )
 
@@ -1107,6 +1182,9 @@ class OtpSentData:
         return None
 
 
+_make_otp_sent_data = wire.maker(OtpSentData)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtpDelivery:
     """Where the one-time code went."""
@@ -1119,9 +1197,9 @@ class OtpDelivery:
     @staticmethod
     def decode(value: object) -> OtpDelivery:
         source = wire.read_object(value)
-        return OtpDelivery(
+        return _make_otp_delivery(
             channel=wire.required(source, "channel", decode_otp_channel),
-            masked_destination=wire.required(source, "maskedDestination", wire.string),
+            masked_destination=wire.required_string(source, "maskedDestination"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1132,6 +1210,9 @@ class OtpDelivery:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_otp_delivery = wire.maker(OtpDelivery)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1152,8 +1233,8 @@ class OtpVerificationRequiredEvent:
     def decode(value: object) -> OtpVerificationRequiredEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "otp_verification_required")
-        return OtpVerificationRequiredEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_otp_verification_required_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", OtpVerificationRequiredData.decode),
         )
@@ -1174,6 +1255,9 @@ class OtpVerificationRequiredEvent:
         return None
 
 
+_make_otp_verification_required_event = wire.maker(OtpVerificationRequiredEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtpVerificationRequiredData:
     """The turn that waits, and for what."""
@@ -1186,8 +1270,8 @@ class OtpVerificationRequiredData:
     @staticmethod
     def decode(value: object) -> OtpVerificationRequiredData:
         source = wire.read_object(value)
-        return OtpVerificationRequiredData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_otp_verification_required_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", OtpVerification.decode),
         )
 
@@ -1201,6 +1285,9 @@ class OtpVerificationRequiredData:
         if broken := wire.at("data", self.data, wire.validated):
             return broken
         return None
+
+
+_make_otp_verification_required_data = wire.maker(OtpVerificationRequiredData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1219,11 +1306,11 @@ class OtpVerification:
     @staticmethod
     def decode(value: object) -> OtpVerification:
         source = wire.read_object(value)
-        return OtpVerification(
-            tool_id=wire.required(source, "toolId", wire.string),
-            action_description=wire.required(source, "actionDescription", wire.string),
+        return _make_otp_verification(
+            tool_id=wire.required_string(source, "toolId"),
+            action_description=wire.required_string(source, "actionDescription"),
             available_channels=wire.required(source, "availableChannels", wire.read_list(decode_otp_channel)),
-            auth_level=wire.required(source, "authLevel", wire.string),
+            auth_level=wire.required_string(source, "authLevel"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1236,6 +1323,9 @@ class OtpVerification:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_otp_verification = wire.maker(OtpVerification)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1254,8 +1344,8 @@ class OtpVerifiedEvent:
     def decode(value: object) -> OtpVerifiedEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "otp_verified")
-        return OtpVerifiedEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_otp_verified_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", OtpVerifiedData.decode),
         )
@@ -1276,6 +1366,9 @@ class OtpVerifiedEvent:
         return None
 
 
+_make_otp_verified_event = wire.maker(OtpVerifiedEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtpVerifiedData:
     """The turn that goes on."""
@@ -1288,8 +1381,8 @@ class OtpVerifiedData:
     @staticmethod
     def decode(value: object) -> OtpVerifiedData:
         source = wire.read_object(value)
-        return OtpVerifiedData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_otp_verified_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", OtpSuccess.decode),
         )
 
@@ -1305,6 +1398,9 @@ class OtpVerifiedData:
         return None
 
 
+_make_otp_verified_data = wire.maker(OtpVerifiedData)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtpSuccess:
     """The outcome of a right code."""
@@ -1315,8 +1411,8 @@ class OtpSuccess:
     @staticmethod
     def decode(value: object) -> OtpSuccess:
         source = wire.read_object(value)
-        return OtpSuccess(
-            message=wire.required(source, "message", wire.string),
+        return _make_otp_success(
+            message=wire.required_string(source, "message"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1326,6 +1422,9 @@ class OtpSuccess:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_otp_success = wire.maker(OtpSuccess)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1344,8 +1443,8 @@ class PongEvent:
     def decode(value: object) -> PongEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "pong")
-        return PongEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_pong_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", PongData.decode),
         )
@@ -1366,6 +1465,9 @@ class PongEvent:
         return None
 
 
+_make_pong_event = wire.maker(PongEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PongData:
     """The server's clock."""
@@ -1376,7 +1478,7 @@ class PongData:
     @staticmethod
     def decode(value: object) -> PongData:
         source = wire.read_object(value)
-        return PongData(
+        return _make_pong_data(
             timestamp=wire.required(source, "timestamp", wire.int64),
         )
 
@@ -1389,6 +1491,9 @@ class PongData:
         if broken := wire.at("timestamp", self.timestamp, wire.minimum(0), wire.maximum(9007199254740991)):
             return broken
         return None
+
+
+_make_pong_data = wire.maker(PongData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1411,10 +1516,10 @@ class StreamChunkEvent:
     def decode(value: object) -> StreamChunkEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "stream_chunk")
-        return StreamChunkEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_stream_chunk_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
-            node=wire.required(source, "node", wire.string),
+            node=wire.required_string(source, "node"),
             data=wire.required(source, "data", StreamChunkData.decode),
         )
 
@@ -1435,6 +1540,9 @@ class StreamChunkEvent:
         return None
 
 
+_make_stream_chunk_event = wire.maker(StreamChunkEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamChunkData:
     """A step of a turn."""
@@ -1451,9 +1559,9 @@ class StreamChunkData:
     @staticmethod
     def decode(value: object) -> StreamChunkData:
         source = wire.read_object(value)
-        return StreamChunkData(
-            request_id=wire.required(source, "requestId", wire.string),
-            node=wire.required(source, "node", wire.string),
+        return _make_stream_chunk_data(
+            request_id=wire.required_string(source, "requestId"),
+            node=wire.required_string(source, "node"),
             state=wire.required(source, "state", StreamChunkState.decode),
             done=wire.optional(source, "done", wire.boolean),
         )
@@ -1473,6 +1581,9 @@ class StreamChunkData:
         return None
 
 
+_make_stream_chunk_data = wire.maker(StreamChunkData)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamChunkState:
     """What is known at a step of a turn."""
@@ -1489,7 +1600,7 @@ class StreamChunkState:
     @staticmethod
     def decode(value: object) -> StreamChunkState:
         source = wire.read_object(value)
-        return StreamChunkState(
+        return _make_stream_chunk_state(
             raw_response=wire.optional(source, "rawResponse", ToolProgress.decode),
             structured_response=wire.unless_absent(source, "structuredResponse", wire.json_value),
             pending_write_confirmation=wire.unless_absent(
@@ -1519,6 +1630,9 @@ class StreamChunkState:
         return None
 
 
+_make_stream_chunk_state = wire.maker(StreamChunkState)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolProgress:
     """A tool call that begins or ends: one of the two."""
@@ -1531,7 +1645,7 @@ class ToolProgress:
     @staticmethod
     def decode(value: object) -> ToolProgress:
         source = wire.read_object(value)
-        return ToolProgress(
+        return _make_tool_progress(
             tool_call=wire.optional(source, "toolCall", ToolCall.decode),
             tool_result=wire.optional(source, "toolResult", ToolResult.decode),
         )
@@ -1554,6 +1668,9 @@ class ToolProgress:
         return None
 
 
+_make_tool_progress = wire.maker(ToolProgress)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
     """A tool call that begins."""
@@ -1566,9 +1683,9 @@ class ToolCall:
     @staticmethod
     def decode(value: object) -> ToolCall:
         source = wire.read_object(value)
-        return ToolCall(
-            name=wire.required(source, "name", wire.string),
-            arguments=wire.required(source, "arguments", wire.string),
+        return _make_tool_call(
+            name=wire.required_string(source, "name"),
+            arguments=wire.required_string(source, "arguments"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1579,6 +1696,9 @@ class ToolCall:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_tool_call = wire.maker(ToolCall)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1595,10 +1715,10 @@ class ToolResult:
     @staticmethod
     def decode(value: object) -> ToolResult:
         source = wire.read_object(value)
-        return ToolResult(
-            name=wire.required(source, "name", wire.string),
+        return _make_tool_result(
+            name=wire.required_string(source, "name"),
             is_error=wire.required(source, "isError", wire.boolean),
-            result=wire.required(source, "result", wire.string),
+            result=wire.required_string(source, "result"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1612,6 +1732,9 @@ class ToolResult:
         if broken := wire.at("result", self.result, wire.max_length(500)):
             return broken
         return None
+
+
+_make_tool_result = wire.maker(ToolResult)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1634,10 +1757,10 @@ class StreamPreambleEvent:
     def decode(value: object) -> StreamPreambleEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "stream_preamble")
-        return StreamPreambleEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_stream_preamble_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
-            token=wire.required(source, "token", wire.string),
+            token=wire.required_string(source, "token"),
             data=wire.required(source, "data", TokenData.decode),
         )
 
@@ -1660,6 +1783,9 @@ class StreamPreambleEvent:
         return None
 
 
+_make_stream_preamble_event = wire.maker(StreamPreambleEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamReasoningEvent:
     """A piece of the model's reasoning, which is never part of the answer. Not sent when stream is false."""
@@ -1678,10 +1804,10 @@ class StreamReasoningEvent:
     def decode(value: object) -> StreamReasoningEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "stream_reasoning")
-        return StreamReasoningEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_stream_reasoning_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
-            token=wire.required(source, "token", wire.string),
+            token=wire.required_string(source, "token"),
             data=wire.required(source, "data", TokenData.decode),
         )
 
@@ -1704,6 +1830,9 @@ class StreamReasoningEvent:
         return None
 
 
+_make_stream_reasoning_event = wire.maker(StreamReasoningEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamTokenEvent:
     """A piece of the answer, while it is written. Not sent when stream is false."""
@@ -1722,10 +1851,10 @@ class StreamTokenEvent:
     def decode(value: object) -> StreamTokenEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "stream_token")
-        return StreamTokenEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_stream_token_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
-            token=wire.required(source, "token", wire.string),
+            token=wire.required_string(source, "token"),
             data=wire.required(source, "data", TokenData.decode),
         )
 
@@ -1748,6 +1877,9 @@ class StreamTokenEvent:
         return None
 
 
+_make_stream_token_event = wire.maker(StreamTokenEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteConfirmationRequiredEvent:
     """Asks the user to approve a tool call; the turn waits. Answer with confirm_tool_action."""
@@ -1764,8 +1896,8 @@ class WriteConfirmationRequiredEvent:
     def decode(value: object) -> WriteConfirmationRequiredEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "write_confirmation_required")
-        return WriteConfirmationRequiredEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_write_confirmation_required_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", WriteConfirmationRequiredData.decode),
         )
@@ -1786,6 +1918,9 @@ class WriteConfirmationRequiredEvent:
         return None
 
 
+_make_write_confirmation_required_event = wire.maker(WriteConfirmationRequiredEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteConfirmationRequiredData:
     """The turn that waits, and for what."""
@@ -1798,8 +1933,8 @@ class WriteConfirmationRequiredData:
     @staticmethod
     def decode(value: object) -> WriteConfirmationRequiredData:
         source = wire.read_object(value)
-        return WriteConfirmationRequiredData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_write_confirmation_required_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", WriteConfirmation.decode),
         )
 
@@ -1815,6 +1950,9 @@ class WriteConfirmationRequiredData:
         return None
 
 
+_make_write_confirmation_required_data = wire.maker(WriteConfirmationRequiredData)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteConfirmation:
     """The tool call that waits for approval."""
@@ -1827,9 +1965,9 @@ class WriteConfirmation:
     @staticmethod
     def decode(value: object) -> WriteConfirmation:
         source = wire.read_object(value)
-        return WriteConfirmation(
-            tool_id=wire.required(source, "toolId", wire.string),
-            action_description=wire.required(source, "actionDescription", wire.string),
+        return _make_write_confirmation(
+            tool_id=wire.required_string(source, "toolId"),
+            action_description=wire.required_string(source, "actionDescription"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1840,6 +1978,9 @@ class WriteConfirmation:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_write_confirmation = wire.maker(WriteConfirmation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1882,45 +2023,33 @@ Event: TypeAlias = Union[
 """Everything that a server may say."""
 
 
+_EVENT_READERS: Final[dict[str, wire.Reader[Event]]] = {
+    "cancelled": CancelledEvent.decode,
+    "error": ErrorEvent.decode,
+    "eventual_response": EventualResponseEvent.decode,
+    "immediate_response": ImmediateResponseEvent.decode,
+    "interaction_invalid": InteractionInvalidEvent.decode,
+    "interaction_required": InteractionRequiredEvent.decode,
+    "keepalive": KeepaliveEvent.decode,
+    "otp_invalid": OtpInvalidEvent.decode,
+    "otp_sent": OtpSentEvent.decode,
+    "otp_verification_required": OtpVerificationRequiredEvent.decode,
+    "otp_verified": OtpVerifiedEvent.decode,
+    "pong": PongEvent.decode,
+    "stream_chunk": StreamChunkEvent.decode,
+    "stream_preamble": StreamPreambleEvent.decode,
+    "stream_reasoning": StreamReasoningEvent.decode,
+    "stream_token": StreamTokenEvent.decode,
+    "write_confirmation_required": WriteConfirmationRequiredEvent.decode,
+}
+
+
 def decode_event(value: object) -> Event:
     source = wire.read_object(value)
-    match tag := wire.required(source, "type", wire.string):
-        case "cancelled":
-            return CancelledEvent.decode(source)
-        case "error":
-            return ErrorEvent.decode(source)
-        case "eventual_response":
-            return EventualResponseEvent.decode(source)
-        case "immediate_response":
-            return ImmediateResponseEvent.decode(source)
-        case "interaction_invalid":
-            return InteractionInvalidEvent.decode(source)
-        case "interaction_required":
-            return InteractionRequiredEvent.decode(source)
-        case "keepalive":
-            return KeepaliveEvent.decode(source)
-        case "otp_invalid":
-            return OtpInvalidEvent.decode(source)
-        case "otp_sent":
-            return OtpSentEvent.decode(source)
-        case "otp_verification_required":
-            return OtpVerificationRequiredEvent.decode(source)
-        case "otp_verified":
-            return OtpVerifiedEvent.decode(source)
-        case "pong":
-            return PongEvent.decode(source)
-        case "stream_chunk":
-            return StreamChunkEvent.decode(source)
-        case "stream_preamble":
-            return StreamPreambleEvent.decode(source)
-        case "stream_reasoning":
-            return StreamReasoningEvent.decode(source)
-        case "stream_token":
-            return StreamTokenEvent.decode(source)
-        case "write_confirmation_required":
-            return WriteConfirmationRequiredEvent.decode(source)
-        case _:
-            return UnknownEvent(tag=tag, raw=wire.json_object(source))
+    tag = wire.required_string(source, "type")
+    if read := _EVENT_READERS.get(tag):
+        return read(source)
+    return UnknownEvent(tag=tag, raw=wire.json_object(source))
 
 
 def encode_event(value: Event) -> wire.JsonObject:

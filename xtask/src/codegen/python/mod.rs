@@ -187,6 +187,8 @@ struct Sheet<'a> {
     merged: bool,
     /// Top-level definitions, in order.
     blocks: Vec<String>,
+    /// More of them, which need all of the others.
+    last: Vec<String>,
     /// What it uses of other modules, by module.
     imports: BTreeMap<String, BTreeSet<(u8, String)>>,
     /// What it offers, in order.
@@ -201,6 +203,7 @@ impl<'a> Sheet<'a> {
             section,
             merged,
             blocks: Vec::new(),
+            last: Vec::new(),
             imports: BTreeMap::new(),
             offers: Vec::new(),
         }
@@ -223,6 +226,7 @@ impl<'a> Sheet<'a> {
         if self.merged || self.section == Section::Actions {
             self.calls();
         }
+        self.blocks.append(&mut self.last);
         let mut head = Page::new("    ");
         head.line(format!("# {NOTICE}")).gap().line("from __future__ import annotations").gap();
         let std: Vec<_> = self.imports.iter().filter(|(module, _)| !module.starts_with('.')).collect();
