@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from ._errors import Limit, ServerError, SmoothError, SmoothTimeoutError, TurnCancelledError
@@ -59,25 +59,17 @@ def _stays_parked(event: Event) -> bool:
 # They are not kept for a reader who is far behind.
 _DROPPABLE = (KeepaliveEvent, StreamChunkEvent, StreamReasoningEvent, StreamPreambleEvent, UnknownEvent)
 
+Limits: TypeAlias = Mapping[Limit, float]
+"""How long each thing may take, in seconds."""
+
 _MOST_WAITING = 1024
 """How many events wait for a reader before pieces of text are joined and steps are dropped."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class TurnLimits:
-    """Limits of a turn in seconds."""
-
-    request: float
-    idle: float
-    turn: float
 
 
 class Turn:
     """Made by `client.send_message`. Nobody need read it: what it keeps is bounded."""
 
-    def __init__(
-        self, client: SmoothAgentClient, session_id: str, request_id: str, limits: TurnLimits
-    ) -> None:
+    def __init__(self, client: SmoothAgentClient, session_id: str, request_id: str, limits: Limits) -> None:
         self.session_id = session_id
         self.request_id = request_id
         """The id that every event of the turn carries."""
@@ -95,12 +87,12 @@ class Turn:
         self._result: asyncio.Future[TurnResult] = self._loop.create_future()
         # Nobody need await the end: its failure must not be reported as one that was never retrieved.
         self._result.add_done_callback(lambda result: result.cancelled() or result.exception())
-        self._silence: tuple[Limit, float] = ("request", limits.request)
-        """How long the silence may last, and which limit that is."""
+        self._silence: Limit = "request"
+        """What limits the silence."""
         self._heard = self._loop.time()
         self._over = math.inf
         """When the time of the turn is over; infinite while it stands still."""
-        self._left = limits.turn
+        self._left = limits["turn"]
         self._timer: asyncio.TimerHandle | None = None
         self._running = False
         self._arm()
@@ -207,12 +199,11 @@ class Turn:
         self._result.add_done_callback(lambda _: run())
 
     def _keep(self, event: Event) -> None:
-        last = self._events[-1] if self._events else None
         if len(self._events) < _MOST_WAITING:
             self._events.append(event)
         elif isinstance(event, _DROPPABLE):
             self.dropped += 1
-        elif isinstance(event, StreamTokenEvent) and isinstance(last, StreamTokenEvent):
+        elif isinstance(event, StreamTokenEvent) and isinstance(last := self._events[-1], StreamTokenEvent):
             joined = last.token + event.token
             data = dataclasses.replace(event.data, token=joined)
             self._events[-1] = dataclasses.replace(event, token=joined, data=data)
@@ -236,23 +227,22 @@ class Turn:
         elif not self._running and not (self.parked and _stays_parked(event)):
             self.parked = None
             self._over, self._running = self._heard + self._left, True
-            self._silence = ("idle", self._limits.idle)
+            self._silence = "idle"
             self._arm()
 
     def _look(self) -> None:
         """A limit may have passed. The timer is not moved with each event: it looks, and goes on."""
-        limit, seconds = self._silence
-        now = self._loop.time()
-        if now >= self._heard + seconds:
-            self.fail(SmoothTimeoutError(limit, seconds))
+        now, silence = self._loop.time(), self._limits[self._silence]
+        if now >= self._heard + silence:
+            self.fail(SmoothTimeoutError(self._silence, silence))
         elif now >= self._over:
-            self.fail(SmoothTimeoutError("turn", self._limits.turn))
+            self.fail(SmoothTimeoutError("turn", self._limits["turn"]))
         else:
             self._arm()
 
     def _arm(self) -> None:
         self._stop()
-        when = min(self._heard + self._silence[1], self._over)
+        when = min(self._heard + self._limits[self._silence], self._over)
         if not math.isinf(when):
             self._timer = self._loop.call_at(when, self._look)
 

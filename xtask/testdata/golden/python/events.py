@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias, Union
+from typing import ClassVar, Final, Literal, TypeAlias, Union
 
 from . import wire
 from .errors import ErrorCode, decode_error_code
@@ -43,8 +43,8 @@ class BookChangedEvent:
     def decode(value: object) -> BookChangedEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "book_changed")
-        return BookChangedEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_book_changed_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             book=wire.required(source, "book", Book.decode),
             status=wire.required(source, "status", wire.int32),
@@ -71,6 +71,9 @@ class BookChangedEvent:
         return None
 
 
+_make_book_changed_event = wire.maker(BookChangedEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BooksFoundEvent:
     """The books that were looked for."""
@@ -89,8 +92,8 @@ class BooksFoundEvent:
     def decode(value: object) -> BooksFoundEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "books_found")
-        return BooksFoundEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_books_found_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             books=wire.required(source, "books", wire.read_list(Book.decode)),
             next_cursor=wire.required(source, "nextCursor", wire.nullable(wire.string)),
@@ -113,6 +116,9 @@ class BooksFoundEvent:
         return None
 
 
+_make_books_found_event = wire.maker(BooksFoundEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorEvent:
     """An action was refused."""
@@ -133,11 +139,11 @@ class ErrorEvent:
     def decode(value: object) -> ErrorEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "error")
-        return ErrorEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_error_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             code=wire.required(source, "code", decode_error_code),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
             details=wire.unless_absent(source, "details", wire.json_value),
         )
 
@@ -158,6 +164,9 @@ class ErrorEvent:
         return None
 
 
+_make_error_event = wire.maker(ErrorEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PongEvent:
     """Answers a ping."""
@@ -172,8 +181,8 @@ class PongEvent:
     def decode(value: object) -> PongEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "pong")
-        return PongEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_pong_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
         )
 
@@ -188,6 +197,9 @@ class PongEvent:
         if broken := wire.at("timestamp", self.timestamp, wire.minimum(0), wire.maximum(9007199254740991)):
             return broken
         return None
+
+
+_make_pong_event = wire.maker(PongEvent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,10 +222,10 @@ class ShelfScannedEvent:
     def decode(value: object) -> ShelfScannedEvent:
         source = wire.read_object(value)
         wire.tag(source, "type", "shelf_scanned")
-        return ShelfScannedEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_shelf_scanned_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
-            shelf=wire.required(source, "shelf", wire.string),
+            shelf=wire.required_string(source, "shelf"),
             entries=wire.required(source, "entries", wire.read_list(decode_shelf_entry)),
             size=wire.optional(source, "size", _read_shelf_scanned_event_size),
         )
@@ -238,6 +250,9 @@ class ShelfScannedEvent:
             if broken := wire.at("size", self.size, _check_shelf_scanned_event_size):
                 return broken
         return None
+
+
+_make_shelf_scanned_event = wire.maker(ShelfScannedEvent)
 
 
 def _read_shelf_scanned_event_size(value: object) -> tuple[float, float]:
@@ -287,21 +302,21 @@ Event: TypeAlias = Union[
 """Everything that a server may say."""
 
 
+_EVENT_READERS: Final[dict[str, wire.Reader[Event]]] = {
+    "book_changed": BookChangedEvent.decode,
+    "books_found": BooksFoundEvent.decode,
+    "error": ErrorEvent.decode,
+    "pong": PongEvent.decode,
+    "shelf_scanned": ShelfScannedEvent.decode,
+}
+
+
 def decode_event(value: object) -> Event:
     source = wire.read_object(value)
-    match tag := wire.required(source, "type", wire.string):
-        case "book_changed":
-            return BookChangedEvent.decode(source)
-        case "books_found":
-            return BooksFoundEvent.decode(source)
-        case "error":
-            return ErrorEvent.decode(source)
-        case "pong":
-            return PongEvent.decode(source)
-        case "shelf_scanned":
-            return ShelfScannedEvent.decode(source)
-        case _:
-            return UnknownEvent(tag=tag, raw=wire.json_object(source))
+    tag = wire.required_string(source, "type")
+    if read := _EVENT_READERS.get(tag):
+        return read(source)
+    return UnknownEvent(tag=tag, raw=wire.json_object(source))
 
 
 def encode_event(value: Event) -> wire.JsonObject:
