@@ -134,6 +134,8 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
         task = asyncio.create_task(work, name=f"smooth_operator turn {request_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Closing may cancel it before its first step.
+        task.add_done_callback(lambda task: turn.fail(ClosedError()) if task.cancelled() else None)
         turn.when_ended(lambda: turn.sent or task.cancel())
         return turn
 
@@ -151,9 +153,6 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
             await self._send(action)
         except SmoothError as error:
             turn.fail(error)
-        except asyncio.CancelledError:
-            turn.fail(ClosedError())
-            raise
 
     async def _call(self, action: Action, take: Take, timeouts: Timeouts | None) -> object:
         request_id = action.request_id or self._mux.new_id()
