@@ -130,7 +130,7 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
         request_id = action.request_id or self._mux.new_id()
         session_id = action.session_id if isinstance(action, SendMessageParams) else ""
         turn = Turn(self, session_id, request_id, _limits(timeouts, self._limits))
-        work = self._begin(turn, dataclasses.replace(action, request_id=request_id))
+        work = self._begin(turn, action)
         task = asyncio.create_task(work, name=f"smooth_operator turn {request_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -150,23 +150,26 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
             self._mux.add_turn(turn.request_id, turn)
             turn.sent = True
             turn.when_ended(lambda: self._mux.remove_turn(turn.request_id))
-            await self._send(action)
+            await self._send(action, turn.request_id)
         except SmoothError as error:
             turn.fail(error)
 
     async def _call(self, action: Action, take: Take, timeouts: Timeouts | None) -> object:
         request_id = action.request_id or self._mux.new_id()
-        work = self._exchange(dataclasses.replace(action, request_id=request_id), request_id, take)
+        work = self._exchange(action, request_id, take)
         return await within("request", _limits(timeouts, self._limits)["request"], work)
 
     async def _exchange(self, action: Action, request_id: str, take: Take) -> object:
         await self._connection.open()
         with self._mux.call(request_id, take) as answer:
-            await self._send(action)
+            await self._send(action, request_id)
             return await answer
 
-    async def _send(self, action: Action) -> None:
-        text = stringify(action.encode())
+    async def _send(self, action: Action, request_id: str | None = None) -> None:
+        frame = action.encode()
+        if request_id is not None:
+            frame["requestId"] = request_id
+        text = stringify(frame)
         if len(text.encode()) > LONGEST_FRAME:
             raise SmoothError("FRAME_TOO_BIG", f"{action.action} is longer than 1 MiB")
         await self._connection.send(text)

@@ -67,8 +67,8 @@ class Mux:
         request_id = request_id_of(event)
         if request_id is None:
             return False
-        taken = False
-        for answer, take in self._calls.get(request_id, {}).items():
+        taken, calls = False, self._calls.get(request_id)
+        for answer, take in calls.items() if calls else ():
             if answer.done():
                 continue
             if isinstance(event, ErrorEvent):

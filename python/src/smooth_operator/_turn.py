@@ -85,8 +85,7 @@ class Turn:
         self._more = asyncio.Event()
         self._failure: SmoothError | None = None
         self._result: asyncio.Future[TurnResult] = self._loop.create_future()
-        # Nobody need await the end: its failure must not be reported as one that was never retrieved.
-        self._result.add_done_callback(lambda result: result.cancelled() or result.exception())
+        self._when_ended: list[Callable[[], object]] = []
         self._silence: Limit = "request"
         """What limits the silence."""
         self._heard = self._loop.time()
@@ -196,7 +195,7 @@ class Turn:
 
     def when_ended(self, run: Callable[[], object]) -> None:
         """Calls a function when the turn has ended, in whatever way."""
-        self._result.add_done_callback(lambda _: run())
+        self._when_ended.append(run)
 
     def _keep(self, event: Event) -> None:
         if len(self._events) < _MOST_WAITING:
@@ -212,7 +211,11 @@ class Turn:
         self._more.set()
 
     def _end(self) -> None:
+        # Nobody need await the end: its failure must not be reported as one that was never retrieved.
+        self._result.exception()
         self._stop()
+        for run in self._when_ended:
+            run()
         self.parked = None
         self._more.set()
 
@@ -231,7 +234,8 @@ class Turn:
             self._arm()
 
     def _look(self) -> None:
-        """A limit may have passed. The timer is not moved with each event: it looks, and goes on."""
+        """A limit may have passed. The timer is never moved back: it looks, and goes on."""
+        self._timer = None
         now, silence = self._loop.time(), self._limits[self._silence]
         if now >= self._heard + silence:
             self.fail(SmoothTimeoutError(self._silence, silence))
@@ -241,8 +245,10 @@ class Turn:
             self._arm()
 
     def _arm(self) -> None:
-        self._stop()
         when = min(self._heard + self._limits[self._silence], self._over)
+        if self._timer and self._timer.when() <= when:
+            return
+        self._stop()
         if not math.isinf(when):
             self._timer = self._loop.call_at(when, self._look)
 
