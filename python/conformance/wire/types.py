@@ -78,10 +78,9 @@ Command: TypeAlias = Union[
 
 
 def decode_command(value: object) -> Command:
-    source = wire.read_object(value)
-    tag = wire.required_string(source, "do")
+    tag = wire.read_tag(value, "do")
     if read := _COMMAND_READERS.get(tag):
-        return read(source)
+        return read(value)
     raise wire.unknown_tag("do", tag)
 
 
@@ -117,8 +116,7 @@ class OpenCommand:
 
     @staticmethod
     def decode(value: object) -> OpenCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "open")
+        source = wire.read_tagged(value, "do", "open")
         return _make_open_command(
             id=wire.required(source, "id", wire.uint32),
             client=wire.required_string(source, "client"),
@@ -182,8 +180,7 @@ class CallCommand:
 
     @staticmethod
     def decode(value: object) -> CallCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "call")
+        source = wire.read_tagged(value, "do", "call")
         return _make_call_command(
             id=wire.required(source, "id", wire.uint32),
             client=wire.required_string(source, "client"),
@@ -238,8 +235,7 @@ class StartTurnCommand:
 
     @staticmethod
     def decode(value: object) -> StartTurnCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "start_turn")
+        source = wire.read_tagged(value, "do", "start_turn")
         return _make_start_turn_command(
             id=wire.required(source, "id", wire.uint32),
             client=wire.required_string(source, "client"),
@@ -290,8 +286,7 @@ class AnswerParkCommand:
 
     @staticmethod
     def decode(value: object) -> AnswerParkCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "answer_park")
+        source = wire.read_tagged(value, "do", "answer_park")
         return _make_answer_park_command(
             id=wire.required(source, "id", wire.uint32),
             turn=wire.required_string(source, "turn"),
@@ -330,8 +325,7 @@ class CancelTurnCommand:
 
     @staticmethod
     def decode(value: object) -> CancelTurnCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "cancel_turn")
+        source = wire.read_tagged(value, "do", "cancel_turn")
         return _make_cancel_turn_command(
             id=wire.required(source, "id", wire.uint32),
             turn=wire.required_string(source, "turn"),
@@ -366,8 +360,7 @@ class AbandonTurnCommand:
 
     @staticmethod
     def decode(value: object) -> AbandonTurnCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "abandon_turn")
+        source = wire.read_tagged(value, "do", "abandon_turn")
         return _make_abandon_turn_command(
             id=wire.required(source, "id", wire.uint32),
             turn=wire.required_string(source, "turn"),
@@ -402,8 +395,7 @@ class PauseReadingCommand:
 
     @staticmethod
     def decode(value: object) -> PauseReadingCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "pause_reading")
+        source = wire.read_tagged(value, "do", "pause_reading")
         return _make_pause_reading_command(
             id=wire.required(source, "id", wire.uint32),
             turn=wire.required_string(source, "turn"),
@@ -438,8 +430,7 @@ class GoOnCommand:
 
     @staticmethod
     def decode(value: object) -> GoOnCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "go_on")
+        source = wire.read_tagged(value, "do", "go_on")
         return _make_go_on_command(
             id=wire.required(source, "id", wire.uint32),
             turn=wire.required_string(source, "turn"),
@@ -474,8 +465,7 @@ class CloseCommand:
 
     @staticmethod
     def decode(value: object) -> CloseCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "close")
+        source = wire.read_tagged(value, "do", "close")
         return _make_close_command(
             id=wire.required(source, "id", wire.uint32),
             client=wire.required_string(source, "client"),
@@ -512,8 +502,7 @@ class DecodeCommand:
 
     @staticmethod
     def decode(value: object) -> DecodeCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "decode")
+        source = wire.read_tagged(value, "do", "decode")
         return _make_decode_command(
             id=wire.required(source, "id", wire.uint32),
             text=wire.required_string(source, "text"),
@@ -544,8 +533,7 @@ class ExitCommand:
 
     @staticmethod
     def decode(value: object) -> ExitCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "exit")
+        source = wire.read_tagged(value, "do", "exit")
         return _make_exit_command(
             id=wire.required(source, "id", wire.uint32),
         )
@@ -569,10 +557,9 @@ ParkAnswer: TypeAlias = Union["ConfirmAnswer", "CodeAnswer", "FormAnswer", "Decl
 
 
 def decode_park_answer(value: object) -> ParkAnswer:
-    source = wire.read_object(value)
-    tag = wire.required_string(source, "kind")
+    tag = wire.read_tag(value, "kind")
     if read := _PARK_ANSWER_READERS.get(tag):
-        return read(source)
+        return read(value)
     raise wire.unknown_tag("kind", tag)
 
 
@@ -594,8 +581,7 @@ class ConfirmAnswer:
 
     @staticmethod
     def decode(value: object) -> ConfirmAnswer:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "confirm")
+        source = wire.read_tagged(value, "kind", "confirm")
         return _make_confirm_answer(
             approved=wire.required(source, "approved", wire.boolean),
         )
@@ -622,8 +608,7 @@ class CodeAnswer:
 
     @staticmethod
     def decode(value: object) -> CodeAnswer:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "code")
+        source = wire.read_tagged(value, "kind", "code")
         return _make_code_answer(
             code=wire.required_string(source, "code"),
         )
@@ -650,8 +635,7 @@ class FormAnswer:
 
     @staticmethod
     def decode(value: object) -> FormAnswer:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "form")
+        source = wire.read_tagged(value, "kind", "form")
         return _make_form_answer(
             values=wire.required(source, "values", wire.json_object),
         )
@@ -676,8 +660,7 @@ class DeclineAnswer:
 
     @staticmethod
     def decode(value: object) -> DeclineAnswer:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "decline")
+        wire.read_tagged(value, "kind", "decline")
         return DeclineAnswer()
 
     def encode(self) -> wire.JsonObject:
@@ -790,10 +773,9 @@ Report: TypeAlias = Union[
 
 
 def decode_report(value: object) -> Report:
-    source = wire.read_object(value)
-    tag = wire.required_string(source, "saw")
+    tag = wire.read_tag(value, "saw")
     if read := _REPORT_READERS.get(tag):
-        return read(source)
+        return read(value)
     raise wire.unknown_tag("saw", tag)
 
 
@@ -817,8 +799,7 @@ class ReadyReport:
 
     @staticmethod
     def decode(value: object) -> ReadyReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "ready")
+        source = wire.read_tagged(value, "saw", "ready")
         return _make_ready_report(
             language=wire.required_string(source, "language"),
             client=wire.required_string(source, "client"),
@@ -847,8 +828,7 @@ class DoneReport:
 
     @staticmethod
     def decode(value: object) -> DoneReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "done")
+        source = wire.read_tagged(value, "saw", "done")
         return _make_done_report(
             id=wire.required(source, "id", wire.uint32),
         )
@@ -879,8 +859,7 @@ class FailedReport:
 
     @staticmethod
     def decode(value: object) -> FailedReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "failed")
+        source = wire.read_tagged(value, "saw", "failed")
         return _make_failed_report(
             id=wire.required(source, "id", wire.uint32),
             error=wire.required(source, "error", ErrorSeen.decode),
@@ -915,8 +894,7 @@ class RepliedReport:
 
     @staticmethod
     def decode(value: object) -> RepliedReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "replied")
+        source = wire.read_tagged(value, "saw", "replied")
         return _make_replied_report(
             id=wire.required(source, "id", wire.uint32),
             reply=wire.required(source, "reply", wire.json_value),
@@ -949,8 +927,7 @@ class StartedReport:
 
     @staticmethod
     def decode(value: object) -> StartedReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "started")
+        source = wire.read_tagged(value, "saw", "started")
         return _make_started_report(
             id=wire.required(source, "id", wire.uint32),
             request_id=wire.required_string(source, "requestId"),
@@ -985,8 +962,7 @@ class TurnEventReport:
 
     @staticmethod
     def decode(value: object) -> TurnEventReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "turn_event")
+        source = wire.read_tagged(value, "saw", "turn_event")
         return _make_turn_event_report(
             turn=wire.required_string(source, "turn"),
             event=wire.required(source, "event", wire.json_object),
@@ -1033,8 +1009,7 @@ class TurnEndedReport:
 
     @staticmethod
     def decode(value: object) -> TurnEndedReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "turn_ended")
+        source = wire.read_tagged(value, "saw", "turn_ended")
         return _make_turn_ended_report(
             turn=wire.required_string(source, "turn"),
             events=wire.required(source, "events", wire.uint32),
@@ -1089,8 +1064,7 @@ class StrayEventReport:
 
     @staticmethod
     def decode(value: object) -> StrayEventReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "stray_event")
+        source = wire.read_tagged(value, "saw", "stray_event")
         return _make_stray_event_report(
             client=wire.required_string(source, "client"),
             event=wire.required(source, "event", wire.json_object),
@@ -1125,8 +1099,7 @@ class BrokenReport:
 
     @staticmethod
     def decode(value: object) -> BrokenReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "broken")
+        source = wire.read_tagged(value, "saw", "broken")
         return _make_broken_report(
             id=wire.optional(source, "id", wire.uint32),
             message=wire.required_string(source, "message"),

@@ -64,8 +64,8 @@ class Mux:
 
     def deliver(self, event: Event) -> bool:
         """Whether somebody waited for the event."""
-        request_id = request_id_of(event)
-        if request_id is None:
+        request_id = event.raw.get("requestId") if isinstance(event, UnknownEvent) else event.request_id
+        if not isinstance(request_id, str):
             return False
         taken, calls = False, self._calls.get(request_id)
         for answer, take in calls.items() if calls else ():
@@ -96,10 +96,3 @@ class Mux:
         """Fails all that waits."""
         for request_id in {*self._calls, *self._turns}:
             self.fail_one(request_id, error)
-
-
-def request_id_of(event: Event) -> str | None:
-    if not isinstance(event, UnknownEvent):
-        return event.request_id
-    found = event.raw.get("requestId")
-    return found if isinstance(found, str) else None

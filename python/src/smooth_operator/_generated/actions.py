@@ -70,8 +70,7 @@ class CancelParams:
 
     @staticmethod
     def decode(value: object) -> CancelParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "cancel")
+        source = wire.read_tagged(value, "action", "cancel")
         return _make_cancel_params(
             request_id=wire.optional_string(source, "requestId"),
             session_id=wire.optional_string(source, "sessionId"),
@@ -112,8 +111,7 @@ class ConfirmToolActionParams:
 
     @staticmethod
     def decode(value: object) -> ConfirmToolActionParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "confirm_tool_action")
+        source = wire.read_tagged(value, "action", "confirm_tool_action")
         return _make_confirm_tool_action_params(
             request_id=wire.optional_string(source, "requestId"),
             session_id=wire.required_string(source, "sessionId"),
@@ -201,8 +199,7 @@ class CreateConversationSessionParams:
 
     @staticmethod
     def decode(value: object) -> CreateConversationSessionParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "create_conversation_session")
+        source = wire.read_tagged(value, "action", "create_conversation_session")
         return _make_create_conversation_session_params(
             request_id=wire.optional_string(source, "requestId"),
             agent_id=wire.optional_string(source, "agentId"),
@@ -366,8 +363,7 @@ class GetConversationMessagesParams:
 
     @staticmethod
     def decode(value: object) -> GetConversationMessagesParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "get_conversation_messages")
+        source = wire.read_tagged(value, "action", "get_conversation_messages")
         return _make_get_conversation_messages_params(
             request_id=wire.optional_string(source, "requestId"),
             session_id=wire.required_string(source, "sessionId"),
@@ -541,8 +537,7 @@ class GetSessionParams:
 
     @staticmethod
     def decode(value: object) -> GetSessionParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "get_session")
+        source = wire.read_tagged(value, "action", "get_session")
         return _make_get_session_params(
             request_id=wire.optional_string(source, "requestId"),
             session_id=wire.required_string(source, "sessionId"),
@@ -642,8 +637,7 @@ class ListConversationsParams:
 
     @staticmethod
     def decode(value: object) -> ListConversationsParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "list_conversations")
+        source = wire.read_tagged(value, "action", "list_conversations")
         return _make_list_conversations_params(
             request_id=wire.optional_string(source, "requestId"),
             limit=wire.optional(source, "limit", wire.uint32),
@@ -747,8 +741,7 @@ class PingParams:
 
     @staticmethod
     def decode(value: object) -> PingParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "ping")
+        source = wire.read_tagged(value, "action", "ping")
         return _make_ping_params(
             request_id=wire.optional_string(source, "requestId"),
         )
@@ -780,8 +773,7 @@ class RenameConversationParams:
 
     @staticmethod
     def decode(value: object) -> RenameConversationParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "rename_conversation")
+        source = wire.read_tagged(value, "action", "rename_conversation")
         return _make_rename_conversation_params(
             request_id=wire.optional_string(source, "requestId"),
             conversation_id=wire.required_string(source, "conversationId"),
@@ -867,8 +859,7 @@ class SendMessageParams:
 
     @staticmethod
     def decode(value: object) -> SendMessageParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "send_message")
+        source = wire.read_tagged(value, "action", "send_message")
         return _make_send_message_params(
             request_id=wire.optional_string(source, "requestId"),
             session_id=wire.required_string(source, "sessionId"),
@@ -1040,8 +1031,7 @@ class SubmitInteractionParams:
 
     @staticmethod
     def decode(value: object) -> SubmitInteractionParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "submit_interaction")
+        source = wire.read_tagged(value, "action", "submit_interaction")
         return _make_submit_interaction_params(
             request_id=wire.required_string(source, "requestId"),
             session_id=wire.required_string(source, "sessionId"),
@@ -1140,8 +1130,7 @@ class VerifyOtpParams:
 
     @staticmethod
     def decode(value: object) -> VerifyOtpParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "verify_otp")
+        source = wire.read_tagged(value, "action", "verify_otp")
         return _make_verify_otp_params(
             request_id=wire.required_string(source, "requestId"),
             session_id=wire.required_string(source, "sessionId"),
@@ -1198,10 +1187,9 @@ _ACTION_READERS: Final[dict[str, wire.Reader[Action]]] = {
 
 
 def decode_action(value: object) -> Action:
-    source = wire.read_object(value)
-    tag = wire.required_string(source, "action")
+    tag = wire.read_tag(value, "action")
     if read := _ACTION_READERS.get(tag):
-        return read(source)
+        return read(value)
     raise wire.unknown_tag("action", tag)
 
 

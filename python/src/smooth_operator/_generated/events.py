@@ -94,8 +94,7 @@ class CancelledEvent:
 
     @staticmethod
     def decode(value: object) -> CancelledEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "cancelled")
+        source = wire.read_tagged(value, "type", "cancelled")
         return _make_cancelled_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -174,8 +173,7 @@ class ErrorEvent:
 
     @staticmethod
     def decode(value: object) -> ErrorEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "error")
+        source = wire.read_tagged(value, "type", "error")
         return _make_error_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -347,8 +345,7 @@ class EventualResponseEvent:
 
     @staticmethod
     def decode(value: object) -> EventualResponseEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "eventual_response")
+        source = wire.read_tagged(value, "type", "eventual_response")
         return _make_eventual_response_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -629,8 +626,7 @@ class ImmediateResponseEvent:
 
     @staticmethod
     def decode(value: object) -> ImmediateResponseEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "immediate_response")
+        source = wire.read_tagged(value, "type", "immediate_response")
         return _make_immediate_response_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -676,8 +672,7 @@ class InteractionInvalidEvent:
 
     @staticmethod
     def decode(value: object) -> InteractionInvalidEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "interaction_invalid")
+        source = wire.read_tagged(value, "type", "interaction_invalid")
         return _make_interaction_invalid_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -821,8 +816,7 @@ class InteractionRequiredEvent:
 
     @staticmethod
     def decode(value: object) -> InteractionRequiredEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "interaction_required")
+        source = wire.read_tagged(value, "type", "interaction_required")
         return _make_interaction_required_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -932,8 +926,7 @@ class KeepaliveEvent:
 
     @staticmethod
     def decode(value: object) -> KeepaliveEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "keepalive")
+        source = wire.read_tagged(value, "type", "keepalive")
         return _make_keepalive_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -999,8 +992,7 @@ class OtpInvalidEvent:
 
     @staticmethod
     def decode(value: object) -> OtpInvalidEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "otp_invalid")
+        source = wire.read_tagged(value, "type", "otp_invalid")
         return _make_otp_invalid_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -1126,8 +1118,7 @@ class OtpSentEvent:
 
     @staticmethod
     def decode(value: object) -> OtpSentEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "otp_sent")
+        source = wire.read_tagged(value, "type", "otp_sent")
         return _make_otp_sent_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -1231,8 +1222,7 @@ class OtpVerificationRequiredEvent:
 
     @staticmethod
     def decode(value: object) -> OtpVerificationRequiredEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "otp_verification_required")
+        source = wire.read_tagged(value, "type", "otp_verification_required")
         return _make_otp_verification_required_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -1342,8 +1332,7 @@ class OtpVerifiedEvent:
 
     @staticmethod
     def decode(value: object) -> OtpVerifiedEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "otp_verified")
+        source = wire.read_tagged(value, "type", "otp_verified")
         return _make_otp_verified_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -1441,8 +1430,7 @@ class PongEvent:
 
     @staticmethod
     def decode(value: object) -> PongEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "pong")
+        source = wire.read_tagged(value, "type", "pong")
         return _make_pong_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -1514,8 +1502,7 @@ class StreamChunkEvent:
 
     @staticmethod
     def decode(value: object) -> StreamChunkEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "stream_chunk")
+        source = wire.read_tagged(value, "type", "stream_chunk")
         return _make_stream_chunk_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -1755,8 +1742,7 @@ class StreamPreambleEvent:
 
     @staticmethod
     def decode(value: object) -> StreamPreambleEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "stream_preamble")
+        source = wire.read_tagged(value, "type", "stream_preamble")
         return _make_stream_preamble_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -1802,8 +1788,7 @@ class StreamReasoningEvent:
 
     @staticmethod
     def decode(value: object) -> StreamReasoningEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "stream_reasoning")
+        source = wire.read_tagged(value, "type", "stream_reasoning")
         return _make_stream_reasoning_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -1849,8 +1834,7 @@ class StreamTokenEvent:
 
     @staticmethod
     def decode(value: object) -> StreamTokenEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "stream_token")
+        source = wire.read_tagged(value, "type", "stream_token")
         return _make_stream_token_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -1894,8 +1878,7 @@ class WriteConfirmationRequiredEvent:
 
     @staticmethod
     def decode(value: object) -> WriteConfirmationRequiredEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "write_confirmation_required")
+        source = wire.read_tagged(value, "type", "write_confirmation_required")
         return _make_write_confirmation_required_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -2045,11 +2028,10 @@ _EVENT_READERS: Final[dict[str, wire.Reader[Event]]] = {
 
 
 def decode_event(value: object) -> Event:
-    source = wire.read_object(value)
-    tag = wire.required_string(source, "type")
+    tag = wire.read_tag(value, "type")
     if read := _EVENT_READERS.get(tag):
-        return read(source)
-    return UnknownEvent(tag=tag, raw=wire.json_object(source))
+        return read(value)
+    return UnknownEvent(tag=tag, raw=wire.json_object(value))
 
 
 def encode_event(value: Event) -> wire.JsonObject:

@@ -25,10 +25,15 @@ impl<'a> Sheet<'a> {
             page.line("wire.read_object(value)").line(format!("return {name}()"));
             return;
         }
-        page.line("source = wire.read_object(value)");
-        if let Some(tag) = &shape.tag {
-            let items = vec![text("source"), literal(&tag.property), literal(&tag.value)];
-            text::put(page, &call("wire.tag", items));
+        match &shape.tag {
+            Some(tag) => {
+                let items = vec![text("value"), literal(&tag.property), literal(&tag.value)];
+                let source = if shape.fields.is_empty() && !refused && !kept { "" } else { "source = " };
+                text::put(page, &bracket(format!("{source}wire.read_tagged("), items, ")"));
+            }
+            None => {
+                page.line("source = wire.read_object(value)");
+            }
         }
         if refused {
             let known = std::iter::once(text("source")).chain(known(shape)).collect();
@@ -197,17 +202,16 @@ impl<'a> Sheet<'a> {
         self.block(|_, page| {
             page.line(format!("def {function}(value: object) -> {name}:"));
             page.indented(|page| {
-                page.line("source = wire.read_object(value)");
-                let tag = vec![text("source"), literal(&union.tag)];
-                text::put(page, &bracket("tag = wire.required_string(", tag, ")"));
+                let tag = vec![text("value"), literal(&union.tag)];
+                text::put(page, &bracket("tag = wire.read_tag(", tag, ")"));
                 if let Some(readers) = readers {
                     page.line(format!("if read := {readers}.get(tag):")).indented(|page| {
-                        page.line("return read(source)");
+                        page.line("return read(value)");
                     });
                 }
                 match unknown {
                     Some(unknown) => {
-                        page.line(format!("return {unknown}(tag=tag, raw=wire.json_object(source))"));
+                        page.line(format!("return {unknown}(tag=tag, raw=wire.json_object(value))"));
                     }
                     None => {
                         let items = vec![literal(&union.tag), text("tag")];
