@@ -214,8 +214,8 @@ class Turn:
         # Nobody need await the end: its failure must not be reported as one that was never retrieved.
         self._result.exception()
         self._stop()
-        for run in self._when_ended:
-            run()
+        while self._when_ended:
+            self._when_ended.pop()()
         self.parked = None
         self._more.set()
 
@@ -234,7 +234,7 @@ class Turn:
             self._arm()
 
     def _look(self) -> None:
-        """A limit may have passed. The timer is never moved back: it looks, and goes on."""
+        """A limit may have passed. The timer is not moved further: it looks, and goes on."""
         self._timer = None
         now, silence = self._loop.time(), self._limits[self._silence]
         if now >= self._heard + silence:
@@ -246,10 +246,8 @@ class Turn:
 
     def _arm(self) -> None:
         when = min(self._heard + self._limits[self._silence], self._over)
-        if self._timer and self._timer.when() <= when:
-            return
-        self._stop()
-        if not math.isinf(when):
+        if not math.isinf(when) and (self._timer is None or when < self._timer.when()):
+            self._stop()
             self._timer = self._loop.call_at(when, self._look)
 
     def _stop(self) -> None:

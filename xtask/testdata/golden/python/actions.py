@@ -45,8 +45,7 @@ class ChangeBookParams:
 
     @staticmethod
     def decode(value: object) -> ChangeBookParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "change_book")
+        source = wire.read_tagged(value, "action", "change_book")
         return _make_change_book_params(
             request_id=wire.optional_string(source, "requestId"),
             isbn=wire.required(source, "isbn", decode_isbn),
@@ -105,8 +104,7 @@ class FindBooksParams:
 
     @staticmethod
     def decode(value: object) -> FindBooksParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "find_books")
+        source = wire.read_tagged(value, "action", "find_books")
         return _make_find_books_params(
             request_id=wire.optional_string(source, "requestId"),
             query=wire.required_string(source, "query"),
@@ -170,8 +168,7 @@ class LendBookParams:
 
     @staticmethod
     def decode(value: object) -> LendBookParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "lend_book")
+        source = wire.read_tagged(value, "action", "lend_book")
         return _make_lend_book_params(
             request_id=wire.optional_string(source, "requestId"),
             isbn=wire.required(source, "isbn", decode_isbn),
@@ -242,8 +239,7 @@ class PingParams:
 
     @staticmethod
     def decode(value: object) -> PingParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "ping")
+        source = wire.read_tagged(value, "action", "ping")
         wire.only(source, "action", "requestId")
         return _make_ping_params(
             request_id=wire.optional_string(source, "requestId"),
@@ -275,10 +271,9 @@ _ACTION_READERS: Final[dict[str, wire.Reader[Action]]] = {
 
 
 def decode_action(value: object) -> Action:
-    source = wire.read_object(value)
-    tag = wire.required_string(source, "action")
+    tag = wire.read_tag(value, "action")
     if read := _ACTION_READERS.get(tag):
-        return read(source)
+        return read(value)
     raise wire.unknown_tag("action", tag)
 
 

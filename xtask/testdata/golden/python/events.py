@@ -41,8 +41,7 @@ class BookChangedEvent:
 
     @staticmethod
     def decode(value: object) -> BookChangedEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "book_changed")
+        source = wire.read_tagged(value, "type", "book_changed")
         return _make_book_changed_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -90,8 +89,7 @@ class BooksFoundEvent:
 
     @staticmethod
     def decode(value: object) -> BooksFoundEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "books_found")
+        source = wire.read_tagged(value, "type", "books_found")
         return _make_books_found_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -137,8 +135,7 @@ class ErrorEvent:
 
     @staticmethod
     def decode(value: object) -> ErrorEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "error")
+        source = wire.read_tagged(value, "type", "error")
         return _make_error_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -179,8 +176,7 @@ class PongEvent:
 
     @staticmethod
     def decode(value: object) -> PongEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "pong")
+        source = wire.read_tagged(value, "type", "pong")
         return _make_pong_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -220,8 +216,7 @@ class ShelfScannedEvent:
 
     @staticmethod
     def decode(value: object) -> ShelfScannedEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "shelf_scanned")
+        source = wire.read_tagged(value, "type", "shelf_scanned")
         return _make_shelf_scanned_event(
             request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
@@ -312,11 +307,10 @@ _EVENT_READERS: Final[dict[str, wire.Reader[Event]]] = {
 
 
 def decode_event(value: object) -> Event:
-    source = wire.read_object(value)
-    tag = wire.required_string(source, "type")
+    tag = wire.read_tag(value, "type")
     if read := _EVENT_READERS.get(tag):
-        return read(source)
-    return UnknownEvent(tag=tag, raw=wire.json_object(source))
+        return read(value)
+    return UnknownEvent(tag=tag, raw=wire.json_object(value))
 
 
 def encode_event(value: Event) -> wire.JsonObject:

@@ -258,11 +258,10 @@ ShelfEntry: TypeAlias = Union["SingleEntry", "CrateEntry", "GapEntry", UnknownSh
 
 
 def decode_shelf_entry(value: object) -> ShelfEntry:
-    source = wire.read_object(value)
-    tag = wire.required_string(source, "kind")
+    tag = wire.read_tag(value, "kind")
     if read := _SHELF_ENTRY_READERS.get(tag):
-        return read(source)
-    return UnknownShelfEntry(tag=tag, raw=wire.json_object(source))
+        return read(value)
+    return UnknownShelfEntry(tag=tag, raw=wire.json_object(value))
 
 
 def encode_shelf_entry(value: ShelfEntry) -> wire.JsonObject:
@@ -283,8 +282,7 @@ class SingleEntry:
 
     @staticmethod
     def decode(value: object) -> SingleEntry:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "single")
+        source = wire.read_tagged(value, "kind", "single")
         return _make_single_entry(
             book=wire.required(source, "book", Book.decode),
         )
@@ -313,8 +311,7 @@ class CrateEntry:
 
     @staticmethod
     def decode(value: object) -> CrateEntry:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "crate")
+        source = wire.read_tagged(value, "kind", "crate")
         return _make_crate_entry(
             entries=wire.required(source, "entries", wire.read_list(decode_shelf_entry)),
         )
@@ -343,8 +340,7 @@ class GapEntry:
 
     @staticmethod
     def decode(value: object) -> GapEntry:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "gap")
+        source = wire.read_tagged(value, "kind", "gap")
         return _make_gap_entry(
             width=wire.required(source, "width", wire.uint32),
         )

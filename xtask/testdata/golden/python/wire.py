@@ -273,11 +273,20 @@ def one_of(value: object, *known: Word) -> Word:
     raise DecodeError(f"must be {_listed(known)}")
 
 
-def tag(source: Mapping[str, object], key: str, expected: str) -> None:
-    """Refuses an object whose property `key` is not the expected word."""
+def read_tag(value: object, key: str) -> str:
+    """The word that tells which member of a union an object is."""
+    source = cast("dict[str, object]", value) if isinstance(value, dict) else read_object(value)
+    word = source.get(key)
+    return word if isinstance(word, str) else required(source, key, string)
+
+
+def read_tagged(value: object, key: str, expected: str) -> dict[str, object]:
+    """An object whose property `key` is the expected word."""
+    source = cast("dict[str, object]", value) if isinstance(value, dict) else read_object(value)
     if source.get(key) != expected:
         required_string(source, key)
         raise DecodeError(f'must be "{expected}"', below(key))
+    return source
 
 
 def unknown_tag(key: str, value: str) -> DecodeError:
