@@ -67,7 +67,14 @@ impl<'a> Sheet<'a> {
     pub(super) fn maker(&mut self, id: TypeId) {
         let (name, make) = (self.name(id), self.function_name("_make", id));
         self.block(|_, page| {
-            page.line(format!("{make} = wire.maker({name})"));
+            let line = format!("{make} = wire.maker({name})");
+            if line.chars().count() <= super::WIDTH {
+                page.line(line);
+            } else {
+                page.block(format!("{make} = wire.maker("), ")", |page| {
+                    page.line(name);
+                });
+            }
         });
     }
 
