@@ -127,7 +127,7 @@ def stringify(value: Json) -> str:
 
 def maker(made: Callable[P, T]) -> Callable[P, T]:
     """The constructor of a frozen and slotted dataclass, which must be given every field, as a function that costs
-    a third: a class that is called packs its keywords into a dictionary, and a frozen one looks up every slot.
+    half: a class that is called packs its keywords into a dictionary, and a frozen one looks up every slot.
     """
     members = vars(made)
     names: Iterable[str] = members["__slots__"]

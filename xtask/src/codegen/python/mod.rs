@@ -3,7 +3,7 @@
 //! narrow a union. Other types are aliases with functions of their own. An absent property is `None`; where null is a
 //! value of its own, it is `UNSET`. Sections that refer to each other in a circle share a module. Formatting is ruff's
 //! with line-length 110 (0.17.6: what ends with a comma stays broken), type checks are mypy's 2.4.1 and pyright's.
-//! `_make_x` makes what is decoded: it sets the fields of an object at a third of what calling a frozen class costs.
+//! `_make_x` makes what is decoded: it sets the fields of an object at half of what calling a frozen class costs.
 mod calls;
 mod check;
 mod codec;
