@@ -38,7 +38,7 @@ async def show(turn: so.Turn) -> None:
     async for event in turn:
         if isinstance(event, so.StreamTokenEvent):
             print(event.token, end="", flush=True)
-        elif isinstance(event, so.ParkEvent):
+        elif event.turn_effect == "parks":
             await answer_park(turn, event)
     print()
     for number, citation in enumerate((await turn).citations or [], start=1):

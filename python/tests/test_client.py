@@ -646,6 +646,12 @@ class Connections(Case):
             await self.raises("CLOSED", end(client.send_message(session_id="s", message=MESSAGE)))
             await client.close()
 
+    async def test_closing_ends_a_turn_that_has_not_even_begun(self) -> None:
+        async with self.client() as client:
+            turn = client.send_message(session_id="s", message=MESSAGE)
+            await client.close()
+            await self.raises("CLOSED", end(turn))
+
     async def test_closing_while_connecting_and_between_attempts_is_clean(self) -> None:
         async with self.client() as client:
             waiting = asyncio.create_task(client.ping())

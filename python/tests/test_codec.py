@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import pickle
 import unittest
 from collections.abc import Callable
 from typing import cast
@@ -42,6 +45,17 @@ class Unions(unittest.TestCase):
         event = so.decode_event(raw)
         self.assertEqual(event, so.UnknownEvent(tag="budget_warning", raw=raw))
         self.assertEqual(so.encode_event(event), raw)
+
+    def test_what_is_decoded_equals_what_is_constructed_and_is_as_frozen(self) -> None:
+        read = so.TokenData.decode({"requestId": "r", "token": "t"})
+        made = so.TokenData(request_id="r", token="t")
+        self.assertEqual((read, hash(read), repr(read)), (made, hash(made), repr(made)))
+        self.assertIs(type(read), so.TokenData)
+        for field in dataclasses.fields(read):
+            with self.assertRaises(dataclasses.FrozenInstanceError):
+                setattr(read, field.name, "u")
+        self.assertEqual(dataclasses.replace(read, token="u").token, "u")
+        self.assertEqual(copy.deepcopy(pickle.loads(pickle.dumps(read))), made)
 
     def test_match_and_the_tag_tell_events_apart(self) -> None:
         event = so.decode_event({"type": "pong", "timestamp": 1, "data": {"timestamp": 2}})
@@ -84,10 +98,13 @@ class Unions(unittest.TestCase):
 
 class Texts(unittest.TestCase):
     def test_text_that_is_not_json_is_a_decode_error_with_its_cause(self) -> None:
-        for text in ("{", "NaN", "[Infinity]", b"\xff", ""):
+        for text in ("{", "NaN", "[Infinity]", b"\xff", "", " ", "1 2", "{} {}", "\xa01", "\v1"):
             with self.subTest(text), self.assertRaises(so.DecodeError) as caught:
                 wire.parse(text)
             self.assertIsInstance(caught.exception.__cause__, ValueError)
+
+    def test_white_space_around_a_value_is_none_of_it(self) -> None:
+        self.assertEqual(wire.parse(' \t\r\n{"a": [1, " "]}\n '), {"a": [1, " "]})
 
     def test_text_that_is_nested_too_deep_is_a_decode_error(self) -> None:
         deep = '{"type":"x","a":' + "[" * 100_000 + "]" * 100_000 + "}"

@@ -78,32 +78,10 @@ Command: TypeAlias = Union[
 
 
 def decode_command(value: object) -> Command:
-    source = wire.read_object(value)
-    match tag := wire.required(source, "do", wire.string):
-        case "open":
-            return OpenCommand.decode(source)
-        case "call":
-            return CallCommand.decode(source)
-        case "start_turn":
-            return StartTurnCommand.decode(source)
-        case "answer_park":
-            return AnswerParkCommand.decode(source)
-        case "cancel_turn":
-            return CancelTurnCommand.decode(source)
-        case "abandon_turn":
-            return AbandonTurnCommand.decode(source)
-        case "pause_reading":
-            return PauseReadingCommand.decode(source)
-        case "go_on":
-            return GoOnCommand.decode(source)
-        case "close":
-            return CloseCommand.decode(source)
-        case "decode":
-            return DecodeCommand.decode(source)
-        case "exit":
-            return ExitCommand.decode(source)
-        case _:
-            raise wire.unknown_tag("do", tag)
+    tag = wire.read_tag(value, "do")
+    if read := _COMMAND_READERS.get(tag):
+        return read(value)
+    raise wire.unknown_tag("do", tag)
 
 
 def encode_command(value: Command) -> wire.JsonObject:
@@ -138,12 +116,11 @@ class OpenCommand:
 
     @staticmethod
     def decode(value: object) -> OpenCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "open")
-        return OpenCommand(
+        source = wire.read_tagged(value, "do", "open")
+        return _make_open_command(
             id=wire.required(source, "id", wire.uint32),
-            client=wire.required(source, "client", wire.string),
-            url=wire.required(source, "url", wire.string),
+            client=wire.required_string(source, "client"),
+            url=wire.required_string(source, "url"),
             tokens=wire.optional(source, "tokens", wire.read_list(wire.string)),
             token_by=wire.optional(source, "tokenBy", decode_token_by),
             heartbeat_ms=wire.optional(source, "heartbeatMs", wire.uint32),
@@ -182,6 +159,9 @@ class OpenCommand:
         return None
 
 
+_make_open_command = wire.maker(OpenCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallCommand:
     """Calls an action that is not a turn by the client's typed method. Answered by replied or failed."""
@@ -200,12 +180,11 @@ class CallCommand:
 
     @staticmethod
     def decode(value: object) -> CallCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "call")
-        return CallCommand(
+        source = wire.read_tagged(value, "do", "call")
+        return _make_call_command(
             id=wire.required(source, "id", wire.uint32),
-            client=wire.required(source, "client", wire.string),
-            action=wire.required(source, "action", wire.string),
+            client=wire.required_string(source, "client"),
+            action=wire.required_string(source, "action"),
             params=wire.required(source, "params", wire.json_object),
             timeouts_=wire.optional(source, "timeouts", Timeouts.decode),
         )
@@ -231,6 +210,9 @@ class CallCommand:
         return None
 
 
+_make_call_command = wire.maker(CallCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartTurnCommand:
     """Starts a turn. Answered by started; then turn_event for each event that is read, and turn_ended
@@ -253,12 +235,11 @@ class StartTurnCommand:
 
     @staticmethod
     def decode(value: object) -> StartTurnCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "start_turn")
-        return StartTurnCommand(
+        source = wire.read_tagged(value, "do", "start_turn")
+        return _make_start_turn_command(
             id=wire.required(source, "id", wire.uint32),
-            client=wire.required(source, "client", wire.string),
-            turn=wire.required(source, "turn", wire.string),
+            client=wire.required_string(source, "client"),
+            turn=wire.required_string(source, "turn"),
             params=wire.required(source, "params", wire.json_object),
             read=wire.required(source, "read", decode_reading),
             timeouts_=wire.optional(source, "timeouts", Timeouts.decode),
@@ -288,6 +269,9 @@ class StartTurnCommand:
         return None
 
 
+_make_start_turn_command = wire.maker(StartTurnCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerParkCommand:
     """Answers what the turn waits for by the turn's own method. Answered by replied or failed."""
@@ -302,11 +286,10 @@ class AnswerParkCommand:
 
     @staticmethod
     def decode(value: object) -> AnswerParkCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "answer_park")
-        return AnswerParkCommand(
+        source = wire.read_tagged(value, "do", "answer_park")
+        return _make_answer_park_command(
             id=wire.required(source, "id", wire.uint32),
-            turn=wire.required(source, "turn", wire.string),
+            turn=wire.required_string(source, "turn"),
             answer=wire.required(source, "answer", decode_park_answer),
         )
 
@@ -327,6 +310,9 @@ class AnswerParkCommand:
         return None
 
 
+_make_answer_park_command = wire.maker(AnswerParkCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelTurnCommand:
     """Stops the work by the turn's own method. Answered by done."""
@@ -339,11 +325,10 @@ class CancelTurnCommand:
 
     @staticmethod
     def decode(value: object) -> CancelTurnCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "cancel_turn")
-        return CancelTurnCommand(
+        source = wire.read_tagged(value, "do", "cancel_turn")
+        return _make_cancel_turn_command(
             id=wire.required(source, "id", wire.uint32),
-            turn=wire.required(source, "turn", wire.string),
+            turn=wire.required_string(source, "turn"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -360,6 +345,9 @@ class CancelTurnCommand:
         return None
 
 
+_make_cancel_turn_command = wire.maker(CancelTurnCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonTurnCommand:
     """Stops the waiting but not the work, by the language's own means. Answered by done."""
@@ -372,11 +360,10 @@ class AbandonTurnCommand:
 
     @staticmethod
     def decode(value: object) -> AbandonTurnCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "abandon_turn")
-        return AbandonTurnCommand(
+        source = wire.read_tagged(value, "do", "abandon_turn")
+        return _make_abandon_turn_command(
             id=wire.required(source, "id", wire.uint32),
-            turn=wire.required(source, "turn", wire.string),
+            turn=wire.required_string(source, "turn"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -393,6 +380,9 @@ class AbandonTurnCommand:
         return None
 
 
+_make_abandon_turn_command = wire.maker(AbandonTurnCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseReadingCommand:
     """Takes no further event of the turn until go_on. Answered by done."""
@@ -405,11 +395,10 @@ class PauseReadingCommand:
 
     @staticmethod
     def decode(value: object) -> PauseReadingCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "pause_reading")
-        return PauseReadingCommand(
+        source = wire.read_tagged(value, "do", "pause_reading")
+        return _make_pause_reading_command(
             id=wire.required(source, "id", wire.uint32),
-            turn=wire.required(source, "turn", wire.string),
+            turn=wire.required_string(source, "turn"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -426,6 +415,9 @@ class PauseReadingCommand:
         return None
 
 
+_make_pause_reading_command = wire.maker(PauseReadingCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoOnCommand:
     """Reads on. Answered by done."""
@@ -438,11 +430,10 @@ class GoOnCommand:
 
     @staticmethod
     def decode(value: object) -> GoOnCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "go_on")
-        return GoOnCommand(
+        source = wire.read_tagged(value, "do", "go_on")
+        return _make_go_on_command(
             id=wire.required(source, "id", wire.uint32),
-            turn=wire.required(source, "turn", wire.string),
+            turn=wire.required_string(source, "turn"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -459,6 +450,9 @@ class GoOnCommand:
         return None
 
 
+_make_go_on_command = wire.maker(GoOnCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseCommand:
     """Closes the client. Answered by done."""
@@ -471,11 +465,10 @@ class CloseCommand:
 
     @staticmethod
     def decode(value: object) -> CloseCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "close")
-        return CloseCommand(
+        source = wire.read_tagged(value, "do", "close")
+        return _make_close_command(
             id=wire.required(source, "id", wire.uint32),
-            client=wire.required(source, "client", wire.string),
+            client=wire.required_string(source, "client"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -492,6 +485,9 @@ class CloseCommand:
         return None
 
 
+_make_close_command = wire.maker(CloseCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeCommand:
     """Decodes one event by the generated code, validates it and encodes it again. Answered by replied, or
@@ -506,11 +502,10 @@ class DecodeCommand:
 
     @staticmethod
     def decode(value: object) -> DecodeCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "decode")
-        return DecodeCommand(
+        source = wire.read_tagged(value, "do", "decode")
+        return _make_decode_command(
             id=wire.required(source, "id", wire.uint32),
-            text=wire.required(source, "text", wire.string),
+            text=wire.required_string(source, "text"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -525,6 +520,9 @@ class DecodeCommand:
         return None
 
 
+_make_decode_command = wire.maker(DecodeCommand)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitCommand:
     """Closes every client and ends the process with status 0. Answered by done."""
@@ -535,9 +533,8 @@ class ExitCommand:
 
     @staticmethod
     def decode(value: object) -> ExitCommand:
-        source = wire.read_object(value)
-        wire.tag(source, "do", "exit")
-        return ExitCommand(
+        source = wire.read_tagged(value, "do", "exit")
+        return _make_exit_command(
             id=wire.required(source, "id", wire.uint32),
         )
 
@@ -552,23 +549,18 @@ class ExitCommand:
         return None
 
 
+_make_exit_command = wire.maker(ExitCommand)
+
+
 ParkAnswer: TypeAlias = Union["ConfirmAnswer", "CodeAnswer", "FormAnswer", "DeclineAnswer"]
 """What a person answers to a parked turn."""
 
 
 def decode_park_answer(value: object) -> ParkAnswer:
-    source = wire.read_object(value)
-    match tag := wire.required(source, "kind", wire.string):
-        case "confirm":
-            return ConfirmAnswer.decode(source)
-        case "code":
-            return CodeAnswer.decode(source)
-        case "form":
-            return FormAnswer.decode(source)
-        case "decline":
-            return DeclineAnswer.decode(source)
-        case _:
-            raise wire.unknown_tag("kind", tag)
+    tag = wire.read_tag(value, "kind")
+    if read := _PARK_ANSWER_READERS.get(tag):
+        return read(value)
+    raise wire.unknown_tag("kind", tag)
 
 
 def encode_park_answer(value: ParkAnswer) -> wire.JsonObject:
@@ -589,9 +581,8 @@ class ConfirmAnswer:
 
     @staticmethod
     def decode(value: object) -> ConfirmAnswer:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "confirm")
-        return ConfirmAnswer(
+        source = wire.read_tagged(value, "kind", "confirm")
+        return _make_confirm_answer(
             approved=wire.required(source, "approved", wire.boolean),
         )
 
@@ -604,6 +595,9 @@ class ConfirmAnswer:
         return None
 
 
+_make_confirm_answer = wire.maker(ConfirmAnswer)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeAnswer:
     """Enters a one-time code."""
@@ -614,10 +608,9 @@ class CodeAnswer:
 
     @staticmethod
     def decode(value: object) -> CodeAnswer:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "code")
-        return CodeAnswer(
-            code=wire.required(source, "code", wire.string),
+        source = wire.read_tagged(value, "kind", "code")
+        return _make_code_answer(
+            code=wire.required_string(source, "code"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -627,6 +620,9 @@ class CodeAnswer:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_code_answer = wire.maker(CodeAnswer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -639,9 +635,8 @@ class FormAnswer:
 
     @staticmethod
     def decode(value: object) -> FormAnswer:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "form")
-        return FormAnswer(
+        source = wire.read_tagged(value, "kind", "form")
+        return _make_form_answer(
             values=wire.required(source, "values", wire.json_object),
         )
 
@@ -654,6 +649,9 @@ class FormAnswer:
         return None
 
 
+_make_form_answer = wire.maker(FormAnswer)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclineAnswer:
     """Declines a form."""
@@ -662,8 +660,7 @@ class DeclineAnswer:
 
     @staticmethod
     def decode(value: object) -> DeclineAnswer:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "decline")
+        wire.read_tagged(value, "kind", "decline")
         return DeclineAnswer()
 
     def encode(self) -> wire.JsonObject:
@@ -723,7 +720,7 @@ class Timeouts:
     @staticmethod
     def decode(value: object) -> Timeouts:
         source = wire.read_object(value)
-        return Timeouts(
+        return _make_timeouts(
             connect_ms=wire.optional(source, "connectMs", wire.uint32),
             request_ms=wire.optional(source, "requestMs", wire.uint32),
             idle_ms=wire.optional(source, "idleMs", wire.uint32),
@@ -758,6 +755,9 @@ class Timeouts:
         return None
 
 
+_make_timeouts = wire.maker(Timeouts)
+
+
 Report: TypeAlias = Union[
     "ReadyReport",
     "DoneReport",
@@ -773,28 +773,10 @@ Report: TypeAlias = Union[
 
 
 def decode_report(value: object) -> Report:
-    source = wire.read_object(value)
-    match tag := wire.required(source, "saw", wire.string):
-        case "ready":
-            return ReadyReport.decode(source)
-        case "done":
-            return DoneReport.decode(source)
-        case "failed":
-            return FailedReport.decode(source)
-        case "replied":
-            return RepliedReport.decode(source)
-        case "started":
-            return StartedReport.decode(source)
-        case "turn_event":
-            return TurnEventReport.decode(source)
-        case "turn_ended":
-            return TurnEndedReport.decode(source)
-        case "stray_event":
-            return StrayEventReport.decode(source)
-        case "broken":
-            return BrokenReport.decode(source)
-        case _:
-            raise wire.unknown_tag("saw", tag)
+    tag = wire.read_tag(value, "saw")
+    if read := _REPORT_READERS.get(tag):
+        return read(value)
+    raise wire.unknown_tag("saw", tag)
 
 
 def encode_report(value: Report) -> wire.JsonObject:
@@ -817,11 +799,10 @@ class ReadyReport:
 
     @staticmethod
     def decode(value: object) -> ReadyReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "ready")
-        return ReadyReport(
-            language=wire.required(source, "language", wire.string),
-            client=wire.required(source, "client", wire.string),
+        source = wire.read_tagged(value, "saw", "ready")
+        return _make_ready_report(
+            language=wire.required_string(source, "language"),
+            client=wire.required_string(source, "client"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -834,6 +815,9 @@ class ReadyReport:
         return None
 
 
+_make_ready_report = wire.maker(ReadyReport)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoneReport:
     """A command has been carried out."""
@@ -844,9 +828,8 @@ class DoneReport:
 
     @staticmethod
     def decode(value: object) -> DoneReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "done")
-        return DoneReport(
+        source = wire.read_tagged(value, "saw", "done")
+        return _make_done_report(
             id=wire.required(source, "id", wire.uint32),
         )
 
@@ -861,6 +844,9 @@ class DoneReport:
         return None
 
 
+_make_done_report = wire.maker(DoneReport)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedReport:
     """A command's call has failed."""
@@ -873,9 +859,8 @@ class FailedReport:
 
     @staticmethod
     def decode(value: object) -> FailedReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "failed")
-        return FailedReport(
+        source = wire.read_tagged(value, "saw", "failed")
+        return _make_failed_report(
             id=wire.required(source, "id", wire.uint32),
             error=wire.required(source, "error", ErrorSeen.decode),
         )
@@ -894,6 +879,9 @@ class FailedReport:
         return None
 
 
+_make_failed_report = wire.maker(FailedReport)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepliedReport:
     """A call has returned."""
@@ -906,9 +894,8 @@ class RepliedReport:
 
     @staticmethod
     def decode(value: object) -> RepliedReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "replied")
-        return RepliedReport(
+        source = wire.read_tagged(value, "saw", "replied")
+        return _make_replied_report(
             id=wire.required(source, "id", wire.uint32),
             reply=wire.required(source, "reply", wire.json_value),
         )
@@ -925,6 +912,9 @@ class RepliedReport:
         return None
 
 
+_make_replied_report = wire.maker(RepliedReport)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedReport:
     """A turn has been started."""
@@ -937,11 +927,10 @@ class StartedReport:
 
     @staticmethod
     def decode(value: object) -> StartedReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "started")
-        return StartedReport(
+        source = wire.read_tagged(value, "saw", "started")
+        return _make_started_report(
             id=wire.required(source, "id", wire.uint32),
-            request_id=wire.required(source, "requestId", wire.string),
+            request_id=wire.required_string(source, "requestId"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -954,6 +943,9 @@ class StartedReport:
         if broken := wire.at("id", self.id, wire.minimum(0)):
             return broken
         return None
+
+
+_make_started_report = wire.maker(StartedReport)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -970,10 +962,9 @@ class TurnEventReport:
 
     @staticmethod
     def decode(value: object) -> TurnEventReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "turn_event")
-        return TurnEventReport(
-            turn=wire.required(source, "turn", wire.string),
+        source = wire.read_tagged(value, "saw", "turn_event")
+        return _make_turn_event_report(
+            turn=wire.required_string(source, "turn"),
             event=wire.required(source, "event", wire.json_object),
             known=wire.required(source, "known", wire.boolean),
         )
@@ -989,6 +980,9 @@ class TurnEventReport:
         if broken := wire.at("turn", self.turn, wire.min_length(1)):
             return broken
         return None
+
+
+_make_turn_event_report = wire.maker(TurnEventReport)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1015,12 +1009,11 @@ class TurnEndedReport:
 
     @staticmethod
     def decode(value: object) -> TurnEndedReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "turn_ended")
-        return TurnEndedReport(
-            turn=wire.required(source, "turn", wire.string),
+        source = wire.read_tagged(value, "saw", "turn_ended")
+        return _make_turn_ended_report(
+            turn=wire.required_string(source, "turn"),
             events=wire.required(source, "events", wire.uint32),
-            text=wire.optional(source, "text", wire.string),
+            text=wire.optional_string(source, "text"),
             result=wire.unless_absent(source, "result", wire.json_value),
             error=wire.optional(source, "error", ErrorSeen.decode),
             iteration_error=wire.optional(source, "iterationError", ErrorSeen.decode),
@@ -1054,6 +1047,9 @@ class TurnEndedReport:
         return None
 
 
+_make_turn_ended_report = wire.maker(TurnEndedReport)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrayEventReport:
     """The client delivered an event that belongs to no call and no turn."""
@@ -1068,10 +1064,9 @@ class StrayEventReport:
 
     @staticmethod
     def decode(value: object) -> StrayEventReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "stray_event")
-        return StrayEventReport(
-            client=wire.required(source, "client", wire.string),
+        source = wire.read_tagged(value, "saw", "stray_event")
+        return _make_stray_event_report(
+            client=wire.required_string(source, "client"),
             event=wire.required(source, "event", wire.json_object),
             known=wire.required(source, "known", wire.boolean),
         )
@@ -1089,6 +1084,9 @@ class StrayEventReport:
         return None
 
 
+_make_stray_event_report = wire.maker(StrayEventReport)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenReport:
     """The driver itself could not do what a command says; the scenario fails."""
@@ -1101,11 +1099,10 @@ class BrokenReport:
 
     @staticmethod
     def decode(value: object) -> BrokenReport:
-        source = wire.read_object(value)
-        wire.tag(source, "saw", "broken")
-        return BrokenReport(
+        source = wire.read_tagged(value, "saw", "broken")
+        return _make_broken_report(
             id=wire.optional(source, "id", wire.uint32),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1120,6 +1117,9 @@ class BrokenReport:
             if broken := wire.at("id", self.id, wire.minimum(0)):
                 return broken
         return None
+
+
+_make_broken_report = wire.maker(BrokenReport)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1148,15 +1148,15 @@ class ErrorSeen:
     @staticmethod
     def decode(value: object) -> ErrorSeen:
         source = wire.read_object(value)
-        return ErrorSeen(
+        return _make_error_seen(
             kind=wire.required(source, "kind", decode_error_kind),
-            code=wire.required(source, "code", wire.string),
+            code=wire.required_string(source, "code"),
             retryable=wire.required(source, "retryable", wire.boolean),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
             retry_after_ms=wire.optional(source, "retryAfterMs", wire.int64),
-            request_id=wire.optional(source, "requestId", wire.string),
-            field=wire.optional(source, "field", wire.string),
-            hint=wire.optional(source, "hint", wire.string),
+            request_id=wire.optional_string(source, "requestId"),
+            field=wire.optional_string(source, "field"),
+            hint=wire.optional_string(source, "hint"),
             timeout=wire.optional(source, "timeout", decode_timeout_kind),
         )
 
@@ -1188,6 +1188,9 @@ class ErrorSeen:
             ):
                 return broken
         return None
+
+
+_make_error_seen = wire.maker(ErrorSeen)
 
 
 ErrorKind: TypeAlias = Literal[
@@ -1247,3 +1250,39 @@ class TimeoutKindValues:
 
 def decode_timeout_kind(value: object) -> TimeoutKind:
     return wire.one_of(value, "connect", "request", "idle", "turn")
+
+
+_COMMAND_READERS: Final[dict[str, wire.Reader[Command]]] = {
+    "open": OpenCommand.decode,
+    "call": CallCommand.decode,
+    "start_turn": StartTurnCommand.decode,
+    "answer_park": AnswerParkCommand.decode,
+    "cancel_turn": CancelTurnCommand.decode,
+    "abandon_turn": AbandonTurnCommand.decode,
+    "pause_reading": PauseReadingCommand.decode,
+    "go_on": GoOnCommand.decode,
+    "close": CloseCommand.decode,
+    "decode": DecodeCommand.decode,
+    "exit": ExitCommand.decode,
+}
+
+
+_PARK_ANSWER_READERS: Final[dict[str, wire.Reader[ParkAnswer]]] = {
+    "confirm": ConfirmAnswer.decode,
+    "code": CodeAnswer.decode,
+    "form": FormAnswer.decode,
+    "decline": DeclineAnswer.decode,
+}
+
+
+_REPORT_READERS: Final[dict[str, wire.Reader[Report]]] = {
+    "ready": ReadyReport.decode,
+    "done": DoneReport.decode,
+    "failed": FailedReport.decode,
+    "replied": RepliedReport.decode,
+    "started": StartedReport.decode,
+    "turn_event": TurnEventReport.decode,
+    "turn_ended": TurnEndedReport.decode,
+    "stray_event": StrayEventReport.decode,
+    "broken": BrokenReport.decode,
+}

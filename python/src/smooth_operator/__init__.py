@@ -21,5 +21,4 @@ from ._generated.wire import Violation as Violation
 from ._socket import Backoff as Backoff
 from ._socket import Token as Token
 from ._socket import TokenBy as TokenBy
-from ._turn import ParkEvent as ParkEvent
 from ._turn import Turn as Turn

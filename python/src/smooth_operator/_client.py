@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from types import TracebackType
@@ -11,10 +12,10 @@ from typing import TypeVar, cast
 from ._errors import ClosedError, Limit, SmoothError
 from ._generated.actions import Action, ActionCalls, SendMessageParams
 from ._generated.events import Event, ImmediateResponseEvent, decode_event
-from ._generated.wire import DecodeError, Reader, decode_text, parse, stringify
+from ._generated.wire import DecodeError, Reader, decode_text, read_object, required_string, stringify
 from ._mux import Mux, Take
 from ._socket import LONGEST_FRAME, Backoff, Connection, Target, Token, TokenBy, logger, within
-from ._turn import Turn, TurnLimits
+from ._turn import Limits, Turn
 
 ResultT = TypeVar("ResultT")
 EventT = TypeVar("EventT")
@@ -34,7 +35,7 @@ class Timeouts:
     """For a whole turn, without the time that it waits for a person: 600."""
 
 
-_DEFAULTS: dict[Limit, float] = {"connect": 10.0, "request": 30.0, "idle": 90.0, "turn": 600.0}
+_DEFAULTS: Limits = {"connect": 10.0, "request": 30.0, "idle": 90.0, "turn": 600.0}
 
 
 class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
@@ -59,13 +60,11 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
         connection, and again when the server refused its token. `heartbeat` is the seconds between two signs
         of life. `on_event` gets the events that belong to no call and no turn of this client.
         """
-        self._timeouts = timeouts or Timeouts()
+        self._limits = _limits(timeouts, _DEFAULTS)
         self._on_event = on_event
         self._mux = Mux()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = False
-        connect = self._limit("connect", None)
-        target = Target(url, token, token_by, connect, heartbeat, backoff or Backoff())
+        target = Target(url, token, token_by, self._limits["connect"], heartbeat, backoff or Backoff())
         self._connection = Connection(target, self._read, self._mux.fail)
 
     @property
@@ -75,12 +74,11 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
 
     async def connect(self, *, timeouts: Timeouts | None = None) -> None:
         """Connects, or raises why that cannot be. Not needed: every call connects where it must."""
-        limit = self._limit("connect", timeouts)
+        limit = _limits(timeouts, self._limits)["connect"]
         await within("connect", limit, self._connection.open(once=limit))
 
     async def close(self) -> None:
         """Ends the connection. What still waits fails with a `ClosedError`; nothing keeps running."""
-        self._closed = True
         self._mux.fail(ClosedError())
         for task in self._tasks:
             task.cancel()
@@ -131,23 +129,14 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
     def _start_turn(self, action: Action, timeouts: Timeouts | None) -> Turn:
         request_id = action.request_id or self._mux.new_id()
         session_id = action.session_id if isinstance(action, SendMessageParams) else ""
-        limits = TurnLimits(
-            request=self._limit("request", timeouts),
-            idle=self._limit("idle", timeouts),
-            turn=self._limit("turn", timeouts),
-        )
-        turn = Turn(self, session_id, request_id, limits)
-        if self._closed:
-            turn.fail(ClosedError())
-        elif self._mux.has_turn(request_id):
-            problem = f"a turn {request_id} is running"
-            turn.fail(SmoothError("DUPLICATE_REQUEST_ID", problem, request_id=request_id))
-        else:
-            work = self._begin(turn, dataclasses.replace(action, request_id=request_id))
-            task = asyncio.create_task(work, name=f"smooth_operator turn {request_id}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            turn.when_ended(lambda: turn.sent or task.cancel())
+        turn = Turn(self, session_id, request_id, _limits(timeouts, self._limits))
+        work = self._begin(turn, action)
+        task = asyncio.create_task(work, name=f"smooth_operator turn {request_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # Closing may cancel it before its first step.
+        task.add_done_callback(lambda task: turn.fail(ClosedError()) if task.cancelled() else None)
+        turn.when_ended(lambda: turn.sent or task.cancel())
         return turn
 
     async def _post(self, action: Action) -> None:
@@ -158,29 +147,29 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
         """Sends a turn, whose events come by the mux until it has ended."""
         try:
             await self._connection.open()
-            turn.sent = True
             self._mux.add_turn(turn.request_id, turn)
+            turn.sent = True
             turn.when_ended(lambda: self._mux.remove_turn(turn.request_id))
-            await self._send(action)
+            await self._send(action, turn.request_id)
         except SmoothError as error:
             turn.fail(error)
-        except asyncio.CancelledError:
-            turn.fail(ClosedError())
-            raise
 
     async def _call(self, action: Action, take: Take, timeouts: Timeouts | None) -> object:
         request_id = action.request_id or self._mux.new_id()
-        work = self._exchange(dataclasses.replace(action, request_id=request_id), request_id, take)
-        return await within("request", self._limit("request", timeouts), work)
+        work = self._exchange(action, request_id, take)
+        return await within("request", _limits(timeouts, self._limits)["request"], work)
 
     async def _exchange(self, action: Action, request_id: str, take: Take) -> object:
         await self._connection.open()
         with self._mux.call(request_id, take) as answer:
-            await self._send(action)
+            await self._send(action, request_id)
             return await answer
 
-    async def _send(self, action: Action) -> None:
-        text = stringify(action.encode())
+    async def _send(self, action: Action, request_id: str | None = None) -> None:
+        frame = action.encode()
+        if request_id is not None:
+            frame["requestId"] = request_id
+        text = stringify(frame)
         if len(text.encode()) > LONGEST_FRAME:
             raise SmoothError("FRAME_TOO_BIG", f"{action.action} is longer than 1 MiB")
         await self._connection.send(text)
@@ -193,8 +182,8 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
             failure.__cause__ = error
             logger.warning("%s", failure)
             # Whoever waits for this frame would wait in vain.
-            if (request_id := _request_id(text)) is not None:
-                self._mux.fail_one(request_id, failure)
+            with contextlib.suppress(DecodeError):
+                self._mux.fail_one(decode_text(text, _request_id), failure)
             return
         if not self._mux.deliver(event) and self._on_event:
             try:
@@ -202,16 +191,16 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
             except Exception:
                 logger.exception("on_event failed")
 
-    def _limit(self, limit: Limit, timeouts: Timeouts | None) -> float:
-        own: float | None = getattr(timeouts, limit, None)
-        general: float | None = getattr(self._timeouts, limit)
-        return next(seconds for seconds in (own, general, _DEFAULTS[limit]) if seconds is not None)
+
+def _limits(timeouts: Timeouts | None, general: Limits) -> Limits:
+    """The limits, with the general ones for what is left out."""
+
+    def limit(name: Limit) -> float:
+        own: float | None = getattr(timeouts, name, None)
+        return general[name] if own is None else own
+
+    return {name: limit(name) for name in general}
 
 
-def _request_id(text: str) -> str | None:
-    try:
-        frame = parse(text)
-    except DecodeError:
-        return None
-    found = cast("dict[str, object]", frame).get("requestId") if isinstance(frame, dict) else None
-    return found if isinstance(found, str) else None
+def _request_id(frame: object) -> str:
+    return required_string(read_object(frame), "requestId")

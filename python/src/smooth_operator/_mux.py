@@ -28,7 +28,7 @@ class Mux:
     """The calls and turns that wait, by request id."""
 
     def __init__(self) -> None:
-        self._calls: dict[str, list[tuple[Take, asyncio.Future[object]]]] = {}
+        self._calls: dict[str, dict[asyncio.Future[object], Take]] = {}
         self._turns: dict[str, Receiver] = {}
         self._prefix = uuid.uuid4().hex[:12]
         self._numbers = itertools.count(1)
@@ -37,27 +37,26 @@ class Mux:
         """An id that no other client has."""
         return f"{self._prefix}-{next(self._numbers)}"
 
-    def has_turn(self, request_id: str) -> bool:
-        return request_id in self._turns
-
     @contextlib.contextmanager
     def call(self, request_id: str, take: Take) -> Generator[asyncio.Future[object], None, None]:
         """Waits for the answer to a call, which the future gets."""
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        entry = (take, answer)
-        self._calls.setdefault(request_id, []).append(entry)
+        calls = self._calls.setdefault(request_id, {})
+        calls[answer] = take
         try:
             yield answer
         finally:
             # An answer that came too late is nobody's: it must not be reported as never retrieved.
             _ = answer.cancel() or answer.cancelled() or answer.exception()
-            left = self._calls[request_id]
-            left.remove(entry)
-            if not left:
+            del calls[answer]
+            if not calls:
                 del self._calls[request_id]
 
     def add_turn(self, request_id: str, turn: Receiver) -> None:
         """Gives a turn its events from now on."""
+        if request_id in self._turns:
+            problem = f"a turn {request_id} is running"
+            raise SmoothError("DUPLICATE_REQUEST_ID", problem, request_id=request_id)
         self._turns[request_id] = turn
 
     def remove_turn(self, request_id: str) -> None:
@@ -65,11 +64,11 @@ class Mux:
 
     def deliver(self, event: Event) -> bool:
         """Whether somebody waited for the event."""
-        request_id = request_id_of(event)
-        if request_id is None:
+        request_id = event.raw.get("requestId") if isinstance(event, UnknownEvent) else event.request_id
+        if not isinstance(request_id, str):
             return False
-        taken = False
-        for take, answer in tuple(self._calls.get(request_id, ())):
+        taken, calls = False, self._calls.get(request_id)
+        for answer, take in calls.items() if calls else ():
             if answer.done():
                 continue
             if isinstance(event, ErrorEvent):
@@ -87,7 +86,7 @@ class Mux:
 
     def fail_one(self, request_id: str, error: SmoothError) -> None:
         """Fails what waits under one id."""
-        for _, answer in self._calls.get(request_id, ()):
+        for answer in self._calls.get(request_id, ()):
             if not answer.done():
                 answer.set_exception(error)
         if turn := self._turns.get(request_id):
@@ -97,10 +96,3 @@ class Mux:
         """Fails all that waits."""
         for request_id in {*self._calls, *self._turns}:
             self.fail_one(request_id, error)
-
-
-def request_id_of(event: Event) -> str | None:
-    if not isinstance(event, UnknownEvent):
-        return event.request_id
-    found = event.raw.get("requestId")
-    return found if isinstance(found, str) else None

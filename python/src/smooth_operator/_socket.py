@@ -28,7 +28,7 @@ TokenBy: TypeAlias = Literal["header", "subprotocol"]
 LONGEST_FRAME = 1024 * 1024
 """The longest frame in either direction, in bytes."""
 
-_BURST = 32
+_BURST = 128
 """How many frames are read before others have their turn."""
 
 logger = logging.getLogger("smooth_operator")
@@ -140,33 +140,30 @@ class Connection:
                 del self._waiting[opened]
 
     async def _keep(self) -> None:
-        failures, refused = 0, False
+        failures, connected, refused = 0, False, False
         try:
             while True:
+                heard = False
                 try:
-                    socket = await self._attempt()
+                    limit, self._patience = self._patience, self._target.connect
+                    socket = await within("connect", limit, self._dial())
+                    connected = True
+                    ended, heard = await self._use(socket)
                 except SmoothError as error:
-                    if error.code == "UNAUTHENTICATED":
-                        if refused or not callable(self._target.token):
-                            return self._settle(error)
-                        refused = True
-                        continue
-                    self._settle(error, only_once=True)
-                    if not failures and not self._waiting:
-                        return None
-                    logger.warning("an attempt to connect failed: %s", error)
+                    ended = error
+                    if error.code != "UNAUTHENTICATED":
+                        self._settle(error, only_once=True)
+                        if not (connected or failures or self._waiting):
+                            return None
+                        logger.warning("an attempt to connect failed: %s", error)
+                again, refused = refused and not heard, ended.code == "UNAUTHENTICATED"
+                # A server that accepts and ends at once is not asked at full speed.
+                failures = 0 if heard else failures
+                if not refused:
                     await asyncio.sleep(self._target.backoff.draw(failures))
                     failures += 1
-                    continue
-                ended, heard = await self._use(socket)
-                refused = refused and not heard
-                if ended.status == 4401 and (refused or not callable(self._target.token)):
+                elif again or not callable(self._target.token):
                     return self._settle(ended)
-                refused = ended.status == 4401
-                # A server that accepts and ends at once is not asked at full speed.
-                failures = 1 if heard else failures + 1
-                if not refused:
-                    await asyncio.sleep(self._target.backoff.draw(failures - 1))
         except Exception as error:
             logger.exception("the connection ended unexpectedly")
             failure = SmoothConnectionError("CONNECTION_FAILED", f"cannot connect: {error}")
@@ -175,10 +172,6 @@ class Connection:
         finally:
             if self._keeper is asyncio.current_task():
                 self._keeper = None
-
-    async def _attempt(self) -> ClientConnection:
-        limit, self._patience = self._patience, self._target.connect
-        return await within("connect", limit, self._dial())
 
     async def _dial(self) -> ClientConnection:
         target = self._target
@@ -209,9 +202,9 @@ class Connection:
         except (OSError, WebSocketException) as error:
             raise SmoothConnectionError("CONNECTION_FAILED", f"cannot connect: {error}") from error
 
-    async def _use(self, socket: ClientConnection) -> tuple[SmoothConnectionError, bool]:
+    async def _use(self, socket: ClientConnection) -> tuple[SmoothError, bool]:
         """Reads frames until the connection ends; why it did, and whether the server said anything."""
-        heard, frames = False, 0
+        frames = 0
         self._socket = socket
         parts = urlsplit(self._target.url)
         logger.debug("connected to %s://%s%s", parts.scheme, parts.netloc.rpartition("@")[2], parts.path)
@@ -219,7 +212,7 @@ class Connection:
         try:
             while True:
                 frame = await socket.recv()
-                heard, frames = True, frames + 1
+                frames += 1
                 if isinstance(frame, str):
                     self._frame(frame)
                 if frames % _BURST == 0:
@@ -230,7 +223,7 @@ class Connection:
             ended = _ended(error)
             logger.warning("%s", ended)
             self._lost(ended)
-            return ended, heard
+            return ended, frames > 0
         finally:
             self._socket = None
             await socket.close()

@@ -6,30 +6,21 @@ import asyncio
 import dataclasses
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from ._errors import Limit, ServerError, SmoothError, SmoothTimeoutError, TurnCancelledError
 from ._generated.actions import ConfirmToolActionReply, SubmitInteractionReply
 from ._generated.events import (
-    CancelledEvent,
     ErrorEvent,
     Event,
     EventualResponseEvent,
-    InteractionInvalidEvent,
     InteractionRequiredEvent,
-    KeepaliveEvent,
     OtpInvalidEvent,
-    OtpSentEvent,
-    OtpVerificationRequiredEvent,
     OtpVerifiedEvent,
-    StreamChunkEvent,
-    StreamPreambleEvent,
-    StreamReasoningEvent,
+    ParkEvent,
     StreamTokenEvent,
     TurnResult,
-    UnknownEvent,
-    WriteConfirmationRequiredEvent,
 )
 from ._generated.types import ChoicesValues, IdentityIntakeValues
 from ._generated.wire import JsonObject
@@ -37,47 +28,17 @@ from ._generated.wire import JsonObject
 if TYPE_CHECKING:
     from ._client import SmoothAgentClient
 
-ParkEvent: TypeAlias = (
-    WriteConfirmationRequiredEvent | OtpVerificationRequiredEvent | InteractionRequiredEvent
-)
-"""An event on which a turn stands still until a person has answered."""
-
-_PARKS = (WriteConfirmationRequiredEvent, OtpVerificationRequiredEvent, InteractionRequiredEvent)
-
-# They may arrive while a turn is parked, and leave it so.
-_WHILE_PARKED = (KeepaliveEvent, OtpSentEvent, OtpInvalidEvent, InteractionInvalidEvent, UnknownEvent)
-
-
-def _stays_parked(event: Event) -> bool:
-    """Whether a turn that is parked goes on waiting: its call is shown after the question."""
-    if isinstance(event, StreamChunkEvent):
-        progress = event.data.state.raw_response
-        return progress is not None and progress.tool_call is not None
-    return isinstance(event, _WHILE_PARKED)
-
-
-# They are not kept for a reader who is far behind.
-_DROPPABLE = (KeepaliveEvent, StreamChunkEvent, StreamReasoningEvent, StreamPreambleEvent, UnknownEvent)
+Limits: TypeAlias = Mapping[Limit, float]
+"""How long each thing may take, in seconds."""
 
 _MOST_WAITING = 1024
 """How many events wait for a reader before pieces of text are joined and steps are dropped."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class TurnLimits:
-    """Limits of a turn in seconds."""
-
-    request: float
-    idle: float
-    turn: float
-
-
 class Turn:
     """Made by `client.send_message`. Nobody need read it: what it keeps is bounded."""
 
-    def __init__(
-        self, client: SmoothAgentClient, session_id: str, request_id: str, limits: TurnLimits
-    ) -> None:
+    def __init__(self, client: SmoothAgentClient, session_id: str, request_id: str, limits: Limits) -> None:
         self.session_id = session_id
         self.request_id = request_id
         """The id that every event of the turn carries."""
@@ -93,14 +54,13 @@ class Turn:
         self._more = asyncio.Event()
         self._failure: SmoothError | None = None
         self._result: asyncio.Future[TurnResult] = self._loop.create_future()
-        # Nobody need await the end: its failure must not be reported as one that was never retrieved.
-        self._result.add_done_callback(lambda result: result.cancelled() or result.exception())
-        self._silence: tuple[Limit, float] = ("request", limits.request)
-        """How long the silence may last, and which limit that is."""
+        self._when_ended: list[Callable[[], object]] = []
+        self._silence: Limit = "request"
+        """What limits the silence."""
         self._heard = self._loop.time()
         self._over = math.inf
         """When the time of the turn is over; infinite while it stands still."""
-        self._left = limits.turn
+        self._left = limits["turn"]
         self._timer: asyncio.TimerHandle | None = None
         self._running = False
         self._arm()
@@ -183,17 +143,15 @@ class Turn:
             return
         self._watch(event)
         self._keep(event)
-        if isinstance(event, StreamTokenEvent):
+        if event.turn_effect != "ends":
             return
         if isinstance(event, EventualResponseEvent):
             self._result.set_result(event.data.data)
-            self._end()
         elif isinstance(event, ErrorEvent):
             self._result.set_exception(ServerError(event))
-            self._end()
-        elif isinstance(event, CancelledEvent):
+        else:
             self._result.set_exception(TurnCancelledError(self.request_id))
-            self._end()
+        self._end()
 
     def fail(self, error: SmoothError) -> None:
         """Ends the turn without an event of the server. For the client."""
@@ -204,56 +162,67 @@ class Turn:
 
     def when_ended(self, run: Callable[[], object]) -> None:
         """Calls a function when the turn has ended, in whatever way."""
-        self._result.add_done_callback(lambda _: run())
+        self._when_ended.append(run)
 
     def _keep(self, event: Event) -> None:
-        last = self._events[-1] if self._events else None
         if len(self._events) < _MOST_WAITING:
             self._events.append(event)
-        elif isinstance(event, _DROPPABLE):
+        elif isinstance(event, StreamTokenEvent):
+            self._join(event)
+        elif event.turn_effect in ("streams", "passes"):
             self.dropped += 1
-        elif isinstance(event, StreamTokenEvent) and isinstance(last, StreamTokenEvent):
+        else:
+            self._events.append(event)
+        self._more.set()
+
+    def _join(self, event: StreamTokenEvent) -> None:
+        """Joins a piece of text with the one before it, so that none is lost."""
+        last = self._events[-1]
+        if isinstance(last, StreamTokenEvent):
             joined = last.token + event.token
             data = dataclasses.replace(event.data, token=joined)
             self._events[-1] = dataclasses.replace(event, token=joined, data=data)
         else:
             self._events.append(event)
-        self._more.set()
 
     def _end(self) -> None:
+        # Nobody need await the end: its failure must not be reported as one that was never retrieved.
+        self._result.exception()
         self._stop()
+        while self._when_ended:
+            self._when_ended.pop()()
         self.parked = None
         self._more.set()
 
     def _watch(self, event: Event) -> None:
         """The clocks start with the first event, and stand still while the turn is parked."""
         self._heard = self._loop.time()
-        if isinstance(event, _PARKS):
+        if event.turn_effect == "parks":
             self.parked = event
             self._left = min(self._left, self._over - self._heard)
             self._over, self._running = math.inf, False
             self._stop()
-        elif not self._running and not (self.parked and _stays_parked(event)):
+        elif not self._running and not (self.parked and event.turn_effect in ("informs", "passes")):
             self.parked = None
             self._over, self._running = self._heard + self._left, True
-            self._silence = ("idle", self._limits.idle)
+            self._silence = "idle"
             self._arm()
 
     def _look(self) -> None:
-        """A limit may have passed. The timer is not moved with each event: it looks, and goes on."""
-        limit, seconds = self._silence
-        now = self._loop.time()
-        if now >= self._heard + seconds:
-            self.fail(SmoothTimeoutError(limit, seconds))
+        """A limit may have passed. The timer is not moved further: it looks, and goes on."""
+        self._timer = None
+        now, silence = self._loop.time(), self._limits[self._silence]
+        if now >= self._heard + silence:
+            self.fail(SmoothTimeoutError(self._silence, silence))
         elif now >= self._over:
-            self.fail(SmoothTimeoutError("turn", self._limits.turn))
+            self.fail(SmoothTimeoutError("turn", self._limits["turn"]))
         else:
             self._arm()
 
     def _arm(self) -> None:
-        self._stop()
-        when = min(self._heard + self._silence[1], self._over)
-        if not math.isinf(when):
+        when = min(self._heard + self._limits[self._silence], self._over)
+        if not math.isinf(when) and (self._timer is None or when < self._timer.when()):
+            self._stop()
             self._timer = self._loop.call_at(when, self._look)
 
     def _stop(self) -> None:

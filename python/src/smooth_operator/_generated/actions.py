@@ -70,11 +70,10 @@ class CancelParams:
 
     @staticmethod
     def decode(value: object) -> CancelParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "cancel")
-        return CancelParams(
-            request_id=wire.optional(source, "requestId", wire.string),
-            session_id=wire.optional(source, "sessionId", wire.string),
+        source = wire.read_tagged(value, "action", "cancel")
+        return _make_cancel_params(
+            request_id=wire.optional_string(source, "requestId"),
+            session_id=wire.optional_string(source, "sessionId"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -87,6 +86,9 @@ class CancelParams:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_cancel_params = wire.maker(CancelParams)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +111,10 @@ class ConfirmToolActionParams:
 
     @staticmethod
     def decode(value: object) -> ConfirmToolActionParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "confirm_tool_action")
-        return ConfirmToolActionParams(
-            request_id=wire.optional(source, "requestId", wire.string),
-            session_id=wire.required(source, "sessionId", wire.string),
+        source = wire.read_tagged(value, "action", "confirm_tool_action")
+        return _make_confirm_tool_action_params(
+            request_id=wire.optional_string(source, "requestId"),
+            session_id=wire.required_string(source, "sessionId"),
             approved=wire.required(source, "approved", wire.boolean),
         )
 
@@ -131,6 +132,9 @@ class ConfirmToolActionParams:
         return None
 
 
+_make_confirm_tool_action_params = wire.maker(ConfirmToolActionParams)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmToolActionReply:
     """The verdict as it was taken."""
@@ -143,8 +147,8 @@ class ConfirmToolActionReply:
     @staticmethod
     def decode(value: object) -> ConfirmToolActionReply:
         source = wire.read_object(value)
-        return ConfirmToolActionReply(
-            session_id=wire.required(source, "sessionId", wire.string),
+        return _make_confirm_tool_action_reply(
+            session_id=wire.required_string(source, "sessionId"),
             approved=wire.required(source, "approved", wire.boolean),
         )
 
@@ -158,6 +162,9 @@ class ConfirmToolActionReply:
         if broken := wire.at("sessionId", self.session_id, wire.uuid):
             return broken
         return None
+
+
+_make_confirm_tool_action_reply = wire.maker(ConfirmToolActionReply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,17 +199,16 @@ class CreateConversationSessionParams:
 
     @staticmethod
     def decode(value: object) -> CreateConversationSessionParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "create_conversation_session")
-        return CreateConversationSessionParams(
-            request_id=wire.optional(source, "requestId", wire.string),
-            agent_id=wire.optional(source, "agentId", wire.string),
-            user_name=wire.optional(source, "userName", wire.string),
-            user_email=wire.optional(source, "userEmail", wire.string),
-            browser_fingerprint=wire.optional(source, "browserFingerprint", wire.string),
+        source = wire.read_tagged(value, "action", "create_conversation_session")
+        return _make_create_conversation_session_params(
+            request_id=wire.optional_string(source, "requestId"),
+            agent_id=wire.optional_string(source, "agentId"),
+            user_name=wire.optional_string(source, "userName"),
+            user_email=wire.optional_string(source, "userEmail"),
+            browser_fingerprint=wire.optional_string(source, "browserFingerprint"),
             metadata=wire.optional(source, "metadata", wire.json_object),
             supports=wire.optional(source, "supports", wire.read_list(decode_capability)),
-            conversation_id=wire.optional(source, "conversationId", wire.string),
+            conversation_id=wire.optional_string(source, "conversationId"),
             auth_context=wire.optional(source, "authContext", AuthContext.decode),
         )
 
@@ -238,6 +244,9 @@ class CreateConversationSessionParams:
         return None
 
 
+_make_create_conversation_session_params = wire.maker(CreateConversationSessionParams)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthContext:
     """A signed statement of who the user is."""
@@ -254,9 +263,9 @@ class AuthContext:
     @staticmethod
     def decode(value: object) -> AuthContext:
         source = wire.read_object(value)
-        return AuthContext(
-            user_id=wire.required(source, "userId", wire.string),
-            signature=wire.required(source, "signature", wire.string),
+        return _make_auth_context(
+            user_id=wire.required_string(source, "userId"),
+            signature=wire.required_string(source, "signature"),
             timestamp=wire.required(source, "timestamp", wire.int64),
         )
 
@@ -271,6 +280,9 @@ class AuthContext:
         if broken := wire.at("timestamp", self.timestamp, wire.minimum(0), wire.maximum(9007199254740991)):
             return broken
         return None
+
+
+_make_auth_context = wire.maker(AuthContext)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,13 +305,13 @@ class CreateConversationSessionReply:
     @staticmethod
     def decode(value: object) -> CreateConversationSessionReply:
         source = wire.read_object(value)
-        return CreateConversationSessionReply(
-            session_id=wire.required(source, "sessionId", wire.string),
-            conversation_id=wire.required(source, "conversationId", wire.string),
-            agent_id=wire.required(source, "agentId", wire.string),
-            agent_name=wire.required(source, "agentName", wire.string),
-            user_participant_id=wire.required(source, "userParticipantId", wire.string),
-            agent_participant_id=wire.required(source, "agentParticipantId", wire.string),
+        return _make_create_conversation_session_reply(
+            session_id=wire.required_string(source, "sessionId"),
+            conversation_id=wire.required_string(source, "conversationId"),
+            agent_id=wire.required_string(source, "agentId"),
+            agent_name=wire.required_string(source, "agentName"),
+            user_participant_id=wire.required_string(source, "userParticipantId"),
+            agent_participant_id=wire.required_string(source, "agentParticipantId"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -326,6 +338,9 @@ class CreateConversationSessionReply:
         return None
 
 
+_make_create_conversation_session_reply = wire.maker(CreateConversationSessionReply)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetConversationMessagesParams:
     """Reads a page of the messages of the session's conversation, newest first."""
@@ -348,14 +363,13 @@ class GetConversationMessagesParams:
 
     @staticmethod
     def decode(value: object) -> GetConversationMessagesParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "get_conversation_messages")
-        return GetConversationMessagesParams(
-            request_id=wire.optional(source, "requestId", wire.string),
-            session_id=wire.required(source, "sessionId", wire.string),
+        source = wire.read_tagged(value, "action", "get_conversation_messages")
+        return _make_get_conversation_messages_params(
+            request_id=wire.optional_string(source, "requestId"),
+            session_id=wire.required_string(source, "sessionId"),
             limit=wire.optional(source, "limit", wire.uint32),
-            cursor=wire.optional(source, "cursor", wire.string),
-            before=wire.optional(source, "before", wire.string),
+            cursor=wire.optional_string(source, "cursor"),
+            before=wire.optional_string(source, "before"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -380,6 +394,9 @@ class GetConversationMessagesParams:
         return None
 
 
+_make_get_conversation_messages_params = wire.maker(GetConversationMessagesParams)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetConversationMessagesReply:
     """A page of messages."""
@@ -394,7 +411,7 @@ class GetConversationMessagesReply:
     @staticmethod
     def decode(value: object) -> GetConversationMessagesReply:
         source = wire.read_object(value)
-        return GetConversationMessagesReply(
+        return _make_get_conversation_messages_reply(
             messages=wire.required(source, "messages", wire.read_list(ConversationMessage.decode)),
             next_cursor=wire.required(source, "nextCursor", wire.nullable(wire.string)),
             has_more=wire.required(source, "hasMore", wire.boolean),
@@ -411,6 +428,9 @@ class GetConversationMessagesReply:
         if broken := wire.at("messages", self.messages, wire.each(wire.validated)):
             return broken
         return None
+
+
+_make_get_conversation_messages_reply = wire.maker(GetConversationMessagesReply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -433,13 +453,13 @@ class ConversationMessage:
     @staticmethod
     def decode(value: object) -> ConversationMessage:
         source = wire.read_object(value)
-        return ConversationMessage(
-            id=wire.required(source, "id", wire.string),
+        return _make_conversation_message(
+            id=wire.required_string(source, "id"),
             direction=wire.required(source, "direction", decode_message_direction),
             content=wire.required(source, "content", ConversationMessageContent.decode),
             from_=wire.optional(source, "from", MessageParty.decode),
             to=wire.optional(source, "to", MessageParty.decode),
-            created_at=wire.required(source, "createdAt", wire.string),
+            created_at=wire.required_string(source, "createdAt"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -468,6 +488,9 @@ class ConversationMessage:
         return None
 
 
+_make_conversation_message = wire.maker(ConversationMessage)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationMessageContent:
     """What a message says."""
@@ -482,8 +505,8 @@ class ConversationMessageContent:
     @staticmethod
     def decode(value: object) -> ConversationMessageContent:
         source = wire.read_object(value)
-        return ConversationMessageContent(
-            text=wire.optional(source, "text", wire.string),
+        return _make_conversation_message_content(
+            text=wire.optional_string(source, "text"),
             structured_response=wire.unless_absent(source, "structuredResponse", wire.json_value),
         )
 
@@ -499,6 +522,9 @@ class ConversationMessageContent:
         return None
 
 
+_make_conversation_message_content = wire.maker(ConversationMessageContent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetSessionParams:
     """Reads a session."""
@@ -511,11 +537,10 @@ class GetSessionParams:
 
     @staticmethod
     def decode(value: object) -> GetSessionParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "get_session")
-        return GetSessionParams(
-            request_id=wire.optional(source, "requestId", wire.string),
-            session_id=wire.required(source, "sessionId", wire.string),
+        source = wire.read_tagged(value, "action", "get_session")
+        return _make_get_session_params(
+            request_id=wire.optional_string(source, "requestId"),
+            session_id=wire.required_string(source, "sessionId"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -529,6 +554,9 @@ class GetSessionParams:
         if broken := wire.at("sessionId", self.session_id, wire.min_length(1)):
             return broken
         return None
+
+
+_make_get_session_params = wire.maker(GetSessionParams)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -555,14 +583,14 @@ class GetSessionReply:
     @staticmethod
     def decode(value: object) -> GetSessionReply:
         source = wire.read_object(value)
-        return GetSessionReply(
-            session_id=wire.required(source, "sessionId", wire.string),
-            conversation_id=wire.required(source, "conversationId", wire.string),
-            agent_id=wire.required(source, "agentId", wire.string),
-            agent_name=wire.required(source, "agentName", wire.string),
-            user_participant_id=wire.required(source, "userParticipantId", wire.string),
-            agent_participant_id=wire.required(source, "agentParticipantId", wire.string),
-            thread_id=wire.required(source, "threadId", wire.string),
+        return _make_get_session_reply(
+            session_id=wire.required_string(source, "sessionId"),
+            conversation_id=wire.required_string(source, "conversationId"),
+            agent_id=wire.required_string(source, "agentId"),
+            agent_name=wire.required_string(source, "agentName"),
+            user_participant_id=wire.required_string(source, "userParticipantId"),
+            agent_participant_id=wire.required_string(source, "agentParticipantId"),
+            thread_id=wire.required_string(source, "threadId"),
             status=wire.required(source, "status", decode_session_status),
         )
 
@@ -592,6 +620,9 @@ class GetSessionReply:
         return None
 
 
+_make_get_session_reply = wire.maker(GetSessionReply)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListConversationsParams:
     """Lists the caller's conversations, most recent first."""
@@ -606,10 +637,9 @@ class ListConversationsParams:
 
     @staticmethod
     def decode(value: object) -> ListConversationsParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "list_conversations")
-        return ListConversationsParams(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "action", "list_conversations")
+        return _make_list_conversations_params(
+            request_id=wire.optional_string(source, "requestId"),
             limit=wire.optional(source, "limit", wire.uint32),
         )
 
@@ -628,6 +658,9 @@ class ListConversationsParams:
         return None
 
 
+_make_list_conversations_params = wire.maker(ListConversationsParams)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListConversationsReply:
     """The caller's conversations."""
@@ -638,7 +671,7 @@ class ListConversationsReply:
     @staticmethod
     def decode(value: object) -> ListConversationsReply:
         source = wire.read_object(value)
-        return ListConversationsReply(
+        return _make_list_conversations_reply(
             conversations=wire.required(source, "conversations", wire.read_list(ConversationSummary.decode)),
         )
 
@@ -651,6 +684,9 @@ class ListConversationsReply:
         if broken := wire.at("conversations", self.conversations, wire.each(wire.validated)):
             return broken
         return None
+
+
+_make_list_conversations_reply = wire.maker(ListConversationsReply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -669,10 +705,10 @@ class ConversationSummary:
     @staticmethod
     def decode(value: object) -> ConversationSummary:
         source = wire.read_object(value)
-        return ConversationSummary(
-            conversation_id=wire.required(source, "conversationId", wire.string),
-            title=wire.required(source, "title", wire.string),
-            updated_at=wire.required(source, "updatedAt", wire.string),
+        return _make_conversation_summary(
+            conversation_id=wire.required_string(source, "conversationId"),
+            title=wire.required_string(source, "title"),
+            updated_at=wire.required_string(source, "updatedAt"),
             message_count=wire.required(source, "messageCount", wire.uint32),
         )
 
@@ -692,6 +728,9 @@ class ConversationSummary:
         return None
 
 
+_make_conversation_summary = wire.maker(ConversationSummary)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PingParams:
     """Asks whether the server answers. The answer is a pong."""
@@ -702,10 +741,9 @@ class PingParams:
 
     @staticmethod
     def decode(value: object) -> PingParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "ping")
-        return PingParams(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "action", "ping")
+        return _make_ping_params(
+            request_id=wire.optional_string(source, "requestId"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -716,6 +754,9 @@ class PingParams:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_ping_params = wire.maker(PingParams)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -732,12 +773,11 @@ class RenameConversationParams:
 
     @staticmethod
     def decode(value: object) -> RenameConversationParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "rename_conversation")
-        return RenameConversationParams(
-            request_id=wire.optional(source, "requestId", wire.string),
-            conversation_id=wire.required(source, "conversationId", wire.string),
-            title=wire.required(source, "title", wire.string),
+        source = wire.read_tagged(value, "action", "rename_conversation")
+        return _make_rename_conversation_params(
+            request_id=wire.optional_string(source, "requestId"),
+            conversation_id=wire.required_string(source, "conversationId"),
+            title=wire.required_string(source, "title"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -756,6 +796,9 @@ class RenameConversationParams:
         return None
 
 
+_make_rename_conversation_params = wire.maker(RenameConversationParams)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameConversationReply:
     """The conversation with its new title."""
@@ -768,9 +811,9 @@ class RenameConversationReply:
     @staticmethod
     def decode(value: object) -> RenameConversationReply:
         source = wire.read_object(value)
-        return RenameConversationReply(
-            conversation_id=wire.required(source, "conversationId", wire.string),
-            title=wire.required(source, "title", wire.string),
+        return _make_rename_conversation_reply(
+            conversation_id=wire.required_string(source, "conversationId"),
+            title=wire.required_string(source, "title"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -783,6 +826,9 @@ class RenameConversationReply:
         if broken := wire.at("conversationId", self.conversation_id, wire.uuid):
             return broken
         return None
+
+
+_make_rename_conversation_reply = wire.maker(RenameConversationReply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -813,15 +859,14 @@ class SendMessageParams:
 
     @staticmethod
     def decode(value: object) -> SendMessageParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "send_message")
-        return SendMessageParams(
-            request_id=wire.optional(source, "requestId", wire.string),
-            session_id=wire.required(source, "sessionId", wire.string),
-            message=wire.required(source, "message", wire.string),
+        source = wire.read_tagged(value, "action", "send_message")
+        return _make_send_message_params(
+            request_id=wire.optional_string(source, "requestId"),
+            session_id=wire.required_string(source, "sessionId"),
+            message=wire.required_string(source, "message"),
             stream=wire.optional(source, "stream", wire.boolean),
-            model=wire.optional(source, "model", wire.string),
-            skill=wire.optional(source, "skill", wire.string),
+            model=wire.optional_string(source, "model"),
+            skill=wire.optional_string(source, "skill"),
             images=wire.optional(source, "images", wire.read_list(ImageInput.decode)),
             files=wire.optional(source, "files", wire.read_list(FileInput.decode)),
         )
@@ -867,6 +912,9 @@ class SendMessageParams:
         return None
 
 
+_make_send_message_params = wire.maker(SendMessageParams)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageInput:
     """An image that belongs to a message."""
@@ -879,8 +927,8 @@ class ImageInput:
     @staticmethod
     def decode(value: object) -> ImageInput:
         source = wire.read_object(value)
-        return ImageInput(
-            url=wire.required(source, "url", wire.string),
+        return _make_image_input(
+            url=wire.required_string(source, "url"),
             detail=wire.optional(source, "detail", decode_image_detail),
         )
 
@@ -895,6 +943,9 @@ class ImageInput:
         if broken := wire.at("url", self.url, wire.pattern("^(data:|https://)")):
             return broken
         return None
+
+
+_make_image_input = wire.maker(ImageInput)
 
 
 ImageDetail: TypeAlias = Literal["low", "high", "auto"]
@@ -927,10 +978,10 @@ class FileInput:
     @staticmethod
     def decode(value: object) -> FileInput:
         source = wire.read_object(value)
-        return FileInput(
-            name=wire.required(source, "name", wire.string),
-            mime_type=wire.optional(source, "mimeType", wire.string),
-            url=wire.required(source, "url", wire.string),
+        return _make_file_input(
+            name=wire.required_string(source, "name"),
+            mime_type=wire.optional_string(source, "mimeType"),
+            url=wire.required_string(source, "url"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -947,6 +998,9 @@ class FileInput:
         if broken := wire.at("url", self.url, wire.pattern("^(data:|https://)")):
             return broken
         return None
+
+
+_make_file_input = wire.maker(FileInput)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -977,12 +1031,11 @@ class SubmitInteractionParams:
 
     @staticmethod
     def decode(value: object) -> SubmitInteractionParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "submit_interaction")
-        return SubmitInteractionParams(
-            request_id=wire.required(source, "requestId", wire.string),
-            session_id=wire.required(source, "sessionId", wire.string),
-            interaction_id=wire.required(source, "interactionId", wire.string),
+        source = wire.read_tagged(value, "action", "submit_interaction")
+        return _make_submit_interaction_params(
+            request_id=wire.required_string(source, "requestId"),
+            session_id=wire.required_string(source, "sessionId"),
+            interaction_id=wire.required_string(source, "interactionId"),
             kind=wire.optional(source, "kind", decode_interaction_kind),
             values=wire.optional(source, "values", wire.json_object),
             declined=wire.optional(source, "declined", wire.boolean),
@@ -1009,6 +1062,9 @@ class SubmitInteractionParams:
         return None
 
 
+_make_submit_interaction_params = wire.maker(SubmitInteractionParams)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitInteractionReply:
     """What was taken: kind and values of an answer, or declined alone."""
@@ -1027,9 +1083,9 @@ class SubmitInteractionReply:
     @staticmethod
     def decode(value: object) -> SubmitInteractionReply:
         source = wire.read_object(value)
-        return SubmitInteractionReply(
-            session_id=wire.required(source, "sessionId", wire.string),
-            interaction_id=wire.required(source, "interactionId", wire.string),
+        return _make_submit_interaction_reply(
+            session_id=wire.required_string(source, "sessionId"),
+            interaction_id=wire.required_string(source, "interactionId"),
             kind=wire.optional(source, "kind", decode_interaction_kind),
             values=wire.optional(source, "values", wire.json_object),
             declined=wire.optional(source, "declined", wire.boolean),
@@ -1053,6 +1109,9 @@ class SubmitInteractionReply:
         return None
 
 
+_make_submit_interaction_reply = wire.maker(SubmitInteractionReply)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOtpParams:
     """Enters the one-time code that otp_sent announced. The answer is otp_verified, and the turn goes on,
@@ -1071,12 +1130,11 @@ class VerifyOtpParams:
 
     @staticmethod
     def decode(value: object) -> VerifyOtpParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "verify_otp")
-        return VerifyOtpParams(
-            request_id=wire.required(source, "requestId", wire.string),
-            session_id=wire.required(source, "sessionId", wire.string),
-            code=wire.required(source, "code", wire.string),
+        source = wire.read_tagged(value, "action", "verify_otp")
+        return _make_verify_otp_params(
+            request_id=wire.required_string(source, "requestId"),
+            session_id=wire.required_string(source, "sessionId"),
+            code=wire.required_string(source, "code"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1092,6 +1150,9 @@ class VerifyOtpParams:
         if broken := wire.at("code", self.code, wire.min_length(1)):
             return broken
         return None
+
+
+_make_verify_otp_params = wire.maker(VerifyOtpParams)
 
 
 Action: TypeAlias = Union[
@@ -1110,33 +1171,26 @@ Action: TypeAlias = Union[
 """Everything that a client may say."""
 
 
+_ACTION_READERS: Final[dict[str, wire.Reader[Action]]] = {
+    "cancel": CancelParams.decode,
+    "confirm_tool_action": ConfirmToolActionParams.decode,
+    "create_conversation_session": CreateConversationSessionParams.decode,
+    "get_conversation_messages": GetConversationMessagesParams.decode,
+    "get_session": GetSessionParams.decode,
+    "list_conversations": ListConversationsParams.decode,
+    "ping": PingParams.decode,
+    "rename_conversation": RenameConversationParams.decode,
+    "send_message": SendMessageParams.decode,
+    "submit_interaction": SubmitInteractionParams.decode,
+    "verify_otp": VerifyOtpParams.decode,
+}
+
+
 def decode_action(value: object) -> Action:
-    source = wire.read_object(value)
-    match tag := wire.required(source, "action", wire.string):
-        case "cancel":
-            return CancelParams.decode(source)
-        case "confirm_tool_action":
-            return ConfirmToolActionParams.decode(source)
-        case "create_conversation_session":
-            return CreateConversationSessionParams.decode(source)
-        case "get_conversation_messages":
-            return GetConversationMessagesParams.decode(source)
-        case "get_session":
-            return GetSessionParams.decode(source)
-        case "list_conversations":
-            return ListConversationsParams.decode(source)
-        case "ping":
-            return PingParams.decode(source)
-        case "rename_conversation":
-            return RenameConversationParams.decode(source)
-        case "send_message":
-            return SendMessageParams.decode(source)
-        case "submit_interaction":
-            return SubmitInteractionParams.decode(source)
-        case "verify_otp":
-            return VerifyOtpParams.decode(source)
-        case _:
-            raise wire.unknown_tag("action", tag)
+    tag = wire.read_tag(value, "action")
+    if read := _ACTION_READERS.get(tag):
+        return read(value)
+    raise wire.unknown_tag("action", tag)
 
 
 def encode_action(value: Action) -> wire.JsonObject:

@@ -97,10 +97,9 @@ class CancelledEvent:
 
     @staticmethod
     def decode(value: object) -> CancelledEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "cancelled")
-        return CancelledEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "cancelled")
+        return _make_cancelled_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             status=wire.required(source, "status", wire.int32),
             data=wire.required(source, "data", CancelledData.decode),
@@ -125,6 +124,9 @@ class CancelledEvent:
         return None
 
 
+_make_cancelled_event = wire.maker(CancelledEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelledData:
     """The turn that was cancelled."""
@@ -137,9 +139,9 @@ class CancelledData:
     @staticmethod
     def decode(value: object) -> CancelledData:
         source = wire.read_object(value)
-        return CancelledData(
+        return _make_cancelled_data(
             status=wire.required(source, "status", wire.int32),
-            request_id=wire.optional(source, "requestId", wire.string),
+            request_id=wire.optional_string(source, "requestId"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -153,6 +155,9 @@ class CancelledData:
         if broken := wire.at("status", self.status, wire.minimum(499), wire.maximum(499)):
             return broken
         return None
+
+
+_make_cancelled_data = wire.maker(CancelledData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +177,9 @@ class ErrorEvent:
 
     @staticmethod
     def decode(value: object) -> ErrorEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "error")
-        return ErrorEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "error")
+        return _make_error_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             error=wire.required(source, "error", ErrorBody.decode),
             data=wire.required(source, "data", ErrorData.decode),
@@ -200,6 +204,9 @@ class ErrorEvent:
         return None
 
 
+_make_error_event = wire.maker(ErrorEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorBody:
     """What went wrong."""
@@ -212,9 +219,9 @@ class ErrorBody:
     @staticmethod
     def decode(value: object) -> ErrorBody:
         source = wire.read_object(value)
-        return ErrorBody(
+        return _make_error_body(
             code=wire.required(source, "code", decode_error_code),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -225,6 +232,9 @@ class ErrorBody:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_error_body = wire.maker(ErrorBody)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,9 +251,9 @@ class ErrorData:
     @staticmethod
     def decode(value: object) -> ErrorData:
         source = wire.read_object(value)
-        return ErrorData(
+        return _make_error_data(
             error=wire.required(source, "error", ErrorBody.decode),
-            request_id=wire.optional(source, "requestId", wire.string),
+            request_id=wire.optional_string(source, "requestId"),
             details=wire.optional(source, "details", ErrorDetails.decode),
         )
 
@@ -265,6 +275,9 @@ class ErrorData:
         return None
 
 
+_make_error_data = wire.maker(ErrorData)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorDetails:
     """What can be done about an error."""
@@ -283,11 +296,11 @@ class ErrorDetails:
     @staticmethod
     def decode(value: object) -> ErrorDetails:
         source = wire.read_object(value)
-        return ErrorDetails(
+        return _make_error_details(
             status=wire.required(source, "status", wire.int32),
             retryable=wire.required(source, "retryable", wire.boolean),
-            field=wire.optional(source, "field", wire.string),
-            hint=wire.optional(source, "hint", wire.string),
+            field=wire.optional_string(source, "field"),
+            hint=wire.optional_string(source, "hint"),
             retry_after_ms=wire.optional(source, "retryAfterMs", wire.int64),
         )
 
@@ -317,6 +330,9 @@ class ErrorDetails:
         return None
 
 
+_make_error_details = wire.maker(ErrorDetails)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventualResponseEvent:
     """Ends a turn with the whole answer. Nothing of the turn follows it."""
@@ -334,10 +350,9 @@ class EventualResponseEvent:
 
     @staticmethod
     def decode(value: object) -> EventualResponseEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "eventual_response")
-        return EventualResponseEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "eventual_response")
+        return _make_eventual_response_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             status=wire.required(source, "status", wire.int32),
             data=wire.required(source, "data", EventualResponseData.decode),
@@ -362,6 +377,9 @@ class EventualResponseEvent:
         return None
 
 
+_make_eventual_response_event = wire.maker(EventualResponseEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventualResponseData:
     """The outcome of a turn."""
@@ -376,8 +394,8 @@ class EventualResponseData:
     @staticmethod
     def decode(value: object) -> EventualResponseData:
         source = wire.read_object(value)
-        return EventualResponseData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_eventual_response_data(
+            request_id=wire.required_string(source, "requestId"),
             status=wire.required(source, "status", wire.int32),
             data=wire.required(source, "data", TurnResult.decode),
         )
@@ -395,6 +413,9 @@ class EventualResponseData:
         if broken := wire.at("data", self.data, wire.validated):
             return broken
         return None
+
+
+_make_eventual_response_data = wire.maker(EventualResponseData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -419,11 +440,11 @@ class TurnResult:
     @staticmethod
     def decode(value: object) -> TurnResult:
         source = wire.read_object(value)
-        return TurnResult(
-            message_id=wire.required(source, "messageId", wire.string),
+        return _make_turn_result(
+            message_id=wire.required_string(source, "messageId"),
             response=wire.required(source, "response", TurnResponse.decode),
             needs_escalation=wire.required(source, "needsEscalation", wire.boolean),
-            escalation_reason=wire.optional(source, "escalationReason", wire.string),
+            escalation_reason=wire.optional_string(source, "escalationReason"),
             citations=wire.optional(source, "citations", wire.read_list(Citation.decode)),
             usage=wire.optional(source, "usage", TurnUsage.decode),
             directive=wire.optional(source, "directive", wire.json_object),
@@ -464,6 +485,9 @@ class TurnResult:
         return None
 
 
+_make_turn_result = wire.maker(TurnResult)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnResponse:
     """The answer of a turn with its analysis. Without an analysis the other five keys are 0.5, 0.5,
@@ -486,11 +510,11 @@ class TurnResponse:
     @staticmethod
     def decode(value: object) -> TurnResponse:
         source = wire.read_object(value)
-        return TurnResponse(
+        return _make_turn_response(
             response_parts=wire.required(source, "responseParts", wire.read_list(wire.string)),
             customer_happiness_score=wire.required(source, "customerHappinessScore", wire.number),
             needs_satisfaction_score=wire.required(source, "needsSatisfactionScore", wire.number),
-            request_summary=wire.required(source, "requestSummary", wire.string),
+            request_summary=wire.required_string(source, "requestSummary"),
             resolution_status=wire.required(source, "resolutionStatus", decode_resolution_status),
             suggested_next_actions=wire.required(source, "suggestedNextActions", wire.read_list(wire.string)),
         )
@@ -521,6 +545,9 @@ class TurnResponse:
         ):
             return broken
         return None
+
+
+_make_turn_response = wire.maker(TurnResponse)
 
 
 ResolutionStatus: TypeAlias = Union[
@@ -558,7 +585,7 @@ class TurnUsage:
     @staticmethod
     def decode(value: object) -> TurnUsage:
         source = wire.read_object(value)
-        return TurnUsage(
+        return _make_turn_usage(
             cost_usd=wire.required(source, "costUsd", wire.number),
             prompt_tokens=wire.required(source, "promptTokens", wire.uint32),
             completion_tokens=wire.required(source, "completionTokens", wire.uint32),
@@ -579,6 +606,9 @@ class TurnUsage:
         if broken := wire.at("completionTokens", self.completion_tokens, wire.minimum(0)):
             return broken
         return None
+
+
+_make_turn_usage = wire.maker(TurnUsage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -602,13 +632,12 @@ class ImmediateResponseEvent:
 
     @staticmethod
     def decode(value: object) -> ImmediateResponseEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "immediate_response")
-        return ImmediateResponseEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "immediate_response")
+        return _make_immediate_response_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             status=wire.required(source, "status", wire.int32),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
             data=wire.required(source, "data", wire.json_object),
         )
 
@@ -630,6 +659,9 @@ class ImmediateResponseEvent:
         return None
 
 
+_make_immediate_response_event = wire.maker(ImmediateResponseEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionInvalidEvent:
     """Says that submitted values were not accepted; the turn still waits. Answer with submit_interaction
@@ -647,10 +679,9 @@ class InteractionInvalidEvent:
 
     @staticmethod
     def decode(value: object) -> InteractionInvalidEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "interaction_invalid")
-        return InteractionInvalidEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "interaction_invalid")
+        return _make_interaction_invalid_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", InteractionInvalidData.decode),
         )
@@ -671,6 +702,9 @@ class InteractionInvalidEvent:
         return None
 
 
+_make_interaction_invalid_event = wire.maker(InteractionInvalidEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionInvalidData:
     """The turn that still waits, and what was wrong."""
@@ -683,8 +717,8 @@ class InteractionInvalidData:
     @staticmethod
     def decode(value: object) -> InteractionInvalidData:
         source = wire.read_object(value)
-        return InteractionInvalidData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_interaction_invalid_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", InteractionRejection.decode),
         )
 
@@ -698,6 +732,9 @@ class InteractionInvalidData:
         if broken := wire.at("data", self.data, wire.validated):
             return broken
         return None
+
+
+_make_interaction_invalid_data = wire.maker(InteractionInvalidData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -716,11 +753,11 @@ class InteractionRejection:
     @staticmethod
     def decode(value: object) -> InteractionRejection:
         source = wire.read_object(value)
-        return InteractionRejection(
-            interaction_id=wire.required(source, "interactionId", wire.string),
+        return _make_interaction_rejection(
+            interaction_id=wire.required_string(source, "interactionId"),
             kind=wire.required(source, "kind", decode_interaction_kind),
             errors=wire.required(source, "errors", wire.read_list(FieldError.decode)),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -737,6 +774,9 @@ class InteractionRejection:
         return None
 
 
+_make_interaction_rejection = wire.maker(InteractionRejection)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldError:
     """What is wrong with one field."""
@@ -749,9 +789,9 @@ class FieldError:
     @staticmethod
     def decode(value: object) -> FieldError:
         source = wire.read_object(value)
-        return FieldError(
-            field=wire.required(source, "field", wire.string),
-            message=wire.required(source, "message", wire.string),
+        return _make_field_error(
+            field=wire.required_string(source, "field"),
+            message=wire.required_string(source, "message"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -762,6 +802,9 @@ class FieldError:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_field_error = wire.maker(FieldError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -781,10 +824,9 @@ class InteractionRequiredEvent:
 
     @staticmethod
     def decode(value: object) -> InteractionRequiredEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "interaction_required")
-        return InteractionRequiredEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "interaction_required")
+        return _make_interaction_required_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", InteractionRequiredData.decode),
         )
@@ -805,6 +847,9 @@ class InteractionRequiredEvent:
         return None
 
 
+_make_interaction_required_event = wire.maker(InteractionRequiredEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionRequiredData:
     """The turn that waits, and for what."""
@@ -817,8 +862,8 @@ class InteractionRequiredData:
     @staticmethod
     def decode(value: object) -> InteractionRequiredData:
         source = wire.read_object(value)
-        return InteractionRequiredData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_interaction_required_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", InteractionRequest.decode),
         )
 
@@ -832,6 +877,9 @@ class InteractionRequiredData:
         if broken := wire.at("data", self.data, wire.validated):
             return broken
         return None
+
+
+_make_interaction_required_data = wire.maker(InteractionRequiredData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -850,11 +898,11 @@ class InteractionRequest:
     @staticmethod
     def decode(value: object) -> InteractionRequest:
         source = wire.read_object(value)
-        return InteractionRequest(
-            interaction_id=wire.required(source, "interactionId", wire.string),
+        return _make_interaction_request(
+            interaction_id=wire.required_string(source, "interactionId"),
             kind=wire.required(source, "kind", decode_interaction_kind),
             spec=wire.required(source, "spec", wire.json_object),
-            reason=wire.required(source, "reason", wire.string),
+            reason=wire.required_string(source, "reason"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -867,6 +915,9 @@ class InteractionRequest:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_interaction_request = wire.maker(InteractionRequest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -884,10 +935,9 @@ class KeepaliveEvent:
 
     @staticmethod
     def decode(value: object) -> KeepaliveEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "keepalive")
-        return KeepaliveEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "keepalive")
+        return _make_keepalive_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", KeepaliveData.decode),
         )
@@ -908,6 +958,9 @@ class KeepaliveEvent:
         return None
 
 
+_make_keepalive_event = wire.maker(KeepaliveEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepaliveData:
     """The turn that is alive."""
@@ -918,8 +971,8 @@ class KeepaliveData:
     @staticmethod
     def decode(value: object) -> KeepaliveData:
         source = wire.read_object(value)
-        return KeepaliveData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_keepalive_data(
+            request_id=wire.required_string(source, "requestId"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -929,6 +982,9 @@ class KeepaliveData:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_keepalive_data = wire.maker(KeepaliveData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -946,10 +1002,9 @@ class OtpInvalidEvent:
 
     @staticmethod
     def decode(value: object) -> OtpInvalidEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "otp_invalid")
-        return OtpInvalidEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "otp_invalid")
+        return _make_otp_invalid_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", OtpInvalidData.decode),
         )
@@ -970,6 +1025,9 @@ class OtpInvalidEvent:
         return None
 
 
+_make_otp_invalid_event = wire.maker(OtpInvalidEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtpInvalidData:
     """The turn, and why its code was not accepted."""
@@ -982,8 +1040,8 @@ class OtpInvalidData:
     @staticmethod
     def decode(value: object) -> OtpInvalidData:
         source = wire.read_object(value)
-        return OtpInvalidData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_otp_invalid_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", OtpFailure.decode),
         )
 
@@ -997,6 +1055,9 @@ class OtpInvalidData:
         if broken := wire.at("data", self.data, wire.validated):
             return broken
         return None
+
+
+_make_otp_invalid_data = wire.maker(OtpInvalidData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1013,9 +1074,9 @@ class OtpFailure:
     @staticmethod
     def decode(value: object) -> OtpFailure:
         source = wire.read_object(value)
-        return OtpFailure(
+        return _make_otp_failure(
             attempts_remaining=wire.required(source, "attemptsRemaining", wire.uint32),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
             error=wire.optional(source, "error", decode_otp_error),
         )
 
@@ -1031,6 +1092,9 @@ class OtpFailure:
         if broken := wire.at("attemptsRemaining", self.attempts_remaining, wire.minimum(0)):
             return broken
         return None
+
+
+_make_otp_failure = wire.maker(OtpFailure)
 
 
 OtpError: TypeAlias = Union[Literal["INVALID_CODE", "MAX_ATTEMPTS", "NOT_FOUND", "EXPIRED"], str]
@@ -1065,10 +1129,9 @@ class OtpSentEvent:
 
     @staticmethod
     def decode(value: object) -> OtpSentEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "otp_sent")
-        return OtpSentEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "otp_sent")
+        return _make_otp_sent_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", OtpSentData.decode),
         )
@@ -1089,6 +1152,9 @@ class OtpSentEvent:
         return None
 
 
+_make_otp_sent_event = wire.maker(OtpSentEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtpSentData:
     """The turn that waits, and where its code went."""
@@ -1101,8 +1167,8 @@ class OtpSentData:
     @staticmethod
     def decode(value: object) -> OtpSentData:
         source = wire.read_object(value)
-        return OtpSentData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_otp_sent_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", OtpDelivery.decode),
         )
 
@@ -1118,6 +1184,9 @@ class OtpSentData:
         return None
 
 
+_make_otp_sent_data = wire.maker(OtpSentData)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtpDelivery:
     """Where the one-time code went."""
@@ -1130,9 +1199,9 @@ class OtpDelivery:
     @staticmethod
     def decode(value: object) -> OtpDelivery:
         source = wire.read_object(value)
-        return OtpDelivery(
+        return _make_otp_delivery(
             channel=wire.required(source, "channel", decode_otp_channel),
-            masked_destination=wire.required(source, "maskedDestination", wire.string),
+            masked_destination=wire.required_string(source, "maskedDestination"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1143,6 +1212,9 @@ class OtpDelivery:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_otp_delivery = wire.maker(OtpDelivery)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1162,10 +1234,9 @@ class OtpVerificationRequiredEvent:
 
     @staticmethod
     def decode(value: object) -> OtpVerificationRequiredEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "otp_verification_required")
-        return OtpVerificationRequiredEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "otp_verification_required")
+        return _make_otp_verification_required_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", OtpVerificationRequiredData.decode),
         )
@@ -1186,6 +1257,9 @@ class OtpVerificationRequiredEvent:
         return None
 
 
+_make_otp_verification_required_event = wire.maker(OtpVerificationRequiredEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtpVerificationRequiredData:
     """The turn that waits, and for what."""
@@ -1198,8 +1272,8 @@ class OtpVerificationRequiredData:
     @staticmethod
     def decode(value: object) -> OtpVerificationRequiredData:
         source = wire.read_object(value)
-        return OtpVerificationRequiredData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_otp_verification_required_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", OtpVerification.decode),
         )
 
@@ -1213,6 +1287,9 @@ class OtpVerificationRequiredData:
         if broken := wire.at("data", self.data, wire.validated):
             return broken
         return None
+
+
+_make_otp_verification_required_data = wire.maker(OtpVerificationRequiredData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1231,11 +1308,11 @@ class OtpVerification:
     @staticmethod
     def decode(value: object) -> OtpVerification:
         source = wire.read_object(value)
-        return OtpVerification(
-            tool_id=wire.required(source, "toolId", wire.string),
-            action_description=wire.required(source, "actionDescription", wire.string),
+        return _make_otp_verification(
+            tool_id=wire.required_string(source, "toolId"),
+            action_description=wire.required_string(source, "actionDescription"),
             available_channels=wire.required(source, "availableChannels", wire.read_list(decode_otp_channel)),
-            auth_level=wire.required(source, "authLevel", wire.string),
+            auth_level=wire.required_string(source, "authLevel"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1248,6 +1325,9 @@ class OtpVerification:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_otp_verification = wire.maker(OtpVerification)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1265,10 +1345,9 @@ class OtpVerifiedEvent:
 
     @staticmethod
     def decode(value: object) -> OtpVerifiedEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "otp_verified")
-        return OtpVerifiedEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "otp_verified")
+        return _make_otp_verified_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", OtpVerifiedData.decode),
         )
@@ -1289,6 +1368,9 @@ class OtpVerifiedEvent:
         return None
 
 
+_make_otp_verified_event = wire.maker(OtpVerifiedEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtpVerifiedData:
     """The turn that goes on."""
@@ -1301,8 +1383,8 @@ class OtpVerifiedData:
     @staticmethod
     def decode(value: object) -> OtpVerifiedData:
         source = wire.read_object(value)
-        return OtpVerifiedData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_otp_verified_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", OtpSuccess.decode),
         )
 
@@ -1318,6 +1400,9 @@ class OtpVerifiedData:
         return None
 
 
+_make_otp_verified_data = wire.maker(OtpVerifiedData)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtpSuccess:
     """The outcome of a right code."""
@@ -1328,8 +1413,8 @@ class OtpSuccess:
     @staticmethod
     def decode(value: object) -> OtpSuccess:
         source = wire.read_object(value)
-        return OtpSuccess(
-            message=wire.required(source, "message", wire.string),
+        return _make_otp_success(
+            message=wire.required_string(source, "message"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1339,6 +1424,9 @@ class OtpSuccess:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_otp_success = wire.maker(OtpSuccess)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1356,10 +1444,9 @@ class PongEvent:
 
     @staticmethod
     def decode(value: object) -> PongEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "pong")
-        return PongEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "pong")
+        return _make_pong_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", PongData.decode),
         )
@@ -1380,6 +1467,9 @@ class PongEvent:
         return None
 
 
+_make_pong_event = wire.maker(PongEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PongData:
     """The server's clock."""
@@ -1390,7 +1480,7 @@ class PongData:
     @staticmethod
     def decode(value: object) -> PongData:
         source = wire.read_object(value)
-        return PongData(
+        return _make_pong_data(
             timestamp=wire.required(source, "timestamp", wire.int64),
         )
 
@@ -1403,6 +1493,9 @@ class PongData:
         if broken := wire.at("timestamp", self.timestamp, wire.minimum(0), wire.maximum(9007199254740991)):
             return broken
         return None
+
+
+_make_pong_data = wire.maker(PongData)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1424,12 +1517,11 @@ class StreamChunkEvent:
 
     @staticmethod
     def decode(value: object) -> StreamChunkEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "stream_chunk")
-        return StreamChunkEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "stream_chunk")
+        return _make_stream_chunk_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
-            node=wire.required(source, "node", wire.string),
+            node=wire.required_string(source, "node"),
             data=wire.required(source, "data", StreamChunkData.decode),
         )
 
@@ -1450,6 +1542,9 @@ class StreamChunkEvent:
         return None
 
 
+_make_stream_chunk_event = wire.maker(StreamChunkEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamChunkData:
     """A step of a turn."""
@@ -1466,9 +1561,9 @@ class StreamChunkData:
     @staticmethod
     def decode(value: object) -> StreamChunkData:
         source = wire.read_object(value)
-        return StreamChunkData(
-            request_id=wire.required(source, "requestId", wire.string),
-            node=wire.required(source, "node", wire.string),
+        return _make_stream_chunk_data(
+            request_id=wire.required_string(source, "requestId"),
+            node=wire.required_string(source, "node"),
             state=wire.required(source, "state", StreamChunkState.decode),
             done=wire.optional(source, "done", wire.boolean),
         )
@@ -1488,6 +1583,9 @@ class StreamChunkData:
         return None
 
 
+_make_stream_chunk_data = wire.maker(StreamChunkData)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamChunkState:
     """What is known at a step of a turn."""
@@ -1504,7 +1602,7 @@ class StreamChunkState:
     @staticmethod
     def decode(value: object) -> StreamChunkState:
         source = wire.read_object(value)
-        return StreamChunkState(
+        return _make_stream_chunk_state(
             raw_response=wire.optional(source, "rawResponse", ToolProgress.decode),
             structured_response=wire.unless_absent(source, "structuredResponse", wire.json_value),
             pending_write_confirmation=wire.unless_absent(
@@ -1534,6 +1632,9 @@ class StreamChunkState:
         return None
 
 
+_make_stream_chunk_state = wire.maker(StreamChunkState)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolProgress:
     """A tool call that begins or ends: one of the two."""
@@ -1546,7 +1647,7 @@ class ToolProgress:
     @staticmethod
     def decode(value: object) -> ToolProgress:
         source = wire.read_object(value)
-        return ToolProgress(
+        return _make_tool_progress(
             tool_call=wire.optional(source, "toolCall", ToolCall.decode),
             tool_result=wire.optional(source, "toolResult", ToolResult.decode),
         )
@@ -1569,6 +1670,9 @@ class ToolProgress:
         return None
 
 
+_make_tool_progress = wire.maker(ToolProgress)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
     """A tool call that begins."""
@@ -1581,9 +1685,9 @@ class ToolCall:
     @staticmethod
     def decode(value: object) -> ToolCall:
         source = wire.read_object(value)
-        return ToolCall(
-            name=wire.required(source, "name", wire.string),
-            arguments=wire.required(source, "arguments", wire.string),
+        return _make_tool_call(
+            name=wire.required_string(source, "name"),
+            arguments=wire.required_string(source, "arguments"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1594,6 +1698,9 @@ class ToolCall:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_tool_call = wire.maker(ToolCall)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1610,10 +1717,10 @@ class ToolResult:
     @staticmethod
     def decode(value: object) -> ToolResult:
         source = wire.read_object(value)
-        return ToolResult(
-            name=wire.required(source, "name", wire.string),
+        return _make_tool_result(
+            name=wire.required_string(source, "name"),
             is_error=wire.required(source, "isError", wire.boolean),
-            result=wire.required(source, "result", wire.string),
+            result=wire.required_string(source, "result"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1627,6 +1734,9 @@ class ToolResult:
         if broken := wire.at("result", self.result, wire.max_length(500)):
             return broken
         return None
+
+
+_make_tool_result = wire.maker(ToolResult)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1648,12 +1758,11 @@ class StreamPreambleEvent:
 
     @staticmethod
     def decode(value: object) -> StreamPreambleEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "stream_preamble")
-        return StreamPreambleEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "stream_preamble")
+        return _make_stream_preamble_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
-            token=wire.required(source, "token", wire.string),
+            token=wire.required_string(source, "token"),
             data=wire.required(source, "data", TokenData.decode),
         )
 
@@ -1676,6 +1785,9 @@ class StreamPreambleEvent:
         return None
 
 
+_make_stream_preamble_event = wire.maker(StreamPreambleEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamReasoningEvent:
     """A piece of the model's reasoning, which is never part of the answer. Not sent when stream is false."""
@@ -1693,12 +1805,11 @@ class StreamReasoningEvent:
 
     @staticmethod
     def decode(value: object) -> StreamReasoningEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "stream_reasoning")
-        return StreamReasoningEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "stream_reasoning")
+        return _make_stream_reasoning_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
-            token=wire.required(source, "token", wire.string),
+            token=wire.required_string(source, "token"),
             data=wire.required(source, "data", TokenData.decode),
         )
 
@@ -1721,6 +1832,9 @@ class StreamReasoningEvent:
         return None
 
 
+_make_stream_reasoning_event = wire.maker(StreamReasoningEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamTokenEvent:
     """A piece of the answer, while it is written. Not sent when stream is false."""
@@ -1738,12 +1852,11 @@ class StreamTokenEvent:
 
     @staticmethod
     def decode(value: object) -> StreamTokenEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "stream_token")
-        return StreamTokenEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "stream_token")
+        return _make_stream_token_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
-            token=wire.required(source, "token", wire.string),
+            token=wire.required_string(source, "token"),
             data=wire.required(source, "data", TokenData.decode),
         )
 
@@ -1766,6 +1879,9 @@ class StreamTokenEvent:
         return None
 
 
+_make_stream_token_event = wire.maker(StreamTokenEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteConfirmationRequiredEvent:
     """Asks the user to approve a tool call; the turn waits. Answer with confirm_tool_action."""
@@ -1781,10 +1897,9 @@ class WriteConfirmationRequiredEvent:
 
     @staticmethod
     def decode(value: object) -> WriteConfirmationRequiredEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "write_confirmation_required")
-        return WriteConfirmationRequiredEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "write_confirmation_required")
+        return _make_write_confirmation_required_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             data=wire.required(source, "data", WriteConfirmationRequiredData.decode),
         )
@@ -1805,6 +1920,9 @@ class WriteConfirmationRequiredEvent:
         return None
 
 
+_make_write_confirmation_required_event = wire.maker(WriteConfirmationRequiredEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteConfirmationRequiredData:
     """The turn that waits, and for what."""
@@ -1817,8 +1935,8 @@ class WriteConfirmationRequiredData:
     @staticmethod
     def decode(value: object) -> WriteConfirmationRequiredData:
         source = wire.read_object(value)
-        return WriteConfirmationRequiredData(
-            request_id=wire.required(source, "requestId", wire.string),
+        return _make_write_confirmation_required_data(
+            request_id=wire.required_string(source, "requestId"),
             data=wire.required(source, "data", WriteConfirmation.decode),
         )
 
@@ -1834,6 +1952,9 @@ class WriteConfirmationRequiredData:
         return None
 
 
+_make_write_confirmation_required_data = wire.maker(WriteConfirmationRequiredData)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteConfirmation:
     """The tool call that waits for approval."""
@@ -1846,9 +1967,9 @@ class WriteConfirmation:
     @staticmethod
     def decode(value: object) -> WriteConfirmation:
         source = wire.read_object(value)
-        return WriteConfirmation(
-            tool_id=wire.required(source, "toolId", wire.string),
-            action_description=wire.required(source, "actionDescription", wire.string),
+        return _make_write_confirmation(
+            tool_id=wire.required_string(source, "toolId"),
+            action_description=wire.required_string(source, "actionDescription"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1859,6 +1980,9 @@ class WriteConfirmation:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_write_confirmation = wire.maker(WriteConfirmation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1921,45 +2045,32 @@ ParkEvent: TypeAlias = Union[
 """An event on which a turn stands still until a person has answered."""
 
 
+_EVENT_READERS: Final[dict[str, wire.Reader[Event]]] = {
+    "cancelled": CancelledEvent.decode,
+    "error": ErrorEvent.decode,
+    "eventual_response": EventualResponseEvent.decode,
+    "immediate_response": ImmediateResponseEvent.decode,
+    "interaction_invalid": InteractionInvalidEvent.decode,
+    "interaction_required": InteractionRequiredEvent.decode,
+    "keepalive": KeepaliveEvent.decode,
+    "otp_invalid": OtpInvalidEvent.decode,
+    "otp_sent": OtpSentEvent.decode,
+    "otp_verification_required": OtpVerificationRequiredEvent.decode,
+    "otp_verified": OtpVerifiedEvent.decode,
+    "pong": PongEvent.decode,
+    "stream_chunk": StreamChunkEvent.decode,
+    "stream_preamble": StreamPreambleEvent.decode,
+    "stream_reasoning": StreamReasoningEvent.decode,
+    "stream_token": StreamTokenEvent.decode,
+    "write_confirmation_required": WriteConfirmationRequiredEvent.decode,
+}
+
+
 def decode_event(value: object) -> Event:
-    source = wire.read_object(value)
-    match tag := wire.required(source, "type", wire.string):
-        case "cancelled":
-            return CancelledEvent.decode(source)
-        case "error":
-            return ErrorEvent.decode(source)
-        case "eventual_response":
-            return EventualResponseEvent.decode(source)
-        case "immediate_response":
-            return ImmediateResponseEvent.decode(source)
-        case "interaction_invalid":
-            return InteractionInvalidEvent.decode(source)
-        case "interaction_required":
-            return InteractionRequiredEvent.decode(source)
-        case "keepalive":
-            return KeepaliveEvent.decode(source)
-        case "otp_invalid":
-            return OtpInvalidEvent.decode(source)
-        case "otp_sent":
-            return OtpSentEvent.decode(source)
-        case "otp_verification_required":
-            return OtpVerificationRequiredEvent.decode(source)
-        case "otp_verified":
-            return OtpVerifiedEvent.decode(source)
-        case "pong":
-            return PongEvent.decode(source)
-        case "stream_chunk":
-            return StreamChunkEvent.decode(source)
-        case "stream_preamble":
-            return StreamPreambleEvent.decode(source)
-        case "stream_reasoning":
-            return StreamReasoningEvent.decode(source)
-        case "stream_token":
-            return StreamTokenEvent.decode(source)
-        case "write_confirmation_required":
-            return WriteConfirmationRequiredEvent.decode(source)
-        case _:
-            return UnknownEvent(tag=tag, raw=wire.json_object(source))
+    tag = wire.read_tag(value, "type")
+    if read := _EVENT_READERS.get(tag):
+        return read(value)
+    return UnknownEvent(tag=tag, raw=wire.json_object(value))
 
 
 def encode_event(value: Event) -> wire.JsonObject:

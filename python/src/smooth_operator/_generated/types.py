@@ -97,13 +97,13 @@ class Checkpoint:
     @staticmethod
     def decode(value: object) -> Checkpoint:
         source = wire.read_object(value)
-        return Checkpoint(
-            id=wire.required(source, "id", wire.string),
-            thread_id=wire.required(source, "threadId", wire.string),
-            agent_id=wire.required(source, "agentId", wire.string),
+        return _make_checkpoint(
+            id=wire.required_string(source, "id"),
+            thread_id=wire.required_string(source, "threadId"),
+            agent_id=wire.required_string(source, "agentId"),
             iteration=wire.required(source, "iteration", wire.uint32),
             metadata=wire.optional(source, "metadata", wire.json_object),
-            created_at=wire.required(source, "createdAt", wire.string),
+            created_at=wire.required_string(source, "createdAt"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -125,6 +125,9 @@ class Checkpoint:
         return None
 
 
+_make_checkpoint = wire.maker(Checkpoint)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoicesSpec:
     """The questions that an interaction of kind choices asks to show."""
@@ -135,7 +138,7 @@ class ChoicesSpec:
     @staticmethod
     def decode(value: object) -> ChoicesSpec:
         source = wire.read_object(value)
-        return ChoicesSpec(
+        return _make_choices_spec(
             questions=wire.required(source, "questions", wire.read_list(ChoiceQuestion.decode)),
         )
 
@@ -156,6 +159,9 @@ class ChoicesSpec:
         return None
 
 
+_make_choices_spec = wire.maker(ChoicesSpec)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceQuestion:
     """A question with options to choose from."""
@@ -172,9 +178,9 @@ class ChoiceQuestion:
     @staticmethod
     def decode(value: object) -> ChoiceQuestion:
         source = wire.read_object(value)
-        return ChoiceQuestion(
-            question=wire.required(source, "question", wire.string),
-            header=wire.required(source, "header", wire.string),
+        return _make_choice_question(
+            question=wire.required_string(source, "question"),
+            header=wire.required_string(source, "header"),
             options=wire.required(source, "options", wire.read_list(ChoiceOption.decode)),
             multi_select=wire.required(source, "multiSelect", wire.boolean),
         )
@@ -201,6 +207,9 @@ class ChoiceQuestion:
         return None
 
 
+_make_choice_question = wire.maker(ChoiceQuestion)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceOption:
     """One option of a question."""
@@ -213,9 +222,9 @@ class ChoiceOption:
     @staticmethod
     def decode(value: object) -> ChoiceOption:
         source = wire.read_object(value)
-        return ChoiceOption(
-            label=wire.required(source, "label", wire.string),
-            description=wire.required(source, "description", wire.string),
+        return _make_choice_option(
+            label=wire.required_string(source, "label"),
+            description=wire.required_string(source, "description"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -228,6 +237,9 @@ class ChoiceOption:
         return None
 
 
+_make_choice_option = wire.maker(ChoiceOption)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoicesValues:
     """What the user chose for an interaction of kind choices."""
@@ -238,7 +250,7 @@ class ChoicesValues:
     @staticmethod
     def decode(value: object) -> ChoicesValues:
         source = wire.read_object(value)
-        return ChoicesValues(
+        return _make_choices_values(
             answers=wire.required(source, "answers", wire.read_list(ChoiceAnswer.decode)),
         )
 
@@ -251,6 +263,9 @@ class ChoicesValues:
         if broken := wire.at("answers", self.answers, wire.each(wire.validated)):
             return broken
         return None
+
+
+_make_choices_values = wire.maker(ChoicesValues)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,10 +282,10 @@ class ChoiceAnswer:
     @staticmethod
     def decode(value: object) -> ChoiceAnswer:
         source = wire.read_object(value)
-        return ChoiceAnswer(
-            header=wire.required(source, "header", wire.string),
+        return _make_choice_answer(
+            header=wire.required_string(source, "header"),
             options=wire.optional(source, "options", wire.read_list(wire.string)),
-            other=wire.optional(source, "other", wire.string),
+            other=wire.optional_string(source, "other"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -284,6 +299,9 @@ class ChoiceAnswer:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_choice_answer = wire.maker(ChoiceAnswer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,11 +322,11 @@ class Citation:
     @staticmethod
     def decode(value: object) -> Citation:
         source = wire.read_object(value)
-        return Citation(
-            id=wire.required(source, "id", wire.string),
-            title=wire.required(source, "title", wire.string),
-            url=wire.optional(source, "url", wire.string),
-            snippet=wire.required(source, "snippet", wire.string),
+        return _make_citation(
+            id=wire.required_string(source, "id"),
+            title=wire.required_string(source, "title"),
+            url=wire.optional_string(source, "url"),
+            snippet=wire.required_string(source, "snippet"),
             score=wire.required(source, "score", wire.number),
         )
 
@@ -326,6 +344,9 @@ class Citation:
         if broken := wire.at("snippet", self.snippet, wire.max_length(280)):
             return broken
         return None
+
+
+_make_citation = wire.maker(Citation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,16 +375,16 @@ class Conversation:
     @staticmethod
     def decode(value: object) -> Conversation:
         source = wire.read_object(value)
-        return Conversation(
-            id=wire.required(source, "id", wire.string),
+        return _make_conversation(
+            id=wire.required_string(source, "id"),
             platform=wire.required(source, "platform", decode_conversation_platform),
-            name=wire.required(source, "name", wire.string),
-            organization_id=wire.required(source, "organizationId", wire.string),
-            idempotency_key=wire.required(source, "idempotencyKey", wire.string),
+            name=wire.required_string(source, "name"),
+            organization_id=wire.required_string(source, "organizationId"),
+            idempotency_key=wire.required_string(source, "idempotencyKey"),
             metadata_json=wire.optional(source, "metadataJson", wire.json_object),
             analytics_json=wire.optional(source, "analyticsJson", wire.json_object),
-            created_at=wire.required(source, "createdAt", wire.string),
-            updated_at=wire.required(source, "updatedAt", wire.string),
+            created_at=wire.required_string(source, "createdAt"),
+            updated_at=wire.required_string(source, "updatedAt"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -385,6 +406,9 @@ class Conversation:
         if broken := wire.at("id", self.id, wire.uuid):
             return broken
         return None
+
+
+_make_conversation = wire.maker(Conversation)
 
 
 ConversationPlatform: TypeAlias = Union[
@@ -444,12 +468,12 @@ class ConversationalInteraction:
     @staticmethod
     def decode(value: object) -> ConversationalInteraction:
         source = wire.read_object(value)
-        return ConversationalInteraction(
+        return _make_conversational_interaction(
             mode=wire.required(source, "mode", decode_interaction_mode),
             kind=wire.required(source, "kind", decode_interaction_kind),
             spec=wire.required(source, "spec", wire.json_object),
-            reason=wire.required(source, "reason", wire.string),
-            instructions=wire.required(source, "instructions", wire.string),
+            reason=wire.required_string(source, "reason"),
+            instructions=wire.required_string(source, "instructions"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -463,6 +487,9 @@ class ConversationalInteraction:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_conversational_interaction = wire.maker(ConversationalInteraction)
 
 
 InteractionMode: TypeAlias = Union[Literal["conversational"], str]
@@ -489,7 +516,7 @@ class IdentityIntakeSpec:
     @staticmethod
     def decode(value: object) -> IdentityIntakeSpec:
         source = wire.read_object(value)
-        return IdentityIntakeSpec(
+        return _make_identity_intake_spec(
             fields=wire.required(source, "fields", wire.read_list(IdentityField.decode)),
         )
 
@@ -510,6 +537,9 @@ class IdentityIntakeSpec:
         return None
 
 
+_make_identity_intake_spec = wire.maker(IdentityIntakeSpec)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityField:
     """One field of the contact form."""
@@ -524,10 +554,10 @@ class IdentityField:
     @staticmethod
     def decode(value: object) -> IdentityField:
         source = wire.read_object(value)
-        return IdentityField(
+        return _make_identity_field(
             key=wire.required(source, "key", decode_identity_field_key),
             required=wire.required(source, "required", wire.boolean),
-            label=wire.optional(source, "label", wire.string),
+            label=wire.optional_string(source, "label"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -540,6 +570,9 @@ class IdentityField:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_identity_field = wire.maker(IdentityField)
 
 
 IdentityFieldKey: TypeAlias = Union[Literal["name", "email", "phone"], str]
@@ -574,10 +607,10 @@ class IdentityIntakeValues:
     @staticmethod
     def decode(value: object) -> IdentityIntakeValues:
         source = wire.read_object(value)
-        return IdentityIntakeValues(
-            name=wire.optional(source, "name", wire.string),
-            email=wire.optional(source, "email", wire.string),
-            phone=wire.optional(source, "phone", wire.string),
+        return _make_identity_intake_values(
+            name=wire.optional_string(source, "name"),
+            email=wire.optional_string(source, "email"),
+            phone=wire.optional_string(source, "phone"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -592,6 +625,9 @@ class IdentityIntakeValues:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_identity_intake_values = wire.maker(IdentityIntakeValues)
 
 
 InteractionKind: TypeAlias = Union[Literal["identity_intake", "choices"], str]
@@ -641,19 +677,19 @@ class Message:
     @staticmethod
     def decode(value: object) -> Message:
         source = wire.read_object(value)
-        return Message(
-            id=wire.required(source, "id", wire.string),
+        return _make_message(
+            id=wire.required_string(source, "id"),
             direction=wire.required(source, "direction", decode_message_direction),
             content=wire.required(source, "content", MessageContent.decode),
-            conversation_id=wire.optional(source, "conversationId", wire.string),
-            organization_id=wire.optional(source, "organizationId", wire.string),
-            external_id=wire.optional(source, "externalId", wire.string),
+            conversation_id=wire.optional_string(source, "conversationId"),
+            organization_id=wire.optional_string(source, "organizationId"),
+            external_id=wire.optional_string(source, "externalId"),
             from_=wire.optional(source, "from", MessageParty.decode),
             to=wire.optional(source, "to", MessageParty.decode),
             metadata_json=wire.optional(source, "metadataJson", wire.json_object),
             analytics_json=wire.optional(source, "analyticsJson", wire.json_object),
-            created_at=wire.required(source, "createdAt", wire.string),
-            updated_at=wire.optional(source, "updatedAt", wire.string),
+            created_at=wire.required_string(source, "createdAt"),
+            updated_at=wire.optional_string(source, "updatedAt"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -697,6 +733,9 @@ class Message:
         return None
 
 
+_make_message = wire.maker(Message)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageContent:
     """What a message says."""
@@ -711,9 +750,9 @@ class MessageContent:
     @staticmethod
     def decode(value: object) -> MessageContent:
         source = wire.read_object(value)
-        return MessageContent(
+        return _make_message_content(
             items=wire.required(source, "items", wire.read_list(MessageContentItem.decode)),
-            text=wire.optional(source, "text", wire.string),
+            text=wire.optional_string(source, "text"),
             structured_response=wire.unless_absent(source, "structuredResponse", wire.json_value),
         )
 
@@ -732,6 +771,9 @@ class MessageContent:
         return None
 
 
+_make_message_content = wire.maker(MessageContent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageContentItem:
     """One part of a message."""
@@ -744,9 +786,9 @@ class MessageContentItem:
     @staticmethod
     def decode(value: object) -> MessageContentItem:
         source = wire.read_object(value)
-        return MessageContentItem(
+        return _make_message_content_item(
             type=wire.required(source, "type", decode_message_content_item_type),
-            text=wire.optional(source, "text", wire.string),
+            text=wire.optional_string(source, "text"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -758,6 +800,9 @@ class MessageContentItem:
 
     def validate(self) -> wire.Violation | None:
         return None
+
+
+_make_message_content_item = wire.maker(MessageContentItem)
 
 
 MessageContentItemType: TypeAlias = Union[Literal["text"], str]
@@ -803,10 +848,10 @@ class MessageParty:
     @staticmethod
     def decode(value: object) -> MessageParty:
         source = wire.read_object(value)
-        return MessageParty(
-            id=wire.required(source, "id", wire.string),
+        return _make_message_party(
+            id=wire.required_string(source, "id"),
             type=wire.required(source, "type", decode_participant_type),
-            name=wire.optional(source, "name", wire.string),
+            name=wire.optional_string(source, "name"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -821,6 +866,9 @@ class MessageParty:
         if broken := wire.at("id", self.id, wire.uuid):
             return broken
         return None
+
+
+_make_message_party = wire.maker(MessageParty)
 
 
 OtpChannel: TypeAlias = Union[Literal["email", "sms"], str]
@@ -876,22 +924,22 @@ class Participant:
     @staticmethod
     def decode(value: object) -> Participant:
         source = wire.read_object(value)
-        return Participant(
-            id=wire.required(source, "id", wire.string),
-            conversation_id=wire.required(source, "conversationId", wire.string),
-            organization_id=wire.required(source, "organizationId", wire.string),
+        return _make_participant(
+            id=wire.required_string(source, "id"),
+            conversation_id=wire.required_string(source, "conversationId"),
+            organization_id=wire.required_string(source, "organizationId"),
             type=wire.required(source, "type", decode_participant_type),
-            name=wire.required(source, "name", wire.string),
-            external_id=wire.optional(source, "externalId", wire.string),
-            internal_id=wire.optional(source, "internalId", wire.string),
-            browser_fingerprint=wire.optional(source, "browserFingerprint", wire.string),
+            name=wire.required_string(source, "name"),
+            external_id=wire.optional_string(source, "externalId"),
+            internal_id=wire.optional_string(source, "internalId"),
+            browser_fingerprint=wire.optional_string(source, "browserFingerprint"),
             browser_info=wire.optional(source, "browserInfo", wire.json_object),
-            email=wire.optional(source, "email", wire.string),
-            phone=wire.optional(source, "phone", wire.string),
-            crm_contact_id=wire.optional(source, "crmContactId", wire.string),
+            email=wire.optional_string(source, "email"),
+            phone=wire.optional_string(source, "phone"),
+            crm_contact_id=wire.optional_string(source, "crmContactId"),
             metadata_json=wire.optional(source, "metadataJson", wire.json_object),
-            created_at=wire.required(source, "createdAt", wire.string),
-            updated_at=wire.required(source, "updatedAt", wire.string),
+            created_at=wire.required_string(source, "createdAt"),
+            updated_at=wire.required_string(source, "updatedAt"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -927,6 +975,9 @@ class Participant:
         if broken := wire.at("conversationId", self.conversation_id, wire.uuid):
             return broken
         return None
+
+
+_make_participant = wire.maker(Participant)
 
 
 ParticipantType: TypeAlias = Union[Literal["user", "ai-agent", "human-agent"], str]
@@ -987,23 +1038,23 @@ class Session:
     @staticmethod
     def decode(value: object) -> Session:
         source = wire.read_object(value)
-        return Session(
-            session_id=wire.required(source, "sessionId", wire.string),
-            conversation_id=wire.required(source, "conversationId", wire.string),
-            organization_id=wire.required(source, "organizationId", wire.string),
-            agent_id=wire.optional(source, "agentId", wire.string),
-            agent_name=wire.required(source, "agentName", wire.string),
-            user_participant_id=wire.required(source, "userParticipantId", wire.string),
-            agent_participant_id=wire.required(source, "agentParticipantId", wire.string),
-            thread_id=wire.required(source, "threadId", wire.string),
+        return _make_session(
+            session_id=wire.required_string(source, "sessionId"),
+            conversation_id=wire.required_string(source, "conversationId"),
+            organization_id=wire.required_string(source, "organizationId"),
+            agent_id=wire.optional_string(source, "agentId"),
+            agent_name=wire.required_string(source, "agentName"),
+            user_participant_id=wire.required_string(source, "userParticipantId"),
+            agent_participant_id=wire.required_string(source, "agentParticipantId"),
+            thread_id=wire.required_string(source, "threadId"),
             status=wire.required(source, "status", decode_session_status),
             token_count=wire.required(source, "tokenCount", wire.int64),
             message_count=wire.required(source, "messageCount", wire.uint32),
             metadata=wire.optional(source, "metadata", wire.json_object),
-            created_at=wire.required(source, "createdAt", wire.string),
-            updated_at=wire.required(source, "updatedAt", wire.string),
-            last_activity_at=wire.required(source, "lastActivityAt", wire.string),
-            ended_at=wire.optional(source, "endedAt", wire.string),
+            created_at=wire.required_string(source, "createdAt"),
+            updated_at=wire.required_string(source, "updatedAt"),
+            last_activity_at=wire.required_string(source, "lastActivityAt"),
+            ended_at=wire.optional_string(source, "endedAt"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1048,6 +1099,9 @@ class Session:
         return None
 
 
+_make_session = wire.maker(Session)
+
+
 SessionStatus: TypeAlias = Union[Literal["active", "idle", "ended"], str]
 """Whether a session is in use, has been quiet for a while, or is over."""
 
@@ -1076,9 +1130,9 @@ class TokenData:
     @staticmethod
     def decode(value: object) -> TokenData:
         source = wire.read_object(value)
-        return TokenData(
-            request_id=wire.required(source, "requestId", wire.string),
-            token=wire.required(source, "token", wire.string),
+        return _make_token_data(
+            request_id=wire.required_string(source, "requestId"),
+            token=wire.required_string(source, "token"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1091,3 +1145,6 @@ class TokenData:
         if broken := wire.at("token", self.token, wire.min_length(1)):
             return broken
         return None
+
+
+_make_token_data = wire.maker(TokenData)

@@ -8,8 +8,9 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Literal, Protocol, TypeAlias, TypeGuard, TypeVar, Union
+from typing import Final, Literal, ParamSpec, Protocol, TypeAlias, TypeGuard, TypeVar, Union, cast
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Word = TypeVar("Word", bound=str)
 
@@ -85,7 +86,12 @@ def parse(text: str | bytes) -> object:
     """The value of a JSON text."""
     try:
         whole = text if isinstance(text, str) else text.decode(json.detect_encoding(text), "surrogatepass")
-        value: object = _decoder.decode(whole)
+        # What `JSONDecoder.decode` does by regular expressions.
+        whole = whole.strip(" \t\n\r")
+        value: object
+        value, end = _decoder.raw_decode(whole)
+        if end != len(whole):
+            raise json.JSONDecodeError("Extra data", whole, end)
     except ValueError as error:
         raise DecodeError("is not JSON") from error
     except RecursionError as error:
@@ -119,6 +125,20 @@ def stringify(value: Json) -> str:
 # Readers.
 
 
+def maker(made: Callable[P, T]) -> Callable[P, T]:
+    """The constructor of a frozen and slotted dataclass, which must be given every field, as a function that costs
+    half: a class that is called packs its keywords into a dictionary, and a frozen one looks up every slot.
+    """
+    members = vars(made)
+    names: Iterable[str] = members["__slots__"]
+    scope: dict[str, object] = {f"_set_{name}": members[name].__set__ for name in names}
+    scope.update(_new=object.__new__, _made=made)
+    lines = [f"    _set_{name}(_value, {name})" for name in names]
+    head = [f"def make(*, {', '.join(names)}):", "    _value = _new(_made)"]
+    exec("\n".join([*head, *lines, "    return _value"]), scope)
+    return cast("Callable[P, T]", scope["make"])
+
+
 def read(value: object, reader: Reader[T]) -> T:
     return reader(value)
 
@@ -146,8 +166,8 @@ def _under(key: str | int, value: object, read: Reader[T]) -> T:
 
 
 def read_object(value: object) -> dict[str, object]:
-    if _is_object(value):
-        return value
+    if isinstance(value, dict):
+        return cast("dict[str, object]", value)
     raise DecodeError("must be an object")
 
 
@@ -193,6 +213,9 @@ def uint32(value: object) -> int:
 
 
 def int64(value: object) -> int:
+    # Every event has one: it does not take a second call.
+    if type(value) is int and -(2**63) <= value <= 2**63 - 1:
+        return value
     return _whole(value, -(2**63), 2**63 - 1, " of 64 bits")
 
 
@@ -250,10 +273,20 @@ def one_of(value: object, *known: Word) -> Word:
     raise DecodeError(f"must be {_listed(known)}")
 
 
-def tag(source: Mapping[str, object], key: str, expected: str) -> None:
-    """Refuses an object whose property `key` is not the expected word."""
-    if required(source, key, string) != expected:
+def read_tag(value: object, key: str) -> str:
+    """The word that tells which member of a union an object is."""
+    source = cast("dict[str, object]", value) if isinstance(value, dict) else read_object(value)
+    word = source.get(key)
+    return word if isinstance(word, str) else required(source, key, string)
+
+
+def read_tagged(value: object, key: str, expected: str) -> dict[str, object]:
+    """An object whose property `key` is the expected word."""
+    source = cast("dict[str, object]", value) if isinstance(value, dict) else read_object(value)
+    if source.get(key) != expected:
+        required_string(source, key)
         raise DecodeError(f'must be "{expected}"', below(key))
+    return source
 
 
 def unknown_tag(key: str, value: str) -> DecodeError:
@@ -269,6 +302,18 @@ def required(source: Mapping[str, object], key: str, read: Reader[T]) -> T:
         return read(source[key])
     except DecodeError as error:
         raise _deeper(key, error) from error.__cause__
+
+
+def required_string(source: Mapping[str, object], key: str) -> str:
+    """The text `key`, which must be there: most properties are texts, and most are there."""
+    value = source.get(key)
+    return value if isinstance(value, str) else required(source, key, string)
+
+
+def optional_string(source: Mapping[str, object], key: str) -> str | None:
+    """The text `key`, or `None` where it is absent."""
+    value = source.get(key)
+    return value if isinstance(value, str) else optional(source, key, string)
 
 
 def optional(source: Mapping[str, object], key: str, read: Reader[T]) -> T | None:

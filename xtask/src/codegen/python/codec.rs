@@ -3,6 +3,7 @@ use super::declare::{Missing, place_path};
 use super::text::{self, Doc, bracket, call, text};
 use super::{Page, Sheet};
 use crate::codegen::model::{Additional, Int, Kind, Shape, Struct, TaggedUnion, Ty, TypeId};
+use crate::codegen::names::{Case, join, words};
 
 impl<'a> Sheet<'a> {
     /// The three methods of a dataclass.
@@ -24,10 +25,15 @@ impl<'a> Sheet<'a> {
             page.line("wire.read_object(value)").line(format!("return {name}()"));
             return;
         }
-        page.line("source = wire.read_object(value)");
-        if let Some(tag) = &shape.tag {
-            let items = vec![text("source"), literal(&tag.property), literal(&tag.value)];
-            text::put(page, &call("wire.tag", items));
+        match &shape.tag {
+            Some(tag) => {
+                let items = vec![text("value"), literal(&tag.property), literal(&tag.value)];
+                let source = if shape.fields.is_empty() && !refused && !kept { "" } else { "source = " };
+                text::put(page, &bracket(format!("{source}wire.read_tagged("), items, ")"));
+            }
+            None => {
+                page.line("source = wire.read_object(value)");
+            }
         }
         if refused {
             let known = std::iter::once(text("source")).chain(known(shape)).collect();
@@ -35,13 +41,15 @@ impl<'a> Sheet<'a> {
         }
         let mut arguments = Vec::new();
         for (index, field) in shape.fields.iter().enumerate() {
-            let read = match self.missing(field.presence(), &field.ty) {
-                Missing::Never => "required",
-                Missing::None => "optional",
-                Missing::Unset => "unless_absent",
+            let is_text = field.ty.kind == Kind::String && !field.ty.nullable;
+            let (read, reader) = match self.missing(field.presence(), &field.ty) {
+                Missing::Never if is_text => ("required_string", None),
+                Missing::None if is_text => ("optional_string", None),
+                Missing::Never => ("required", Some(self.reader(&field.ty, &self.path(id, index)))),
+                Missing::None => ("optional", Some(self.reader(&field.ty, &self.path(id, index)))),
+                Missing::Unset => ("unless_absent", Some(self.reader(&field.ty, &self.path(id, index)))),
             };
-            let reader = self.reader(&field.ty, &self.path(id, index));
-            let items = vec![text("source"), literal(&field.wire), reader];
+            let items = [text("source"), literal(&field.wire)].into_iter().chain(reader).collect();
             let open = format!("{}=wire.{read}(", self.names.field(id, index));
             arguments.push(bracket(open, items, ")"));
         }
@@ -51,7 +59,23 @@ impl<'a> Sheet<'a> {
             let items = [text("source"), reader].into_iter().chain(known(shape)).collect();
             arguments.push(bracket(format!("{additional}=wire.others("), items, ")"));
         }
-        text::put(page, &Doc::broken(format!("return {name}("), arguments, ")"));
+        let make = if arguments.is_empty() { name.to_owned() } else { self.function_name("_make", id) };
+        text::put(page, &Doc::broken(format!("return {make}("), arguments, ")"));
+    }
+
+    /// What `decode` makes a value by.
+    pub(super) fn maker(&mut self, id: TypeId) {
+        let (name, make) = (self.name(id), self.function_name("_make", id));
+        self.block(|_, page| {
+            let line = format!("{make} = wire.maker({name})");
+            if line.chars().count() <= super::WIDTH {
+                page.line(line);
+            } else {
+                page.block(format!("{make} = wire.maker("), ")", |page| {
+                    page.line(name);
+                });
+            }
+        });
     }
 
     fn encode(&mut self, page: &mut Page, id: TypeId, shape: &'a Struct) {
@@ -181,32 +205,49 @@ impl<'a> Sheet<'a> {
         let name = self.name(id);
         let function = self.function("decode", id);
         self.offers.push(function.clone());
-        self.block(|sheet, page| {
+        let readers = (!union.members.is_empty()).then(|| self.readers_by_tag(id, union));
+        self.block(|_, page| {
             page.line(format!("def {function}(value: object) -> {name}:"));
             page.indented(|page| {
-                page.line("source = wire.read_object(value)");
-                let tag = vec![text("source"), literal(&union.tag), text("wire.string")];
-                text::put(page, &bracket("match tag := wire.required(", tag, "):"));
-                page.indented(|page| {
-                    for member in &union.members {
-                        page.line(format!("case {}:", text::string(&member.value)));
-                        let read = format!("return {}.decode(source)", sheet.type_name(member.ty));
-                        page.indented(|page| {
-                            page.line(read);
-                        });
-                    }
-                    page.line("case _:").indented(|page| match unknown {
-                        Some(unknown) => {
-                            page.line(format!("return {unknown}(tag=tag, raw=wire.json_object(source))"));
-                        }
-                        None => {
-                            let items = vec![literal(&union.tag), text("tag")];
-                            text::put(page, &bracket("raise wire.unknown_tag(", items, ")"));
-                        }
+                let tag = vec![text("value"), literal(&union.tag)];
+                text::put(page, &bracket("tag = wire.read_tag(", tag, ")"));
+                if let Some(readers) = readers {
+                    page.line(format!("if read := {readers}.get(tag):")).indented(|page| {
+                        page.line("return read(value)");
                     });
-                });
+                }
+                match unknown {
+                    Some(unknown) => {
+                        page.line(format!("return {unknown}(tag=tag, raw=wire.json_object(value))"));
+                    }
+                    None => {
+                        let items = vec![literal(&union.tag), text("tag")];
+                        text::put(page, &bracket("raise wire.unknown_tag(", items, ")"));
+                    }
+                }
             });
         });
+    }
+
+    /// The name of a table of a union's readers. It stands behind all of them: at the end, if one is further down.
+    fn readers_by_tag(&mut self, id: TypeId, union: &TaggedUnion) -> String {
+        let name = self.name(id);
+        let table = format!("_{}_READERS", join(&words(name), Case::UpperSnake, &[]));
+        let open = format!("{table}: {}[dict[str, wire.Reader[{name}]]] = {{", self.typing("Final"));
+        let mut entries = Vec::new();
+        for member in &union.members {
+            let reader = format!("{}.decode", self.type_name(member.ty));
+            entries.push(text(format!("{}: {reader}", text::string(&member.value))));
+        }
+        let blocks = if union.members.iter().any(|member| self.is_later(member.ty, id)) {
+            &mut self.last
+        } else {
+            &mut self.blocks
+        };
+        let mut page = Page::new("    ");
+        text::put(&mut page, &Doc::broken(open, entries, "}"));
+        blocks.push(page.finish());
+        table
     }
 
     /// `encode_x` and `validate_x` of a union, for symmetry with its `decode_x`.

@@ -66,6 +66,9 @@ impl<'a> Sheet<'a> {
                 sheet.methods(page, id, shape);
             });
         });
+        if !shape.fields.is_empty() || matches!(shape.additional, Additional::Kept(_)) {
+            self.maker(id);
+        }
         for (path, ty) in tuples {
             self.tuple_functions(&path, ty);
         }
@@ -261,7 +264,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// Whether a type is defined further down than another, in the same module.
-    fn is_later(&self, held: TypeId, holder: TypeId) -> bool {
+    pub(super) fn is_later(&self, held: TypeId, holder: TypeId) -> bool {
         held > holder && (self.merged || self.model.ty(held).section == self.model.ty(holder).section)
     }
 

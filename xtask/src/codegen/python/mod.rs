@@ -3,6 +3,7 @@
 //! narrow a union. Other types are aliases with functions of their own. An absent property is `None`; where null is a
 //! value of its own, it is `UNSET`. Sections that refer to each other in a circle share a module. Formatting is ruff's
 //! with line-length 110 (0.17.6: what ends with a comma stays broken), type checks are mypy's 2.4.1 and pyright's.
+//! `_make_x` makes what is decoded: it sets the fields of an object at half of what calling a frozen class costs.
 mod calls;
 mod check;
 mod codec;
@@ -189,6 +190,8 @@ struct Sheet<'a> {
     merged: bool,
     /// Top-level definitions, in order.
     blocks: Vec<String>,
+    /// More of them, which need all of the others.
+    last: Vec<String>,
     /// What it uses of other modules, by module.
     imports: BTreeMap<String, BTreeSet<(u8, String)>>,
     /// What it offers, in order.
@@ -203,6 +206,7 @@ impl<'a> Sheet<'a> {
             section,
             merged,
             blocks: Vec::new(),
+            last: Vec::new(),
             imports: BTreeMap::new(),
             offers: Vec::new(),
         }
@@ -225,6 +229,7 @@ impl<'a> Sheet<'a> {
         if self.merged || self.section == Section::Actions {
             self.calls();
         }
+        self.blocks.append(&mut self.last);
         let mut head = Page::new("    ");
         head.line(format!("# {NOTICE}")).gap().line("from __future__ import annotations").gap();
         let std: Vec<_> = self.imports.iter().filter(|(module, _)| !module.starts_with('.')).collect();

@@ -45,10 +45,9 @@ class ChangeBookParams:
 
     @staticmethod
     def decode(value: object) -> ChangeBookParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "change_book")
-        return ChangeBookParams(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "action", "change_book")
+        return _make_change_book_params(
+            request_id=wire.optional_string(source, "requestId"),
             isbn=wire.required(source, "isbn", decode_isbn),
             note=wire.unless_absent(source, "note", wire.nullable(wire.string)),
             rating=wire.unless_absent(source, "rating", wire.nullable(wire.number)),
@@ -82,6 +81,9 @@ class ChangeBookParams:
         return None
 
 
+_make_change_book_params = wire.maker(ChangeBookParams)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindBooksParams:
     """Looks for books."""
@@ -102,11 +104,10 @@ class FindBooksParams:
 
     @staticmethod
     def decode(value: object) -> FindBooksParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "find_books")
-        return FindBooksParams(
-            request_id=wire.optional(source, "requestId", wire.string),
-            query=wire.required(source, "query", wire.string),
+        source = wire.read_tagged(value, "action", "find_books")
+        return _make_find_books_params(
+            request_id=wire.optional_string(source, "requestId"),
+            query=wire.required_string(source, "query"),
             limit=wire.optional(source, "limit", wire.uint32),
             order=wire.optional(source, "order", decode_find_order),
             cursor=wire.required(source, "cursor", wire.nullable(wire.string)),
@@ -131,6 +132,9 @@ class FindBooksParams:
             if broken := wire.at("limit", self.limit, wire.minimum(1), wire.maximum(50)):
                 return broken
         return None
+
+
+_make_find_books_params = wire.maker(FindBooksParams)
 
 
 FindOrder: TypeAlias = Literal["newest", "by-title"]
@@ -164,13 +168,12 @@ class LendBookParams:
 
     @staticmethod
     def decode(value: object) -> LendBookParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "lend_book")
-        return LendBookParams(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "action", "lend_book")
+        return _make_lend_book_params(
+            request_id=wire.optional_string(source, "requestId"),
             isbn=wire.required(source, "isbn", decode_isbn),
-            reader=wire.required(source, "reader", wire.string),
-            until=wire.optional(source, "until", wire.string),
+            reader=wire.required_string(source, "reader"),
+            until=wire.optional_string(source, "until"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -191,6 +194,9 @@ class LendBookParams:
         return None
 
 
+_make_lend_book_params = wire.maker(LendBookParams)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LendBookReply:
     """The loan."""
@@ -203,7 +209,7 @@ class LendBookReply:
     @staticmethod
     def decode(value: object) -> LendBookReply:
         source = wire.read_object(value)
-        return LendBookReply(
+        return _make_lend_book_reply(
             loan_number=wire.required(source, "loanNumber", wire.int64),
             due=wire.required(source, "due", wire.nullable(wire.string)),
         )
@@ -220,6 +226,9 @@ class LendBookReply:
         return None
 
 
+_make_lend_book_reply = wire.maker(LendBookReply)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PingParams:
     """Asks for a sign of life."""
@@ -230,11 +239,10 @@ class PingParams:
 
     @staticmethod
     def decode(value: object) -> PingParams:
-        source = wire.read_object(value)
-        wire.tag(source, "action", "ping")
+        source = wire.read_tagged(value, "action", "ping")
         wire.only(source, "action", "requestId")
-        return PingParams(
-            request_id=wire.optional(source, "requestId", wire.string),
+        return _make_ping_params(
+            request_id=wire.optional_string(source, "requestId"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -247,23 +255,26 @@ class PingParams:
         return None
 
 
+_make_ping_params = wire.maker(PingParams)
+
+
 Action: TypeAlias = Union[ChangeBookParams, FindBooksParams, LendBookParams, PingParams]
 """Everything that a client may say."""
 
 
+_ACTION_READERS: Final[dict[str, wire.Reader[Action]]] = {
+    "change_book": ChangeBookParams.decode,
+    "find_books": FindBooksParams.decode,
+    "lend_book": LendBookParams.decode,
+    "ping": PingParams.decode,
+}
+
+
 def decode_action(value: object) -> Action:
-    source = wire.read_object(value)
-    match tag := wire.required(source, "action", wire.string):
-        case "change_book":
-            return ChangeBookParams.decode(source)
-        case "find_books":
-            return FindBooksParams.decode(source)
-        case "lend_book":
-            return LendBookParams.decode(source)
-        case "ping":
-            return PingParams.decode(source)
-        case _:
-            raise wire.unknown_tag("action", tag)
+    tag = wire.read_tag(value, "action")
+    if read := _ACTION_READERS.get(tag):
+        return read(value)
+    raise wire.unknown_tag("action", tag)
 
 
 def encode_action(value: Action) -> wire.JsonObject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias, Union
+from typing import ClassVar, Final, Literal, TypeAlias, Union
 
 from . import wire
 from .errors import ErrorCode, decode_error_code
@@ -43,10 +43,9 @@ class BookChangedEvent:
 
     @staticmethod
     def decode(value: object) -> BookChangedEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "book_changed")
-        return BookChangedEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "book_changed")
+        return _make_book_changed_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             book=wire.required(source, "book", Book.decode),
             status=wire.required(source, "status", wire.int32),
@@ -73,6 +72,9 @@ class BookChangedEvent:
         return None
 
 
+_make_book_changed_event = wire.maker(BookChangedEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BooksFoundEvent:
     """The books that were looked for."""
@@ -90,10 +92,9 @@ class BooksFoundEvent:
 
     @staticmethod
     def decode(value: object) -> BooksFoundEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "books_found")
-        return BooksFoundEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "books_found")
+        return _make_books_found_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             books=wire.required(source, "books", wire.read_list(Book.decode)),
             next_cursor=wire.required(source, "nextCursor", wire.nullable(wire.string)),
@@ -116,6 +117,9 @@ class BooksFoundEvent:
         return None
 
 
+_make_books_found_event = wire.maker(BooksFoundEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorEvent:
     """An action was refused."""
@@ -135,13 +139,12 @@ class ErrorEvent:
 
     @staticmethod
     def decode(value: object) -> ErrorEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "error")
-        return ErrorEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "error")
+        return _make_error_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
             code=wire.required(source, "code", decode_error_code),
-            message=wire.required(source, "message", wire.string),
+            message=wire.required_string(source, "message"),
             details=wire.unless_absent(source, "details", wire.json_value),
         )
 
@@ -162,6 +165,9 @@ class ErrorEvent:
         return None
 
 
+_make_error_event = wire.maker(ErrorEvent)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PongEvent:
     """Answers a ping."""
@@ -175,10 +181,9 @@ class PongEvent:
 
     @staticmethod
     def decode(value: object) -> PongEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "pong")
-        return PongEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "pong")
+        return _make_pong_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
         )
 
@@ -193,6 +198,9 @@ class PongEvent:
         if broken := wire.at("timestamp", self.timestamp, wire.minimum(0), wire.maximum(9007199254740991)):
             return broken
         return None
+
+
+_make_pong_event = wire.maker(PongEvent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,12 +222,11 @@ class ShelfScannedEvent:
 
     @staticmethod
     def decode(value: object) -> ShelfScannedEvent:
-        source = wire.read_object(value)
-        wire.tag(source, "type", "shelf_scanned")
-        return ShelfScannedEvent(
-            request_id=wire.optional(source, "requestId", wire.string),
+        source = wire.read_tagged(value, "type", "shelf_scanned")
+        return _make_shelf_scanned_event(
+            request_id=wire.optional_string(source, "requestId"),
             timestamp=wire.required(source, "timestamp", wire.int64),
-            shelf=wire.required(source, "shelf", wire.string),
+            shelf=wire.required_string(source, "shelf"),
             entries=wire.required(source, "entries", wire.read_list(decode_shelf_entry)),
             size=wire.optional(source, "size", _read_shelf_scanned_event_size),
         )
@@ -244,6 +251,9 @@ class ShelfScannedEvent:
             if broken := wire.at("size", self.size, _check_shelf_scanned_event_size):
                 return broken
         return None
+
+
+_make_shelf_scanned_event = wire.maker(ShelfScannedEvent)
 
 
 def _read_shelf_scanned_event_size(value: object) -> tuple[float, float]:
@@ -305,21 +315,20 @@ TurnEffect: TypeAlias = Literal["goes_on", "streams", "parks", "informs", "passe
 """
 
 
+_EVENT_READERS: Final[dict[str, wire.Reader[Event]]] = {
+    "book_changed": BookChangedEvent.decode,
+    "books_found": BooksFoundEvent.decode,
+    "error": ErrorEvent.decode,
+    "pong": PongEvent.decode,
+    "shelf_scanned": ShelfScannedEvent.decode,
+}
+
+
 def decode_event(value: object) -> Event:
-    source = wire.read_object(value)
-    match tag := wire.required(source, "type", wire.string):
-        case "book_changed":
-            return BookChangedEvent.decode(source)
-        case "books_found":
-            return BooksFoundEvent.decode(source)
-        case "error":
-            return ErrorEvent.decode(source)
-        case "pong":
-            return PongEvent.decode(source)
-        case "shelf_scanned":
-            return ShelfScannedEvent.decode(source)
-        case _:
-            return UnknownEvent(tag=tag, raw=wire.json_object(source))
+    tag = wire.read_tag(value, "type")
+    if read := _EVENT_READERS.get(tag):
+        return read(value)
+    return UnknownEvent(tag=tag, raw=wire.json_object(value))
 
 
 def encode_event(value: Event) -> wire.JsonObject:

@@ -57,11 +57,11 @@ class Book:
     @staticmethod
     def decode(value: object) -> Book:
         source = wire.read_object(value)
-        return Book(
+        return _make_book(
             isbn=wire.required(source, "isbn", decode_isbn),
-            title=wire.required(source, "title", wire.string),
+            title=wire.required_string(source, "title"),
             kind=wire.required(source, "kind", decode_book_kind),
-            type=wire.optional(source, "type", wire.string),
+            type=wire.optional_string(source, "type"),
             original=wire.optional(source, "original", Book.decode),
             sources=wire.optional(source, "sources", wire.read_list(Book.decode)),
             subjects=wire.optional(source, "subjects", wire.read_map(wire.number)),
@@ -108,6 +108,9 @@ class Book:
             if broken := wire.at("pages", self.pages, wire.exclusive_minimum(0), wire.multiple_of(2)):
                 return broken
         return None
+
+
+_make_book = wire.maker(Book)
 
 
 BookKind: TypeAlias = Union[Literal["novel", "atlas", "non-fiction"], str]
@@ -160,11 +163,11 @@ class Card:
     @staticmethod
     def decode(value: object) -> Card:
         source = wire.read_object(value)
-        return Card(
-            title=wire.required(source, "title", wire.string),
+        return _make_card(
+            title=wire.required_string(source, "title"),
             place=wire.optional(source, "place", _read_card_place),
-            constructor=wire.optional(source, "constructor", wire.string),
-            proto=wire.optional(source, "__proto__", wire.string),
+            constructor=wire.optional_string(source, "constructor"),
+            proto=wire.optional_string(source, "__proto__"),
             additional=wire.others(source, wire.int32, "title", "place", "constructor", "__proto__"),
         )
 
@@ -194,6 +197,9 @@ class Card:
         if broken := wire.first(self.additional, wire.each_value(wire.minimum(0))):
             return broken
         return None
+
+
+_make_card = wire.maker(Card)
 
 
 def _read_card_place(value: object) -> tuple[str, int, int, bool, str]:
@@ -252,16 +258,10 @@ ShelfEntry: TypeAlias = Union["SingleEntry", "CrateEntry", "GapEntry", UnknownSh
 
 
 def decode_shelf_entry(value: object) -> ShelfEntry:
-    source = wire.read_object(value)
-    match tag := wire.required(source, "kind", wire.string):
-        case "single":
-            return SingleEntry.decode(source)
-        case "crate":
-            return CrateEntry.decode(source)
-        case "gap":
-            return GapEntry.decode(source)
-        case _:
-            return UnknownShelfEntry(tag=tag, raw=wire.json_object(source))
+    tag = wire.read_tag(value, "kind")
+    if read := _SHELF_ENTRY_READERS.get(tag):
+        return read(value)
+    return UnknownShelfEntry(tag=tag, raw=wire.json_object(value))
 
 
 def encode_shelf_entry(value: ShelfEntry) -> wire.JsonObject:
@@ -282,9 +282,8 @@ class SingleEntry:
 
     @staticmethod
     def decode(value: object) -> SingleEntry:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "single")
-        return SingleEntry(
+        source = wire.read_tagged(value, "kind", "single")
+        return _make_single_entry(
             book=wire.required(source, "book", Book.decode),
         )
 
@@ -299,6 +298,9 @@ class SingleEntry:
         return None
 
 
+_make_single_entry = wire.maker(SingleEntry)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrateEntry:
     """A crate with entries of its own."""
@@ -309,9 +311,8 @@ class CrateEntry:
 
     @staticmethod
     def decode(value: object) -> CrateEntry:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "crate")
-        return CrateEntry(
+        source = wire.read_tagged(value, "kind", "crate")
+        return _make_crate_entry(
             entries=wire.required(source, "entries", wire.read_list(decode_shelf_entry)),
         )
 
@@ -326,6 +327,9 @@ class CrateEntry:
         return None
 
 
+_make_crate_entry = wire.maker(CrateEntry)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapEntry:
     """Nothing."""
@@ -336,9 +340,8 @@ class GapEntry:
 
     @staticmethod
     def decode(value: object) -> GapEntry:
-        source = wire.read_object(value)
-        wire.tag(source, "kind", "gap")
-        return GapEntry(
+        source = wire.read_tagged(value, "kind", "gap")
+        return _make_gap_entry(
             width=wire.required(source, "width", wire.uint32),
         )
 
@@ -351,3 +354,13 @@ class GapEntry:
         if broken := wire.at("width", self.width, wire.minimum(1)):
             return broken
         return None
+
+
+_make_gap_entry = wire.maker(GapEntry)
+
+
+_SHELF_ENTRY_READERS: Final[dict[str, wire.Reader[ShelfEntry]]] = {
+    "single": SingleEntry.decode,
+    "crate": CrateEntry.decode,
+    "gap": GapEntry.decode,
+}
