@@ -101,7 +101,7 @@ export class ConnectionError extends SmoothError {
   readonly status: number | undefined;
 
   constructor(code: string, message: string, details: SmoothErrorOptions = {}) {
-    super(code, message, { ...details, retryable: code !== "UNAUTHENTICATED" });
+    super(code, message, { ...details, cause: details.cause, retryable: code !== "UNAUTHENTICATED" });
     this.status = details.status;
   }
 }
