@@ -11,7 +11,7 @@ export interface SmoothErrorOptions extends ErrorOptions {
   retryAfter?: number | undefined;
   /** The request that failed. */
   requestId?: string | undefined;
-  /** The HTTP status, or the code that closed the connection. */
+  /** Of a {@link ConnectionError}: the HTTP status, or the code that closed the connection. */
   status?: number | undefined;
 }
 

@@ -1,18 +1,18 @@
-// The WebSocket in Node: before version 22 there is none, and its own can neither send a header nor tell why it was
-// refused. The build puts `ws` into the package.
+// The WebSocket in Node, which has none before version 22, and none that can send a header or tell why it was refused.
+// It is that of `ws`, which the build puts into the package.
 import type { IncomingMessage } from "node:http";
 import WebSocket from "ws";
-import { decodeErrorData, parseJson } from "./generated/index.js";
+import { decodeErrorData, parseJson, type ErrorBody } from "./generated/index.js";
 import type { OpenSocket } from "./socket.js";
 
-/** `maxPayload` is in bytes, of the 1 MiB that the protocol allows; `closeTimeout` in milliseconds. */
+/** A message is at most so many bytes, where the protocol says 1 MiB; closing takes at most so many milliseconds. */
 const limits = { maxPayload: 16 * 1024 * 1024, closeTimeout: 2_000, perMessageDeflate: false };
 /** How much is read of a refusal, in characters, and for how long without anything new, in milliseconds. */
 const refusalLimits = { length: 64 * 1024, silence: 1_000 };
 
 /** What an answer that opens no connection says: in the protocol's words, if it comes from such a server. */
 function refusal({ statusCode: status, statusMessage, headers }: IncomingMessage, body: string): Error {
-  let said = { code: "", message: statusMessage ?? "" };
+  let said: Partial<ErrorBody> = { message: statusMessage ?? "" };
   try {
     said = decodeErrorData(parseJson(body)).error;
   } catch {

@@ -1,4 +1,4 @@
-// The public names in Node, where the client brings a WebSocket of its own.
+// The public names in Node, where the client brings a WebSocket with it.
 import { SmoothAgentClient as PortableClient, type ClientOptions } from "./client.js";
 import { openNodeSocket } from "./node-socket.js";
 

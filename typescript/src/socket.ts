@@ -4,7 +4,8 @@ import { after, Pending } from "./pending.js";
 
 /**
  * What is used of a WebSocket: the browser's, and most others, fit. `onmessage` gets an object with `data`,
- * `onclose` one with `code` and `reason`, `onerror` one with the HTTP `status` where the platform knows it.
+ * `onclose` one with `code` and `reason`, `onerror` one with the HTTP `status` where the platform knows it, or with
+ * an `error` that has it.
  */
 export interface WebSocketLike {
   onopen: ((event: never) => void) | null;
@@ -67,7 +68,7 @@ const openStandardSocket: OpenSocket = (url, token, tokenBy) => {
   return new WebSocket(url, token === undefined ? [] : ["smooth-operator", `bearer.${token}`]);
 };
 
-/** What a platform may know of why a connection failed. */
+/** What may be known of why a connection failed. */
 type Problem = { status?: number; message?: string; retryAfter?: number };
 
 /** @internal */

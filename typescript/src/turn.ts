@@ -9,8 +9,8 @@ type Ids = Pick<Turn, "sessionId" | "requestId">;
 
 const isPark = (event: Event): event is ParkEvent => turnEffects[event.type] === "parks";
 
-/** What leaves a parked turn parked. */
-const leaves: TurnEffect[] = ["informs", "passes"];
+/** What a parked turn stays parked under. */
+const keepParked: TurnEffect[] = ["informs", "passes"];
 
 /** What is not kept for a reader who is far behind, but for the pieces of the answer, which are joined. */
 const droppable: TurnEffect[] = ["streams", "passes"];
@@ -189,7 +189,7 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
       this.#left -= this.#heard - (this.#since ?? this.#heard);
       this.#since = undefined;
       this.#parked = event;
-    } else if (!this.#parked || !leaves.includes(turnEffects[event.type])) this.resume();
+    } else if (!this.#parked || !keepParked.includes(turnEffects[event.type])) this.resume();
   }
 
   /** @internal */
