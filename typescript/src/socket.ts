@@ -209,10 +209,11 @@ export class Connection {
     socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
       const { status: refused, message: why = "", retryAfter }: Problem = Object(problem);
       const status = refused ?? (code === 1005 || code === 1006 ? undefined : code);
-      const kind = this.isOpen ? "CONNECTION_LOST" : "CONNECTION_FAILED";
+      const kind = isRefusal(status) ? "UNAUTHENTICATED" : "CONNECTION_FAILED";
       const what = this.isOpen ? "the connection was lost" : "cannot connect";
       const message = `${what}: ${status ?? "no code"} ${reason || why}`.trimEnd();
-      stage.fail(new ConnectionError(kind, message, { status, retryAfter, cause: problem }));
+      const details = { status, retryAfter, cause: problem };
+      stage.fail(new ConnectionError(this.isOpen ? "CONNECTION_LOST" : kind, message, details));
     };
   }
 
