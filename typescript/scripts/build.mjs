@@ -8,26 +8,48 @@ import { build } from "esbuild";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const dist = join(root, "dist");
-const entries = ["index", "node", "testing"].map((name) => join(root, "src", `${name}.ts`));
+const source = (name) => join(root, "src", `${name}.ts`);
+const esm = { format: "esm", outExtension: { ".js": ".mjs" } };
+const cjs = { format: "cjs", outExtension: { ".js": ".cjs" } };
+const shared = { outdir: dist, bundle: true, target: "es2022", sourcemap: true, logLevel: "warning" };
 
 rmSync(dist, { recursive: true, force: true });
-for (const [format, extension] of [
-  ["esm", ".mjs"],
-  ["cjs", ".cjs"],
-]) {
+for (const format of [esm, cjs]) {
   await build({
-    entryPoints: entries,
-    outdir: dist,
-    outExtension: { ".js": extension },
-    format,
-    bundle: true,
+    ...shared,
+    ...format,
+    entryPoints: [source("index"), source("testing")],
     platform: "neutral",
-    target: "es2022",
-    external: ["node:*"],
-    sourcemap: true,
-    logLevel: "warning",
   });
 }
+
+// The entry for Node has the WebSocket of `ws` in it, without what makes a server and without native addons.
+const ws = join(root, "node_modules/ws");
+const licence = `/*! This file contains a part of ws.\n\n${readFileSync(join(ws, "LICENSE"), "utf8")}*/\n`;
+const node = {
+  ...shared,
+  entryPoints: [source("node")],
+  platform: "node",
+  alias: { ws: join(ws, "lib/websocket.js") },
+  define: { "process.env.WS_NO_BUFFER_UTIL": "true", "process.env.WS_NO_UTF_8_VALIDATE": "true" },
+};
+const { metafile } = await build({ ...node, ...cjs, banner: { js: licence }, metafile: true });
+// In an ES module, which has no `require`, `ws` gets the modules of Node that it asks for by `import`.
+const required = Object.values(metafile.outputs)
+  .flatMap(({ imports }) => imports)
+  .filter(({ kind }) => kind === "require-call");
+const modules = [...new Set(required.map(({ path }) => path))];
+const imports = modules.map((name) => `import node_${name} from "node:${name}";\n`).join("");
+const byImport = {
+  name: "by-import",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /[/\\]ws[/\\]lib[/\\]/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replace(/require\('(\w+)'\)/g, (call, name) =>
+        modules.includes(name) ? `node_${name}` : call,
+      ),
+    })),
+};
+await build({ ...node, ...esm, banner: { js: licence + imports }, plugins: [byImport] });
 
 // Declarations refer to each other with the extension of the module system that reads them.
 const declarations = join(dist, "declarations");

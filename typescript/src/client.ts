@@ -2,7 +2,8 @@
 import { ClosedError, ConnectionError, SmoothError } from "./errors.js";
 import { ActionCalls, decodeEvent, parseJson, stringifyJson } from "./generated/index.js";
 import type { Action, Event } from "./generated/index.js";
-import { Call, Mux, type Waiter } from "./mux.js";
+import type { Reader } from "./generated/runtime.js";
+import { Call, Mux, type Read, type Waiter } from "./mux.js";
 import { Pending, type CallOptions, type Timeouts } from "./pending.js";
 import { Connection, type ConnectionOptions } from "./socket.js";
 import { Turn } from "./turn.js";
@@ -34,12 +35,11 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
     super();
     this.#options = options;
     this.#timeouts = { ...defaults, ...options.timeouts };
-    const events = {
-      frame: (text: string) => this.#read(text),
-      lost: (error: Error) => this.#mux.fail(error),
+    this.#connection = new Connection(options, this.#timeouts.connect, {
+      frame: (text) => this.#read(text),
+      lost: (error) => this.#mux.fail(error),
       ping: () => this.post({ action: "ping", requestId: this.#mux.newId() }),
-    };
-    this.#connection = new Connection(options, events, this.#timeouts.connect);
+    });
   }
 
   /** Whether there is a connection at this moment. */
@@ -51,7 +51,7 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
   connect({ signal, timeouts }: CallOptions = {}): Promise<void> {
     const limit = timeouts?.connect ?? this.#timeouts.connect;
     const connected = new Pending<void>().until(signal).within("connect", limit);
-    this.#connection.connect(connected, limit);
+    this.#connection.whenOpen(connected, () => connected.resolve(), limit);
     return connected.result;
   }
 
@@ -61,20 +61,16 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
     this.#mux.fail(new ClosedError());
   }
 
-  protected override requestData<T>(
-    action: Action,
-    read: (data: unknown) => T,
-    options: CallOptions | undefined,
-  ): Promise<T> {
-    const answers = (event: Event): T | undefined =>
+  protected override requestData<T>(action: Action, read: Reader<T>, options?: CallOptions): Promise<T> {
+    const answer = (event: Event): T | undefined =>
       event.type === "immediate_response" && event.status !== 202 ? read(event.data) : undefined;
-    return this.#call(action, answers, options);
+    return this.#call(action, answer, options);
   }
 
   protected override requestEvent<T extends Event["type"]>(
     action: Action,
     types: readonly T[],
-    options: CallOptions | undefined,
+    options?: CallOptions,
   ): Promise<Extract<Event, { type: T }>> {
     const wanted = (event: Event): event is Extract<Event, { type: T }> =>
       types.some((type) => type === event.type);
@@ -94,11 +90,7 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
     if (this.connected) this.#write(action);
   }
 
-  #call<T>(
-    action: Action,
-    read: (event: Event) => T | undefined,
-    { signal, timeouts }: CallOptions = {},
-  ): Promise<T> {
+  #call<T>(action: Action, read: Read<T>, { signal, timeouts }: CallOptions = {}): Promise<T> {
     const limit = timeouts?.request ?? this.#timeouts.request;
     const call = new Call(action.action, read).until(signal).within("request", limit);
     this.#send({ ...action, requestId: action.requestId ?? this.#mux.newId() }, call);

@@ -11,6 +11,8 @@ export interface SmoothErrorOptions extends ErrorOptions {
   retryAfter?: number | undefined;
   /** The request that failed. */
   requestId?: string | undefined;
+  /** Of a {@link ConnectionError}: the HTTP status, or the code that closed the connection. */
+  status?: number | undefined;
 }
 
 /** The base of all errors of this package. */
@@ -98,8 +100,8 @@ export class ConnectionError extends SmoothError {
   /** The HTTP status that refused the connection, or the code that closed it, where it is known. */
   readonly status: number | undefined;
 
-  constructor(code: string, message: string, details: { cause?: unknown; status?: number | undefined } = {}) {
-    super(code, message, { cause: details.cause, retryable: code !== "UNAUTHENTICATED" });
+  constructor(code: string, message: string, details: SmoothErrorOptions = {}) {
+    super(code, message, { ...details, cause: details.cause, retryable: code !== "UNAUTHENTICATED" });
     this.status = details.status;
   }
 }

@@ -3,5 +3,5 @@ export { SmoothAgentClient, type ClientOptions } from "./client.js";
 export * from "./errors.js";
 export type { CallOptions, Timeouts } from "./pending.js";
 export type { Logger, OpenSocket, Token, TokenBy, WebSocketLike } from "./socket.js";
-export { Turn, type ParkEvent } from "./turn.js";
+export { Turn } from "./turn.js";
 export * from "./generated/index.js";

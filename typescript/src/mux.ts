@@ -4,28 +4,27 @@ import type { Event } from "./generated/index.js";
 import { Pending } from "./pending.js";
 
 /** A call or a turn that waits for events. */
-export interface Waiter {
+export interface Waiter extends Pick<Pending<unknown>, "ended" | "fail" | "onEnd"> {
   readonly isTurn: boolean;
-  readonly ended: boolean;
   /** Whether its action has been sent, or is just about to be. */
   sent: boolean;
   /** Takes an event that carries its id; `true` when it was meant for this one alone. */
   offer(event: Event): boolean;
   /** A verdict under its id was taken: a turn no longer waits for a person. */
   resume?(): void;
-  fail(reason: unknown): void;
-  onEnd(undo: () => void): void;
 }
+
+/** What an event answers; nothing when it is not the answer. */
+export type Read<T> = (event: Event) => T | undefined;
 
 /** A call: ends with what it reads out of an event, or with a refusal. */
 export class Call<T> extends Pending<T> {
   readonly isTurn = false;
   sent = false;
 
-  /** `read` gives nothing for an event that is not the answer. */
   constructor(
     private readonly action: string,
-    private readonly read: (event: Event) => T | undefined,
+    private readonly read: Read<T>,
   ) {
     super();
   }
@@ -46,8 +45,7 @@ export class Call<T> extends Pending<T> {
 }
 
 function requestIdOf(event: Event): string | undefined {
-  if (event.type !== "$unknown") return event.requestId;
-  const { requestId } = event.raw;
+  const { requestId }: { requestId?: unknown } = event.type === "$unknown" ? event.raw : event;
   return typeof requestId === "string" ? requestId : undefined;
 }
 

@@ -1,6 +1,5 @@
-// The public names in Node, where the client brings a WebSocket of its own.
-import { SmoothAgentClient as PortableClient } from "./client.js";
-import type { ClientOptions } from "./client.js";
+// The public names in Node, where the client brings a WebSocket with it.
+import { SmoothAgentClient as PortableClient, type ClientOptions } from "./client.js";
 import { openNodeSocket } from "./node-socket.js";
 
 export * from "./index.js";

@@ -4,7 +4,8 @@ import { after, Pending } from "./pending.js";
 
 /**
  * What is used of a WebSocket: the browser's, and most others, fit. `onmessage` gets an object with `data`,
- * `onclose` one with `code` and `reason`, `onerror` one with the HTTP `status` where the platform knows it.
+ * `onclose` one with `code` and `reason`, `onerror` one with the HTTP `status` where the platform knows it, or with
+ * an `error` that has it.
  */
 export interface WebSocketLike {
   onopen: ((event: never) => void) | null;
@@ -67,6 +68,9 @@ const openStandardSocket: OpenSocket = (url, token, tokenBy) => {
   return new WebSocket(url, token === undefined ? [] : ["smooth-operator", `bearer.${token}`]);
 };
 
+/** What may be known of why a connection failed. */
+type Problem = { status?: number; message?: string; retryAfter?: number };
+
 /** @internal */
 type Waiter = Pick<Pending<unknown>, "ended" | "fail" | "onEnd">;
 
@@ -76,10 +80,8 @@ export class Connection {
   #stage: Pick<Pending<unknown>, "fail"> | undefined;
   /** The socket, while it is open. */
   #socket: WebSocketLike | undefined;
-  /** What to do when there is a connection, and for whom. */
-  readonly #waiting = new Map<Waiter, () => void>();
-  /** Those of them who do not wait for another attempt. */
-  readonly #hasty = new Set<Waiter>();
+  /** What to do when there is a connection, for whom, and whether this is not worth another attempt. */
+  readonly #waiting = new Map<Waiter, { run: () => void; once: boolean }>();
   #running = false;
   #closed = false;
   /** Whether there was a connection, which is opened again though nobody waits. */
@@ -93,29 +95,25 @@ export class Connection {
   /** An attempt may take `limit` milliseconds. */
   constructor(
     private readonly options: ConnectionOptions,
-    private readonly events: ConnectionEvents,
     private readonly limit: number,
+    private readonly events: ConnectionEvents,
   ) {}
 
   get isOpen(): boolean {
     return this.#socket !== undefined;
   }
 
-  /** Connects, in one attempt, and one more with a fresh token when the first is refused. */
-  connect(waiter: Pending<void>, limit: number): void {
-    this.#hasty.add(waiter);
-    waiter.onEnd(() => this.#hasty.delete(waiter));
-    this.whenOpen(waiter, () => waiter.resolve(), limit);
-  }
-
-  /** Runs as soon as there is a connection, unless the waiter has ended by then. */
-  whenOpen(waiter: Waiter, run: () => void, limit = this.limit): void {
+  /**
+   * Runs as soon as there is a connection, unless the waiter has ended by then. With a limit there is one attempt,
+   * and one more with a fresh token when it is refused.
+   */
+  whenOpen(waiter: Waiter, run: () => void, limit?: number): void {
     if (waiter.ended) return;
     if (this.#closed) return waiter.fail(new ClosedError());
     if (this.isOpen) return run();
-    this.#waiting.set(waiter, run);
+    this.#waiting.set(waiter, { run, once: limit !== undefined });
     waiter.onEnd(() => this.#waiting.delete(waiter));
-    if (!this.#running) void this.#run(limit);
+    if (!this.#running) void this.#run(limit ?? this.limit);
   }
 
   /** Sends a frame; only while open. */
@@ -133,8 +131,8 @@ export class Connection {
     return !this.#closed && (this.#kept || this.#waiting.size > 0);
   }
 
-  #failWaiting(error: Error): void {
-    for (const waiter of this.#waiting.keys()) waiter.fail(error);
+  #failWaiting(error: Error, all = true): void {
+    for (const [waiter, { once }] of this.#waiting) if (all || once) waiter.fail(error);
   }
 
   /** Attempts, connections and the pauses between them, one after the other, as long as they are needed. */
@@ -147,10 +145,9 @@ export class Connection {
       this.options.logger?.warn(error.message, { code: error.code, failures: this.#failures });
       if (error.code === "CONNECTION_LOST") this.events.lost(error);
       const refusal = error instanceof ConnectionError && isRefusal(error.status) ? error : undefined;
-      if (!refusal) this.#hasty.forEach((waiter) => waiter.fail(error));
+      if (!refusal) this.#failWaiting(error, false);
       else if (this.#refused || typeof this.options.token !== "function") {
-        const { message, status, cause } = refusal;
-        this.#failWaiting(new ConnectionError("UNAUTHENTICATED", message, { status, cause }));
+        this.#failWaiting(new ConnectionError("UNAUTHENTICATED", refusal.message, refusal));
         break;
       } else this.#refused = true;
       // A server that accepts each token and ends at once is not asked at full speed.
@@ -177,8 +174,7 @@ export class Connection {
     stage.onEnd(stopLimit);
     const { token, tokenBy, url, openSocket = openStandardSocket } = this.options;
     try {
-      const fetch = async (): Promise<string | undefined> =>
-        typeof token === "function" ? token({ refused: this.#refused }) : token;
+      const fetch = async () => (typeof token === "function" ? token({ refused: this.#refused }) : token);
       const value = await Promise.race([stage.result, fetch()]);
       this.#listen(openSocket(url, value, tokenBy), stage, stopLimit);
       return await stage.result;
@@ -206,16 +202,17 @@ export class Connection {
       if (typeof data === "string") this.events.frame(data);
     };
     socket.onerror = (event: unknown) => {
-      problem = event;
+      // An event knows its socket, which may know the token: where it tells the error, that alone goes on.
+      const { error }: { error?: unknown } = Object(event);
+      problem ??= error ?? event;
     };
     socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
-      const { status: refused }: { status?: unknown } = Object(problem);
-      const told = code === 1005 || code === 1006 ? undefined : code;
-      const status = typeof refused === "number" ? refused : told;
+      const { status: refused, message: why = "", retryAfter }: Problem = Object(problem);
+      const status = refused ?? (code === 1005 || code === 1006 ? undefined : code);
       const kind = isRefusal(status) ? "UNAUTHENTICATED" : "CONNECTION_FAILED";
       const what = this.isOpen ? "the connection was lost" : "cannot connect";
-      const message = `${what}: ${status ?? "no code"} ${reason}`.trimEnd();
-      const details = { status, cause: problem };
+      const message = `${what}: ${status ?? "no code"} ${reason || why}`.trimEnd();
+      const details = { status, retryAfter, cause: problem };
       stage.fail(new ConnectionError(this.isOpen ? "CONNECTION_LOST" : kind, message, details));
     };
   }
@@ -240,7 +237,7 @@ export class Connection {
     };
     beat();
     this.options.logger?.debug("connected", { url: this.options.url.replace(/[?#].*/, "") });
-    for (const [waiter, run] of this.#waiting) {
+    for (const [waiter, { run }] of this.#waiting) {
       this.#waiting.delete(waiter);
       run();
     }

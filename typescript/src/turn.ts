@@ -1,36 +1,19 @@
 // A turn: one message up to its terminal event. Iterate its events, await its end, both, or neither.
 import { CancelledError, ServerError, SmoothError, TimeoutError } from "./errors.js";
-import type { ActionCalls, Event, TurnResult } from "./generated/index.js";
+import { turnEffects } from "./generated/index.js";
+import type { ActionCalls, Event, ParkEvent, TurnEffect, TurnResult } from "./generated/index.js";
 import { json, jsonObject } from "./generated/runtime.js";
 import { after, Pending, type CallOptions, type Timeouts } from "./pending.js";
 
-/** What a turn asks of its client. */
-export type TurnHost = Pick<
-  ActionCalls<CallOptions, Turn>,
-  "confirmToolAction" | "verifyOtp" | "submitInteraction" | "cancel"
->;
-
 type Ids = Pick<Turn, "sessionId" | "requestId">;
 
-const parks = ["write_confirmation_required", "otp_verification_required", "interaction_required"] as const;
+const isPark = (event: Event): event is ParkEvent => turnEffects[event.type] === "parks";
 
-/** An event on which a turn stands still until a person has answered. */
-export type ParkEvent = Extract<Event, { type: (typeof parks)[number] }>;
+/** What a parked turn stays parked under. */
+const keepParked: TurnEffect[] = ["informs", "passes"];
 
-const isPark = (event: Event): event is ParkEvent => parks.some((type) => type === event.type);
-
-/** Events that may arrive while a turn is parked, and leave it so. */
-const whileParked: string[] = ["keepalive", "otp_sent", "otp_invalid", "interaction_invalid", "$unknown"];
-
-/** Whether a turn that is parked goes on waiting: its call is shown after the question, and keepalives come. */
-const staysParked = (event: Event): boolean =>
-  whileParked.includes(event.type) ||
-  (event.type === "stream_chunk" && event.data.state.rawResponse?.toolCall !== undefined);
-
-/** Events that are not kept for a reader who is far behind. */
-const droppable: string[] = ["keepalive", "stream_chunk", "stream_reasoning", "stream_preamble", "$unknown"];
-
-const terminal: string[] = ["eventual_response", "error", "cancelled"];
+/** What is not kept for a reader who is far behind, but for the pieces of the answer, which are joined. */
+const droppable: TurnEffect[] = ["streams", "passes"];
 
 /** How many events wait for a reader before pieces of text are joined and steps are dropped. */
 const mostWaiting = 1024;
@@ -61,7 +44,7 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
     readonly requestId: string,
     /** The session that the message was sent in. */
     readonly sessionId: string,
-    private readonly host: TurnHost,
+    private readonly host: ActionCalls<CallOptions, Turn>,
     private readonly limits: Timeouts,
   ) {
     super();
@@ -148,7 +131,7 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
   offer(event: Event): boolean {
     this.#keep(event);
     this.#watch(event);
-    this.#terminated = terminal.includes(event.type);
+    this.#terminated = turnEffects[event.type] === "ends";
     if (event.type === "eventual_response") this.resolve(event.data.data);
     else if (event.type === "error") this.fail(new ServerError(event));
     else if (event.type === "cancelled") this.fail(new CancelledError(this.requestId, event));
@@ -189,25 +172,24 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
     const kept: Event[] = [];
     for (const each of this.#events) {
       const last = kept.at(-1);
-      if (droppable.includes(each.type)) this.#dropped += 1;
-      else if (each.type === "stream_token" && last?.type === "stream_token") {
+      if (each.type === "stream_token" && last?.type === "stream_token") {
         const token = last.token + each.token;
         kept.splice(-1, 1, { ...last, token, data: { ...last.data, token } });
-      } else kept.push(each);
+      } else if (each.type === "stream_token" || !droppable.includes(turnEffects[each.type])) kept.push(each);
+      else this.#dropped += 1;
     }
     this.#events = kept;
   }
 
   /** The clocks start with the first event and stand still while the turn is parked. */
   #watch(event: Event): void {
-    const now = performance.now();
-    this.#heard = now;
+    this.#heard = performance.now();
     if (isPark(event)) {
       this.#stopTimer();
-      this.#left -= now - (this.#since ?? now);
+      this.#left -= this.#heard - (this.#since ?? this.#heard);
       this.#since = undefined;
       this.#parked = event;
-    } else if (!(this.#parked && staysParked(event))) this.resume();
+    } else if (!this.#parked || !keepParked.includes(turnEffects[event.type])) this.resume();
   }
 
   /** @internal */

@@ -475,6 +475,7 @@ test("the clocks of a turn stand still while it waits for a person, and go on wi
     { type: "keepalive", data: { ...data, node: "n" } },
     { type: "otp_sent", data: { ...data, data: { channel: "email", maskedDestination: "v***" } } },
     { type: "stream_chunk", node: "n", data: { ...data, node: "n", state: { rawResponse: { toolCall } } } },
+    { type: "stream_chunk", node: "n", data: { ...data, node: "n", state: {} } },
     { type: "news" },
   ];
   await client.connect();

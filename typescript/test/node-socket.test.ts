@@ -1,15 +1,18 @@
-// The WebSocket for Node against another implementation, and the client over it.
+// The WebSocket in Node, as the client sets it up, and the client over it.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { IncomingMessage, Server } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { connect } from "node:net";
+import type { Duplex } from "node:stream";
 import { afterEach, beforeEach, test } from "node:test";
+import { inspect } from "node:util";
 import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
 import { ConnectionError, SmoothAgentClient } from "../src/node.js";
-import { NodeSocket } from "../src/node-socket.js";
+import { openNodeSocket } from "../src/node-socket.js";
+import { mockTime, pass } from "./fixture.js";
 
 let http: Server;
 let sockets: WebSocketServer;
@@ -40,7 +43,7 @@ const accepted = (): Promise<[WebSocket, IncomingMessage]> =>
 
 test("text of every length goes both ways, whole, in order and in pieces", async () => {
   const server = accepted();
-  const socket = new NodeSocket(url);
+  const socket = openNodeSocket(url, undefined);
   const got: unknown[] = [];
   const texts = [
     "",
@@ -53,7 +56,7 @@ test("text of every length goes both ways, whole, in order and in pieces", async
     "😀".repeat(200_000),
   ];
   const all = new Promise<void>((done) => {
-    socket.onmessage = ({ data }) => {
+    socket.onmessage = ({ data }: { data: unknown }) => {
       if (got.push(data) === texts.length + 1) done();
     };
   });
@@ -79,13 +82,14 @@ test("text of every length goes both ways, whole, in order and in pieces", async
 
 test("the token is a header, and the code that closes the connection is told", async () => {
   const server = accepted();
-  const socket = new NodeSocket(url, "secret");
+  const socket = openNodeSocket(url, "secret");
   const closed = new Promise<{ code: number; reason: string }>((resolve) => (socket.onclose = resolve));
   const [peer, request] = await server;
   assert.equal(request.headers.authorization, "Bearer secret");
   assert.equal(request.url, "/ws");
   peer.close(4401, "expired");
-  assert.deepEqual(await closed, { code: 4401, reason: "expired" });
+  const { code, reason } = await closed;
+  assert.deepEqual([code, reason], [4401, "expired"]);
 });
 
 test("the token travels as a subprotocol where the client says so", async () => {
@@ -93,51 +97,132 @@ test("the token travels as a subprotocol where the client says so", async () => 
   client = new SmoothAgentClient({ url, token: "a.b-c", tokenBy: "subprotocol" });
   await client.connect();
   const [, { headers }] = await server;
-  assert.equal(headers["sec-websocket-protocol"], "smooth-operator, bearer.a.b-c");
+  assert.equal(headers["sec-websocket-protocol"], "smooth-operator,bearer.a.b-c");
   assert.equal(headers.authorization, undefined);
 });
 
-test("a server that refuses is told by its status", async () => {
+/** From now on the server answers every handshake so, and leaves the connection open. */
+function answerWith(...pieces: string[]): void {
   http.removeAllListeners("upgrade");
-  http.on("upgrade", (_, stream) => {
-    stream.end("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  http.on("upgrade", (_, stream: Duplex) => {
+    stream.on("end", () => stream.end());
+    stream.on("error", () => stream.destroy());
+    for (const piece of pieces) stream.write(piece);
   });
-  client = new SmoothAgentClient({ url, token: "wrong" });
-  await assert.rejects(client.connect(), (error) => {
-    return error instanceof ConnectionError && error.code === "UNAUTHENTICATED" && error.status === 401;
-  });
+}
+
+/** What a client of that server fails with, where it is a {@link ConnectionError}. */
+async function failure(): Promise<ConnectionError> {
+  const client = new SmoothAgentClient({ url, token: "secret" });
+  const error = await client.connect().catch((reason: unknown) => reason);
+  client.close();
+  assert.ok(error instanceof ConnectionError);
+  // Not even somebody who prints all of it sees the token.
+  const all = inspect(error, { depth: Infinity, showHidden: true, getters: true, maxStringLength: Infinity });
+  assert.doesNotMatch(all, /secret/);
+  return error;
+}
+
+test("a refusal tells its status, and the server's code, words and advice", async () => {
+  const head = "HTTP/1.1 401 Unauthorized\r\nContent-Length: ";
+  const body = '{"error":{"code":"UNAUTHENTICATED","message":"The token has expired."}}';
+  answerWith(`${head}${body.length}\r\nRetry-After: 7\r\n\r\n${body}`);
+  const { code, status, message, retryAfter, retryable, cause } = await failure();
+  assert.deepEqual(
+    { code, status, message, retryAfter, retryable },
+    {
+      code: "UNAUTHENTICATED",
+      status: 401,
+      message: "cannot connect: 401 The token has expired.",
+      retryAfter: 7000,
+      retryable: false,
+    },
+  );
+  assert.equal(Object(cause).code, "UNAUTHENTICATED");
 });
 
-test("a peer that breaks the protocol is left", async () => {
-  const frames = {
-    "a masked frame": Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x61]),
-    "a reserved bit": Buffer.from([0xc1, 0x01, 0x61]),
-    "a message without end": Buffer.from([0x81, 0x7f, 0, 0, 0, 1, 0, 0, 0, 0]),
-  };
-  for (const [what, bytes] of Object.entries(frames)) {
-    const server = accepted();
-    const socket = new NodeSocket(url);
-    const closed = new Promise<{ code: number }>((resolve) => (socket.onclose = resolve));
-    const [, request] = await server;
-    request.socket.write(bytes);
-    const { code } = await closed;
-    assert.equal(code, what === "a message without end" ? 1009 : 1002, what);
+test("a refusal in other words, without words, without an end and much too long is one all the same", async () => {
+  const head = "HTTP/1.1 503 Service Unavailable";
+  for (const pieces of [
+    [`${head}\r\nContent-Length: 0\r\nRetry-After: soon\r\n\r\n`],
+    [`${head}\r\nContent-Length: 6\r\n\r\n<html>`],
+    [`${head}\r\nContent-Length: 10\r\n\r\n{"erro`],
+    [`${head}\r\nContent-Length: 100000000\r\n\r\n`, "x".repeat(1_000_000)],
+  ]) {
+    answerWith(...pieces);
+    const { code, status, message, retryAfter } = await failure();
+    assert.deepEqual(
+      { code, status, retryAfter },
+      { code: "CONNECTION_FAILED", status: 503, retryAfter: undefined },
+    );
+    assert.equal(message, "cannot connect: 503 Service Unavailable");
   }
+});
+
+test("closing while a refusal is read ends it", async () => {
+  const begun = new Promise<Duplex>((resolve) => {
+    http.removeAllListeners("upgrade");
+    http.on("upgrade", (_, stream: Duplex) => {
+      stream.write("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 10\r\n\r\n", () => resolve(stream));
+    });
+  });
+  const client = new SmoothAgentClient({ url });
+  const connecting = assert.rejects(client.connect(), { code: "CLOSED" });
+  const stream = await begun;
+  stream.on("error", () => {}).resume();
+  const left = new Promise((closed) => stream.on("close", closed));
+  client.close();
+  await Promise.all([connecting, left]);
+});
+
+test("a peer that breaks the protocol is told so and left", async () => {
+  const broken: [string, Buffer, number][] = [
+    ["a masked frame", Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x61]), 1002],
+    ["a reserved bit", Buffer.from([0xc1, 0x01, 0x61]), 1002],
+    ["what is no text", Buffer.from([0x81, 0x01, 0xff]), 1007],
+    ["a message without end", Buffer.from([0x81, 0x7f, 0, 0, 0, 1, 0, 0, 0, 0]), 1009],
+    ["a message that is too long", Buffer.from([0x81, 0x7f, 0, 0, 0, 0, 1, 0, 0, 1]), 1009],
+  ];
+  for (const [what, bytes, code] of broken) {
+    const server = accepted();
+    const warnings: string[] = [];
+    const client = new SmoothAgentClient({
+      url,
+      logger: { debug: () => {}, warn: (text) => warnings.push(text) },
+    });
+    await client.connect();
+    const [peer, request] = await server;
+    peer.on("message", () => request.socket.write(bytes));
+    const ping = assert.rejects(client.ping(), { code: "CONNECTION_LOST" }, what);
+    assert.deepEqual((await once(peer, "close"))[0], code, what);
+    await ping;
+    assert.match(warnings.join(), /the connection was lost: no code (Invalid|Max|Unsupported)/, what);
+    client.close();
+  }
+});
+
+test("a peer that does not close is left all the same", async () => {
+  mockTime();
+  const server = accepted();
+  const client = new SmoothAgentClient({ url });
+  await client.connect();
+  const [, request] = await server;
+  request.socket.removeAllListeners("data").resume();
+  client.close();
+  const left = once(request.socket, "close");
+  pass(2000);
+  await left;
 });
 
 test("nobody who listens, and a wrong handshake, are errors and not crashes", async () => {
   const silent = new SmoothAgentClient({ url: "ws://127.0.0.1:1/ws" });
-  await assert.rejects(silent.connect(), { code: "CONNECTION_FAILED" });
+  await assert.rejects(silent.connect(), { code: "CONNECTION_FAILED", message: /ECONNREFUSED/ });
   silent.close();
-  await assert.rejects(new SmoothAgentClient({ url: "nonsense" }).connect(), { code: "CONNECTION_FAILED" });
-  http.removeAllListeners("upgrade");
-  http.on("upgrade", (_, stream) => {
-    stream.on("end", () => stream.end());
-    stream.on("error", () => stream.destroy());
-    const headers = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x";
-    stream.write(`HTTP/1.1 101 Switching Protocols\r\n${headers}\r\n\r\n`);
-  });
-  await assert.rejects(new SmoothAgentClient({ url }).connect(), /handshake is wrong/);
+  const nonsense = new SmoothAgentClient({ url: "nonsense?token=secret" });
+  await assert.rejects(nonsense.connect(), { code: "CONNECTION_FAILED", message: /^((?!secret).)*$/ });
+  const headers = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x";
+  answerWith(`HTTP/1.1 101 Switching Protocols\r\n${headers}\r\n\r\n`);
+  assert.match((await failure()).message, /Sec-WebSocket-Accept/);
 });
 
 test("a client over a real connection is left by a server that dies, and comes back", async () => {

@@ -1,7 +1,8 @@
 // The package as a user gets it: packed, installed into an empty folder, and its README followed there.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -62,7 +63,7 @@ test("the client is at most 12 KiB, minified and compressed, and needs nothing e
     metafile: true,
   });
   assert.deepEqual(
-    Object.keys(metafile.inputs).filter((name) => name.includes("node-socket")),
+    Object.keys(metafile.inputs).filter((name) => !/<stdin>|dist\/index\.mjs$/.test(name)),
     [],
   );
   const size = gzipSync(outputFiles[0]?.contents ?? "").length;
@@ -70,6 +71,22 @@ test("the client is at most 12 KiB, minified and compressed, and needs nothing e
   assert.ok(size > 1024 && size <= 12 * 1024, `${size} bytes`);
   const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   assert.equal(dependencies, undefined);
+});
+
+test("what is built in has its licence with it, needs nothing of the user, and shows in no type", () => {
+  const licence = readFileSync(join(root, "node_modules/ws/LICENSE"), "utf8");
+  const dist = join(folder, "node_modules/@smooai/smooth-operator/dist");
+  for (const name of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
+    if (!/\.[cm](js|ts)$/.test(name)) continue;
+    const text = readFileSync(join(dist, name), "utf8");
+    const isNode = /^node\.[cm]js$/.test(name);
+    assert.equal(text.includes(licence), isNode, name);
+    const asked = [...text.matchAll(/(?:require\(|import\(|from )["']([^"'.][^"']*)["']/g)].map(
+      ([, what]) => what,
+    );
+    assert.ok(isNode ? asked.length > 0 : asked.length === 0, `${name} asks for ${asked.join()}`);
+    for (const what of asked) assert.ok(isBuiltin(what ?? ""), `${name} asks for ${what}`);
+  }
 });
 
 test("the known program, every example of the README and the chat type-check against the installed package", async () => {
@@ -119,6 +136,31 @@ test("the package runs as ESM and as CommonJS", async () => {
   for (const file of ["esm.mjs", "cjs.cjs"]) {
     const { stdout } = await run(process.execPath, [file], { cwd: folder });
     assert.equal(stdout, "it runs\n", file);
+  }
+});
+
+test("both reach a real server, and say the token to it alone", async () => {
+  const fake = new FakeServer();
+  fake.on("send_message", (action, reply) => reply.accepted().done(action.message));
+  const server = await listen(fake);
+  const body = `
+    const client = new SmoothAgentClient({ url: "${server.url}", token: "secret", logger: console });
+    client.sendMessage({ sessionId: "s", message: "it runs" }).text().then((text) => {
+      console.log(text);
+      client.close();
+    });`;
+  const name = "@smooai/smooth-operator";
+  writeFileSync(join(folder, "real.mjs"), `import { SmoothAgentClient } from "${name}";${body}`);
+  writeFileSync(join(folder, "real.cjs"), `const { SmoothAgentClient } = require("${name}");${body}`);
+  try {
+    for (const file of ["real.mjs", "real.cjs"]) {
+      const { stdout, stderr } = await run(process.execPath, ["--trace-warnings", file], { cwd: folder });
+      assert.match(stdout, /^connected[^]*\nit runs\n$/);
+      assert.doesNotMatch(stdout, /secret/);
+      assert.equal(stderr, "");
+    }
+  } finally {
+    server.close();
   }
 });
 
