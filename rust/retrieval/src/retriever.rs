@@ -149,7 +149,11 @@ impl Retriever {
         let (keyword, dense) =
             tokio::join!(self.keyword(access, query, candidates), self.dense(access, query, candidates));
         let (keyword, dense) = either(keyword, dense)?;
-        let passages = self.relevant(access, query, (&keyword, &dense), POOL.max(limit * 2)).await?;
+        let pool = Pool {
+            read: POOL.max(limit * 2),
+            enough: if self.reranker.is_some() { usize::MAX } else { limit },
+        };
+        let passages = self.relevant(access, query, (&keyword, &dense), pool).await?;
         let passages = self.reranked(query, passages).await;
         Ok(Retrieved { passages: spread(passages, limit) })
     }
@@ -181,10 +185,10 @@ impl Retriever {
         access: &Access,
         query: &str,
         (keyword, dense): (&[Hit], &[Hit]),
-        pool: usize,
+        pool: Pool,
     ) -> Result<Vec<ScoredPassage>, RetrieveError> {
         let mut fused = fuse(keyword, dense, self.embedder.weight());
-        fused.truncate(pool);
+        fused.truncate(pool.read);
         let chunks: Vec<ChunkRef> = fused.iter().map(|f| f.chunk.clone()).collect();
         let read = async { Ok(self.store.passages(access, &chunks).await?) };
         let passages = within(self.leg_deadline, read).await.map_err(RetrieveError::Passages)?;
@@ -192,13 +196,19 @@ impl Retriever {
         let mut by_chunk: HashMap<ChunkRef, Passage> =
             passages.into_iter().map(|passage| (passage.chunk.clone(), passage)).collect();
         let relevance = Relevance::new(&self.analyser, query, self.embedder.relevant_cosine());
-        Ok(fused
-            .into_iter()
-            .filter_map(|f| {
-                let passage = by_chunk.remove(&f.chunk)?;
-                relevance.admits(&passage, f.cosine).then_some(ScoredPassage { passage, score: f.score })
-            })
-            .collect())
+        let mut relevant = Vec::new();
+        let mut taken = Taken::default();
+        for f in fused {
+            let Some(passage) = by_chunk.remove(&f.chunk) else { continue };
+            if relevance.admits(&passage, f.cosine) {
+                taken.take(&passage.chunk.document);
+                relevant.push(ScoredPassage { passage, score: f.score });
+            }
+            if taken.first == pool.enough {
+                break;
+            }
+        }
+        Ok(relevant)
     }
 
     /// The passages in the reranker's order, or as they were.
@@ -225,6 +235,34 @@ impl Retriever {
             }
         };
         reorder(fused, &order)
+    }
+}
+
+/// How many passages are looked at.
+struct Pool {
+    /// So many are read.
+    read: usize,
+    /// When so many are relevant that go before others of their documents, the rest is not judged: it
+    /// could not be among the best. Judging is most of the work after the search.
+    enough: usize,
+}
+
+/// How many passages of each document were taken.
+#[derive(Default)]
+struct Taken {
+    of: HashMap<DocumentId, usize>,
+    /// Those that are among the first [`SAME_DOCUMENT`] of their documents.
+    first: usize,
+}
+
+impl Taken {
+    /// Takes one more of the document; whether it is among its first.
+    fn take(&mut self, document: &DocumentId) -> bool {
+        let taken = self.of.entry(document.clone()).or_default();
+        *taken += 1;
+        let first = *taken <= SAME_DOCUMENT;
+        self.first += usize::from(first);
+        first
     }
 }
 
@@ -262,12 +300,9 @@ fn reorder(fused: Vec<ScoredPassage>, order: &[(usize, f32)]) -> Vec<ScoredPassa
 /// The best `limit` passages, of which no more than [`SAME_DOCUMENT`] are of one document as long as
 /// there are others: a long document must not hide a short one that answers better.
 fn spread(passages: Vec<ScoredPassage>, limit: usize) -> Vec<ScoredPassage> {
-    let mut taken: HashMap<DocumentId, usize> = HashMap::new();
-    let (mut kept, surplus): (Vec<_>, Vec<_>) = passages.into_iter().partition(|scored| {
-        let taken = taken.entry(scored.passage.chunk.document.clone()).or_default();
-        *taken += 1;
-        *taken <= SAME_DOCUMENT
-    });
+    let mut taken = Taken::default();
+    let (mut kept, surplus): (Vec<_>, Vec<_>) =
+        passages.into_iter().partition(|scored| taken.take(&scored.passage.chunk.document));
     kept.extend(surplus);
     kept.truncate(limit);
     kept.sort_by(|a, b| b.score.total_cmp(&a.score));

@@ -14,6 +14,12 @@ use std::ops::Range;
 /// So many vectors are bounded at once.
 const BLOCK: usize = 256;
 
+/// A vector whose numbers are all smaller has no codes: their unit could not be told from 0.
+const SMALLEST: f32 = 1e-30;
+
+/// More than what is lost of a product because its numbers are too small for a float.
+const UNDERFLOW: f32 = 1e-30;
+
 /// The vectors of a segment, one group per dimension (one, unless the model was changed).
 #[derive(Default)]
 pub(super) struct Vectors {
@@ -96,22 +102,46 @@ struct Coded {
 }
 
 impl Coded {
-    fn of(vector: &[f32]) -> Self {
-        dispatch!(Level::new(), _ => Self::of_plain(vector))
+    fn of(level: Level, vector: &[f32]) -> Self {
+        dispatch!(level, _ => Self::of_plain(vector))
     }
 
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "scaled into -127..=127 before")]
     fn of_plain(vector: &[f32]) -> Self {
         let largest = vector.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
-        let scale = largest / 127.0;
-        let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+        let (scale, inverse) =
+            if largest < SMALLEST { (0.0, 0.0) } else { (largest / 127.0, 127.0 / largest) };
         let codes: Vec<i8> = vector.iter().map(|x| (x * inverse).round() as i8).collect();
-        let square = |x: f32| x * x;
-        let residual: f32 =
-            vector.iter().zip(&codes).map(|(x, code)| square(x - f32::from(*code) * scale)).sum();
-        let length: f32 = vector.iter().map(|x| square(*x)).sum();
-        Self { codes, scale, residual: residual.sqrt(), length: length.sqrt() }
+        let (mut residual, mut length) = (Squares::NONE, Squares::NONE);
+        for (numbers, codes) in vector.chunks(LANES).zip(codes.chunks(LANES)) {
+            for (lane, (x, code)) in numbers.iter().zip(codes).enumerate() {
+                residual.add(lane, x - f32::from(*code) * scale);
+                length.add(lane, *x);
+            }
+        }
+        Self { codes, scale, residual: residual.root(), length: length.root() }
+    }
+}
+
+/// Sums side by side are vectorisable, and are always added up in the same order.
+const LANES: usize = 8;
+
+/// A sum of squares, in double precision so that the smallest numbers count.
+struct Squares([f64; LANES]);
+
+impl Squares {
+    const NONE: Self = Self([0.0; LANES]);
+
+    #[inline(always)]
+    fn add(&mut self, lane: usize, x: f32) {
+        self.0[lane] += f64::from(x) * f64::from(x);
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the rounding is part of the bound")]
+    fn root(&self) -> f32 {
+        self.0.iter().sum::<f64>().sqrt() as f32
     }
 }
 
@@ -119,12 +149,10 @@ impl Coded {
 struct Bounds {
     lower: [f32; BLOCK],
     upper: [f32; BLOCK],
-    /// The highest of `upper`.
-    most: f32,
 }
 
 impl Bounds {
-    const NONE: Self = Self { lower: [0.0; BLOCK], upper: [0.0; BLOCK], most: 0.0 };
+    const NONE: Self = Self { lower: [0.0; BLOCK], upper: [0.0; BLOCK] };
 }
 
 impl Group {
@@ -140,7 +168,7 @@ impl Group {
     }
 
     fn push(&mut self, chunk: u32, vector: &[f32]) {
-        let coded = Coded::of(vector);
+        let coded = Coded::of(Level::new(), vector);
         self.chunks.push(chunk);
         self.codes.extend_from_slice(&coded.codes);
         self.scales.push(coded.scale);
@@ -166,16 +194,13 @@ impl Group {
         start..start + self.chunks[start..].partition_point(|chunk| *chunk < chunks.end)
     }
 
-    /// Bounds the products of at most [`BLOCK`] vectors with the query.
-    fn bound(&self, places: Range<usize>, query: &Coded, bounds: &mut Bounds) {
-        dispatch!(Level::new(), _ => self.bound_plain(places, query, bounds));
-    }
-
+    /// Bounds the products of at most [`BLOCK`] vectors with the query; whether any may reach `floor`.
+    ///
     /// With v = v̂ + eᵥ and q = q̂ + e_q, |v·q − v̂·q̂| ≤ ‖v‖·‖e_q‖ + ‖eᵥ‖·‖q̂‖ (Cauchy–Schwarz), plus
     /// rounding.
     #[inline(always)]
     #[expect(clippy::cast_precision_loss, reason = "the rounding is part of the bound")]
-    fn bound_plain(&self, places: Range<usize>, query: &Coded, bounds: &mut Bounds) {
+    fn bound(&self, places: Range<usize>, query: &Coded, floor: f32, bounds: &mut Bounds) -> bool {
         let mut products = [0_i32; BLOCK];
         let vectors = self.codes_of(&places).chunks_exact(self.dimension);
         for (product, codes) in products.iter_mut().zip(vectors) {
@@ -184,15 +209,15 @@ impl Group {
         let (scales, residuals) = (&self.scales[places.clone()], &self.residuals[places.clone()]);
         let by_length = query.residual * 1.001 + 1e-4 * query.length;
         let by_residual = (query.length + query.residual) * 1.001;
-        let mut most = f32::NEG_INFINITY;
+        let mut any = false;
         for (at, length) in self.lengths[places].iter().enumerate() {
             let product = products[at] as f32 * scales[at] * query.scale;
-            let reach = length * by_length + residuals[at] * by_residual;
+            let reach = length * by_length + residuals[at] * by_residual + UNDERFLOW;
             bounds.lower[at] = product - reach;
             bounds.upper[at] = product + reach;
-            most = most.max(product + reach);
+            any |= product + reach >= floor;
         }
-        bounds.most = most;
+        any
     }
 }
 
@@ -205,14 +230,25 @@ struct Candidate<'a> {
 
 /// The nearest chunks of all views.
 pub(super) fn search(views: &[View], access: &Access, vector: &[f32], limit: usize) -> Vec<Hit> {
+    search_with(Level::new(), views, access, vector, limit)
+}
+
+/// The same with registers of one width.
+fn search_with(level: Level, views: &[View], access: &Access, vector: &[f32], limit: usize) -> Vec<Hit> {
     if limit == 0 || !is_searchable(vector) {
         return Vec::new();
     }
-    let mut candidates = Vec::new();
-    let floor = first_pass(views, access, &Coded::of(vector), limit, &mut candidates);
-    candidates.retain(|candidate| candidate.upper >= floor);
+    let query = Coded::of(level, vector);
+    let mut nearest = Nearest::new(limit);
+    for view in views {
+        let Some(group) = view.segment.vectors().group(vector.len()) else { continue };
+        for range in &view.segment.admitted(access, &view.dead).ranges {
+            nearest.look_through(level, view, group, group.within(range), &query);
+        }
+    }
+    let candidates = nearest.candidates();
     let mut top = Top::new(limit);
-    dispatch!(Level::new(), _ => score(&candidates, vector, &mut top));
+    dispatch!(level, _ => score(&candidates, vector, &mut top));
     top.into_hits()
 }
 
@@ -225,50 +261,58 @@ fn score<'a>(candidates: &[Candidate<'a>], vector: &[f32], top: &mut Top<'a>) {
     }
 }
 
-/// Collects all chunks that may be among the nearest `limit`; the result is what their upper bound must
-/// reach.
-fn first_pass<'a>(
-    views: &'a [View],
-    access: &Access,
-    query: &Coded,
+/// The chunks that may be among the nearest, of those that were looked at.
+struct Nearest<'a> {
     limit: usize,
-    candidates: &mut Vec<Candidate<'a>>,
-) -> f32 {
-    let mut nearest = Nearest { limit, lowers: BinaryHeap::new(), floor: f32::NEG_INFINITY };
-    let mut bounds = Bounds::NONE;
-    for view in views {
-        let Some(group) = view.segment.vectors().group(query.codes.len()) else { continue };
-        for range in &view.segment.admitted(access, &view.dead).ranges {
-            let within = group.within(range);
-            for start in within.clone().step_by(BLOCK) {
-                let places = start..within.end.min(start + BLOCK);
-                let chunks = &group.chunks[places.clone()];
-                group.bound(places, query, &mut bounds);
-                if bounds.most < nearest.floor {
-                    continue;
-                }
-                for (at, chunk) in chunks.iter().enumerate() {
-                    let upper = bounds.upper[at];
-                    if upper >= nearest.floor && !view.dead.has_chunk(*chunk) {
-                        candidates.push(Candidate { upper, view, chunk: *chunk });
-                        nearest.offer(bounds.lower[at]);
-                    }
+    candidates: Vec<Candidate<'a>>,
+    /// The best lower bounds.
+    lowers: BinaryHeap<Reverse<Ordered>>,
+    /// The lowest of them, when there are `limit`: a chunk whose upper bound is below is out.
+    floor: f32,
+    /// Room for the bounds of a block.
+    bounds: Bounds,
+}
+
+impl<'a> Nearest<'a> {
+    fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            candidates: Vec::new(),
+            lowers: BinaryHeap::new(),
+            floor: f32::NEG_INFINITY,
+            bounds: Bounds::NONE,
+        }
+    }
+
+    fn look_through(
+        &mut self,
+        level: Level,
+        view: &'a View,
+        group: &Group,
+        within: Range<usize>,
+        query: &Coded,
+    ) {
+        for start in within.clone().step_by(BLOCK) {
+            let places = start..within.end.min(start + BLOCK);
+            let chunks = &group.chunks[places.clone()];
+            let (floor, bounds) = (self.floor, &mut self.bounds);
+            if !dispatch!(level, _ => group.bound(places, query, floor, bounds)) {
+                continue;
+            }
+            for (at, chunk) in chunks.iter().enumerate() {
+                let upper = self.bounds.upper[at];
+                if upper >= self.floor && !view.dead.has_chunk(*chunk) {
+                    self.candidates.push(Candidate { upper, view, chunk: *chunk });
+                    self.offer(self.bounds.lower[at]);
                 }
             }
         }
     }
-    nearest.floor
-}
 
-/// The best lower bounds so far: a chunk whose upper bound is below all of them is out.
-struct Nearest {
-    limit: usize,
-    lowers: BinaryHeap<Reverse<Ordered>>,
-    floor: f32,
-}
-
-impl Nearest {
     fn offer(&mut self, lower: f32) {
+        if self.lowers.len() == self.limit && lower <= self.floor {
+            return;
+        }
         self.lowers.push(Reverse(Ordered(lower)));
         if self.lowers.len() > self.limit {
             self.lowers.pop();
@@ -276,6 +320,12 @@ impl Nearest {
         if self.lowers.len() == self.limit {
             self.floor = self.lowers.peek().map_or(f32::NEG_INFINITY, |lowest| lowest.0.0);
         }
+    }
+
+    /// Without those that were taken in before the floor was as high as it is now.
+    fn candidates(mut self) -> Vec<Candidate<'a>> {
+        self.candidates.retain(|candidate| candidate.upper >= self.floor);
+        self.candidates
     }
 }
 
@@ -320,52 +370,4 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Numbers from a seed, between -1 and 1.
-    fn numbers(seed: u64) -> impl Iterator<Item = f32> {
-        let mut state = seed;
-        std::iter::repeat_with(move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / 8_388_608.0 - 1.0
-        })
-    }
-
-    #[test]
-    fn bounds_hold_whatever_the_dimension_and_the_length() {
-        for dimension in [1, 3, 16, 31, 64, 100, 384, 385] {
-            let mut numbers = numbers(dimension as u64);
-            let query: Vec<f32> = numbers.by_ref().take(dimension).collect();
-            let mut group = Group::new(dimension, 0);
-            let vectors: Vec<Vec<f32>> = (0..BLOCK as u32)
-                .map(|chunk| {
-                    let vector: Vec<f32> =
-                        numbers.by_ref().take(dimension).map(|x| x * chunk as f32).collect();
-                    group.push(chunk, &vector);
-                    vector
-                })
-                .collect();
-            let mut bounds = Bounds::NONE;
-            group.bound(0..BLOCK, &Coded::of(&query), &mut bounds);
-            assert!(bounds.upper.iter().all(|upper| *upper <= bounds.most), "{dimension}");
-            for (vector, (lower, upper)) in vectors.iter().zip(bounds.lower.iter().zip(&bounds.upper)) {
-                let product: f64 =
-                    vector.iter().zip(&query).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
-                assert!(f64::from(*lower) <= product && product <= f64::from(*upper), "{dimension}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_score_has_the_same_bits_whatever_the_machine_has() {
-        for dimension in [1, 7, 8, 100, 384, 385] {
-            let a: Vec<f32> = numbers(1).take(dimension).collect();
-            let b: Vec<f32> = numbers(2).take(dimension).collect();
-            let widest = dispatch!(Level::new(), _ => dot(&a, &b));
-            assert_eq!(widest.to_bits(), dot(&a, &b).to_bits(), "{dimension}");
-            let codes = [Coded::of(&a), Coded::of_plain(&a)].map(|coded| coded.codes);
-            assert_eq!(codes[0], codes[1], "{dimension}");
-        }
-    }
-}
+mod tests;
