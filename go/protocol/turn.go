@@ -25,10 +25,10 @@ type Turn struct {
 
 	client *Client
 	ended  chan struct{}
-	// news wakes whoever iterates, when an event has come.
-	news chan struct{}
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// news wakes those who iterate: one when an event has come, all at the end.
+	news   *sync.Cond
 	queue  []Event
 	missed int
 	parked Event
@@ -66,10 +66,10 @@ func newTurn(c *Client, requestID, sessionID string, options []TurnOption) *Turn
 		SessionID: sessionID,
 		client:    c,
 		ended:     make(chan struct{}),
-		news:      make(chan struct{}, 1),
 		silence:   c.options.IdleTimeout,
 		left:      c.options.TurnTimeout,
 	}
+	t.news = sync.NewCond(&t.mu)
 	t.idle = time.AfterFunc(math.MaxInt64, func() { t.expire(ErrIdleTimeout) })
 	t.overdue = time.AfterFunc(math.MaxInt64, func() { t.expire(ErrTurnTimeout) })
 	for _, option := range options {
@@ -83,16 +83,9 @@ func newTurn(c *Client, requestID, sessionID string, options []TurnOption) *Turn
 // ErrMissed does not end it.
 func (t *Turn) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
+		defer context.AfterFunc(ctx, func() { t.unlessOver(t.news.Broadcast) })()
 		for {
-			event, err, last := t.next()
-			if event == nil && err == nil && !last {
-				select {
-				case <-t.news:
-				case <-t.ended:
-				case <-ctx.Done():
-					err, last = ctx.Err(), true
-				}
-			}
+			event, err, last := t.next(ctx)
 			if (event != nil || err != nil) && !yield(event, err) || last {
 				return
 			}
@@ -100,10 +93,13 @@ func (t *Turn) Events(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// next takes what there is to yield, and tells whether nothing will come any more.
-func (t *Turn) next() (event Event, err error, last bool) {
+// next waits for something to yield, and tells whether nothing will come after it.
+func (t *Turn) next(ctx context.Context) (event Event, err error, last bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for len(t.queue) == 0 && !t.isOver() && ctx.Err() == nil {
+		t.news.Wait()
+	}
 	switch {
 	case t.missed > 0:
 		err = failure(t.RequestID, fmt.Sprintf("%d events were not taken in time", t.missed), ErrMissed)
@@ -112,11 +108,10 @@ func (t *Turn) next() (event Event, err error, last bool) {
 		event = t.queue[0]
 		t.queue[0] = nil
 		t.queue = t.queue[1:]
+	case t.isOver():
+		err, last = t.broken, true
 	default:
-		err, last = t.broken, t.isOver()
-	}
-	if len(t.queue) > 0 {
-		t.tell() // another iterator may take it
+		err, last = ctx.Err(), true
 	}
 	return event, err, last
 }
@@ -206,7 +201,7 @@ func (t *Turn) push(event Event) {
 		case effect == TurnStreams || effect == TurnGoesOn || t.parked == nil:
 			t.run()
 		}
-		t.tell()
+		t.news.Signal()
 	})
 }
 
@@ -271,12 +266,5 @@ func (t *Turn) finish(err error) {
 	t.err, t.parked = err, nil
 	t.stop()
 	close(t.ended)
-}
-
-// tell wakes one of those who iterate; the end wakes all.
-func (t *Turn) tell() {
-	select {
-	case t.news <- struct{}{}:
-	default:
-	}
+	t.news.Broadcast()
 }
