@@ -184,9 +184,8 @@ func (t *Turn) Parked() Event {
 // push adds an event of the turn.
 func (t *Turn) push(event Event) {
 	t.unlessOver(func() {
-		if oldest := slices.IndexFunc(t.queue, isDispensable); oldest >= 0 && len(t.queue) >= mostQueued {
-			t.queue = slices.Delete(t.queue, oldest, oldest+1)
-			t.missed++
+		if len(t.queue) >= mostQueued {
+			t.drop()
 		}
 		t.queue = append(t.queue, event)
 		switch effect := event.TurnEffect(); {
@@ -205,10 +204,16 @@ func (t *Turn) push(event Event) {
 	})
 }
 
-// isDispensable tells whether a reader who is far behind can do without the event.
-func isDispensable(event Event) bool {
-	effect := event.TurnEffect()
-	return effect == TurnStreams || effect == TurnPasses
+// drop makes room for an event, if there is one that a reader who is far behind can do without.
+func (t *Turn) drop() {
+	oldest := slices.IndexFunc(t.queue, func(event Event) bool {
+		effect := event.TurnEffect()
+		return effect == TurnStreams || effect == TurnPasses
+	})
+	if oldest >= 0 {
+		t.queue = slices.Delete(t.queue, oldest, oldest+1)
+		t.missed++
+	}
 }
 
 // resume lets the clocks run, at the beginning and after a verdict.
