@@ -37,10 +37,10 @@ type Turn struct {
 	// broken is err when it is a failure on this side, of which no event tells.
 	broken error
 
-	// silence may follow an event; idle ends the turn after it.
+	// idle ends the turn when nothing was heard of it for as long as silence.
 	silence time.Duration
 	idle    *time.Timer
-	// left is what is left of the turn's time, which passes since then, or not at all if that is zero.
+	// overdue ends the turn when its time is over, of which something was left at since; zero while it stands still.
 	left    time.Duration
 	since   time.Time
 	overdue *time.Timer
