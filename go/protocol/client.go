@@ -46,7 +46,7 @@ type Options struct {
 type Client struct {
 	options Options
 	socket  *socket
-	mux     *mux
+	mux     mux
 }
 
 // StaticToken is a Token that is always the same.
@@ -56,18 +56,15 @@ func StaticToken(token string) func(context.Context) (string, error) {
 
 // Dial connects to a server, such as "ws://127.0.0.1:8787/ws". Close the client when it is no longer needed.
 func Dial(ctx context.Context, url string, options *Options) (*Client, error) {
-	c := &Client{}
-	if options != nil {
-		c.options = *options
-	}
+	c := &Client{options: *cmp.Or(options, &Options{})}
 	c.options.fill()
 	c.socket = newSocket(url, c.options)
-	c.mux = newMux(c.stray)
+	c.mux.stray = c.stray
 	conn, err := c.socket.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	go c.socket.run(conn, c.mux.deliver, c.mux.fail)
+	go c.socket.run(conn, c.mux.deliver, c.mux.failAll)
 	return c, nil
 }
 
@@ -102,7 +99,7 @@ func (c *Client) SendMessage(ctx context.Context, params SendMessageParams, opti
 	turn := newTurn(c, *params.RequestID, params.SessionID, options)
 	err := c.send(ctx, &params, func() error {
 		turn.resume() // now: once it is sent it may be parked at any moment
-		return claim(c.mux, c.mux.turns, turn.RequestID, turn)
+		return claim(&c.mux.turns, turn.RequestID, turn)
 	})
 	if err != nil {
 		turn.fail(err)
@@ -134,8 +131,8 @@ func (c *Client) exchange(ctx context.Context, action Action, events ...string) 
 	defer cancel()
 	id := action.GetRequestID()
 	wait := &pending{events: events, answer: make(chan answer, 1)}
-	defer release(c.mux, c.mux.calls, id, wait)
-	err := c.send(ctx, action, func() error { return claim(c.mux, c.mux.calls, id, wait) })
+	defer c.mux.calls.CompareAndDelete(id, wait)
+	err := c.send(ctx, action, func() error { return claim(&c.mux.calls, id, wait) })
 	if err != nil {
 		return answer{}, err
 	}

@@ -100,6 +100,8 @@ func refusal(event Event) error {
 			Details:   event.Data.Details,
 			RequestID: event.GetRequestID(),
 		}
+	case *CancelledEvent:
+		return failure(event.GetRequestID(), "waiting for the turn", ErrCancelled)
 	case *InteractionInvalidEvent:
 		return failure(event.GetRequestID(), "submitting values", &InteractionInvalidError{Event: event})
 	}

@@ -2,16 +2,15 @@ package protocol
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 	"sync"
 )
 
-// mux knows who waits for what. It has no socket: frames are put in with deliver, and fail says that no more will come.
+// mux knows who waits for what. It has no socket: frames are put in with deliver, and failAll says that no more will
+// come.
 type mux struct {
-	mu    sync.Mutex
-	calls map[string]*pending
-	turns map[string]*Turn
+	// calls has a *pending and turns a *Turn under each requestId.
+	calls, turns sync.Map
 	// stray takes what nobody waits for; err is set instead of event for a frame that cannot be read.
 	stray func(event Event, err error)
 }
@@ -29,38 +28,13 @@ type answer struct {
 	err   error
 }
 
-func newMux(stray func(Event, error)) *mux {
-	return &mux{calls: map[string]*pending{}, turns: map[string]*Turn{}, stray: stray}
-}
-
 // claim lets a call or a turn wait under an id, which only one of its kind may have at a time. A verdict may go under
 // the id of the turn that waits for it.
-func claim[W any](m *mux, waiting map[string]W, id string, waiter W) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, taken := waiting[id]; taken {
+func claim(waiting *sync.Map, id string, waiter any) error {
+	if _, taken := waiting.LoadOrStore(id, waiter); taken {
 		return errInUse
 	}
-	waiting[id] = waiter
 	return nil
-}
-
-// release ends the wait of a call or a turn; what still comes for it is stray. It tells whether it still waited.
-func release[W comparable](m *mux, waiting map[string]W, id string, waiter W) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	waits := waiting[id] == waiter
-	if waits {
-		delete(waiting, id)
-	}
-	return waits
-}
-
-// at returns who waits under an id.
-func (m *mux) at(id string) (*pending, *Turn) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.calls[id], m.turns[id]
 }
 
 // deliver takes one frame to whoever waits for it.
@@ -71,8 +45,11 @@ func (m *mux) deliver(frame []byte) {
 		return
 	}
 	id := event.GetRequestID()
-	call, turn := m.at(id)
-	taken := call != nil && call.takes(event) && !(turn != nil && failsTurn(event)) && release(m, m.calls, id, call)
+	waiting, _ := m.calls.Load(id)
+	running, _ := m.turns.Load(id)
+	call, _ := waiting.(*pending)
+	turn, _ := running.(*Turn)
+	taken := call != nil && call.takes(event) && !(turn != nil && failsTurn(event)) && m.calls.CompareAndDelete(id, call)
 	if taken {
 		call.answer <- answer{event: event, frame: frame, err: refusal(event)}
 	}
@@ -102,36 +79,37 @@ func failsTurn(event Event) bool {
 	return ok && slices.Contains(ends, failed.Error.Code)
 }
 
-// deliverBroken gives a frame that cannot be read to the call or turn that it names, so that neither waits in vain.
+// deliverBroken fails what a frame that cannot be read names, so that nobody waits in vain.
 func (m *mux) deliverBroken(frame []byte, err error) {
 	var id string
 	if json.Valid(frame) {
 		id = peek(frame, "requestId", (*reader).text)
 	}
 	wrong := failure(id, "reading an event", err)
-	call, turn := m.at(id)
-	switch {
-	case call != nil && release(m, m.calls, id, call):
-		call.answer <- answer{err: wrong}
-	case turn != nil:
-		turn.fail(wrong)
-	default:
+	if !m.fail(id, wrong) {
 		m.stray(nil, wrong)
 	}
 }
 
-// fail ends everything that is under way. A connection that can resume its turns would keep them here and fail only the
-// calls.
-func (m *mux) fail(cause error) {
-	m.mu.Lock()
-	calls, turns := maps.Clone(m.calls), maps.Clone(m.turns)
-	clear(m.calls)
-	clear(m.turns)
-	m.mu.Unlock()
-	for id, call := range calls {
-		call.answer <- answer{err: failure(id, "waiting for an answer", cause)}
+// fail ends the call and the turn that wait under an id, and tells whether there was one.
+func (m *mux) fail(id string, err error) bool {
+	call, waits := m.calls.LoadAndDelete(id)
+	if waits {
+		call.(*pending).answer <- answer{err: err}
 	}
-	for id, turn := range turns {
-		turn.fail(failure(id, "waiting for the turn", cause))
+	turn, runs := m.turns.Load(id)
+	if runs {
+		turn.(*Turn).fail(err)
+	}
+	return waits || runs
+}
+
+// failAll ends everything that is under way. A connection that can resume its turns would keep them here and fail only
+// the calls.
+func (m *mux) failAll(cause error) {
+	for _, waiting := range []*sync.Map{&m.calls, &m.turns} {
+		for id := range waiting.Range {
+			m.fail(id.(string), failure(id.(string), "waiting for an answer", cause))
+		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 func muxWithTurn() (m *mux, turn *Turn, strays *[]string) {
 	strays = &[]string{}
 	turn = bareTurn()
-	m = turn.client.mux
-	m.turns["t"] = turn
+	m = &turn.client.mux
+	m.turns.Store("t", turn)
 	turn.RequestID = "t"
 	m.stray = func(event Event, err error) {
 		if err != nil {
@@ -27,7 +27,7 @@ func muxWithTurn() (m *mux, turn *Turn, strays *[]string) {
 // expect lets a call wait for one of some events.
 func expect(m *mux, id string, events ...string) (*pending, error) {
 	call := &pending{events: events, answer: make(chan answer, 1)}
-	return call, claim(m, m.calls, id, call)
+	return call, claim(&m.calls, id, call)
 }
 
 func frameOf(kind, id, rest string) []byte {
@@ -111,7 +111,14 @@ func TestABrokenFrameFailsWhoeverItNames(t *testing.T) {
 	if got := <-call.answer; !errors.As(got.err, &wrong) || wrong.Pointer != "/data/timestamp" {
 		t.Errorf("the call got %v", got.err)
 	}
+	verdict, err := expect(m, "t", "immediate_response")
+	if err != nil {
+		t.Fatal(err)
+	}
 	m.deliver(frameOf("stream_token", "t", `"token":7,"data":{"requestId":"t","token":"a"}`))
+	if got := <-verdict.answer; !errors.As(got.err, &wrong) || wrong.Pointer != "/token" {
+		t.Errorf("the verdict got %v", got.err)
+	}
 	if _, err := turn.Wait(t.Context()); !errors.As(err, &wrong) || wrong.Pointer != "/token" {
 		t.Errorf("the turn got %v", err)
 	}
@@ -131,17 +138,15 @@ func TestAnIDIsUsedOnceAtATime(t *testing.T) {
 	if _, err := expect(m, "c", "pong"); !errors.Is(err, errInUse) {
 		t.Errorf("got %v", err)
 	}
-	if err := claim(m, m.turns, "t", &Turn{RequestID: "t"}); !errors.Is(err, errInUse) {
+	if err := claim(&m.turns, "t", &Turn{RequestID: "t"}); !errors.Is(err, errInUse) {
 		t.Errorf("got %v", err)
 	}
-	if !release(m, m.calls, "c", call) || release(m, m.calls, "c", call) {
-		t.Error("a call is forgotten once")
-	}
+	m.calls.CompareAndDelete("c", call)
 	turn.push(answerEvent("a"))
 	if _, err := expect(m, "c", "pong"); err != nil {
 		t.Error(err)
 	}
-	if err := claim(m, m.turns, "t", &Turn{RequestID: "t"}); err != nil {
+	if err := claim(&m.turns, "t", &Turn{RequestID: "t"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -152,7 +157,7 @@ func TestALossFailsWhatIsUnderWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.fail(ErrConnectionLost)
+	m.failAll(ErrConnectionLost)
 	if got := <-call.answer; !errors.Is(got.err, ErrConnectionLost) {
 		t.Errorf("the call got %v", got.err)
 	}

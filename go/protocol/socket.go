@@ -35,6 +35,8 @@ type socket struct {
 	cancel context.CancelCauseFunc
 	// conns gives the connection to whoever wants to write, while there is one.
 	conns chan *websocket.Conn
+	// attempts counts those to connect since the server was last heard.
+	attempts int
 	// done closes when nothing runs any more.
 	done chan struct{}
 }
@@ -74,47 +76,42 @@ func (s *socket) dialOnce(ctx context.Context) (*websocket.Conn, error) {
 		}
 	}
 	conn, response, err := websocket.Dial(ctx, s.url, &options)
-	switch {
-	case err == nil:
-		conn.SetReadLimit(frameLimit)
-		return conn, nil
-	case response != nil && response.StatusCode == http.StatusUnauthorized:
+	if response != nil && response.StatusCode == http.StatusUnauthorized {
 		return nil, ErrUnauthenticated
-	case response != nil:
-		err = fmt.Errorf("the server answered %s", response.Status)
 	}
-	return nil, fmt.Errorf("%w: %w", ErrConnectionFailed, err)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConnectionFailed, err)
+	}
+	conn.SetReadLimit(frameLimit)
+	return conn, nil
 }
 
 // run reads from one connection after the other until the client is closed or the server refuses it for good. It
 // tells why each of them ended.
 func (s *socket) run(conn *websocket.Conn, deliver func([]byte), lost func(cause error)) {
 	defer close(s.done)
-	for attempt := 0; conn != nil; conn, attempt = s.redial(attempt) {
-		frames, err := s.read(conn, deliver)
-		if frames > 0 {
-			attempt = 0
-		}
+	for ; conn != nil; conn = s.redial() {
+		err := s.read(conn, deliver)
 		s.options.Logger.Info("the connection ended", "cause", err)
 		lost(cmp.Or(context.Cause(s.ctx), fmt.Errorf("%w: %w", ErrConnectionLost, err)))
 	}
 }
 
 // redial dials until it succeeds, with full jitter between the attempts; nil when nobody wants a connection any more.
-func (s *socket) redial(attempt int) (*websocket.Conn, int) {
-	for pause(s.ctx, backoff(attempt, rand.Float64())) {
-		attempt++
+func (s *socket) redial() *websocket.Conn {
+	for pause(s.ctx, backoff(s.attempts, rand.Float64())) {
+		s.attempts++
 		conn, err := s.dial(s.ctx)
 		if err == nil {
-			s.options.Logger.Info("connected again", "attempts", attempt)
-			return conn, attempt
+			s.options.Logger.Info("connected again", "attempts", s.attempts)
+			return conn
 		}
-		s.options.Logger.Warn("connecting failed", "attempt", attempt, "cause", err)
+		s.options.Logger.Warn("connecting failed", "attempt", s.attempts, "cause", err)
 		if errors.Is(err, ErrUnauthenticated) {
 			s.cancel(ErrUnauthenticated)
 		}
 	}
-	return nil, attempt
+	return nil
 }
 
 // backoff is a random part of a time that doubles with every attempt.
@@ -124,18 +121,14 @@ func backoff(attempt int, random float64) time.Duration {
 
 // pause waits, and tells whether ctx did not end meanwhile.
 func pause(ctx context.Context, wait time.Duration) bool {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	<-waiting.Done()
+	return ctx.Err() == nil
 }
 
-// read delivers frames until the connection breaks, and counts them.
-func (s *socket) read(conn *websocket.Conn, deliver func([]byte)) (frames int, err error) {
+// read delivers frames until the connection breaks.
+func (s *socket) read(conn *websocket.Conn, deliver func([]byte)) error {
 	alive, over := context.WithCancel(s.ctx)
 	var beside sync.WaitGroup
 	beside.Go(func() { s.offer(alive, conn) })
@@ -151,9 +144,9 @@ func (s *socket) read(conn *websocket.Conn, deliver func([]byte)) (frames int, e
 			if websocket.CloseStatus(err) == statusTokenExpired {
 				err = fmt.Errorf("%w: %w", ErrUnauthenticated, err)
 			}
-			return frames, err
+			return err
 		}
-		frames++
+		s.attempts = 0
 		if kind == websocket.MessageText {
 			deliver(frame)
 		}
@@ -192,9 +185,6 @@ func (s *socket) heartbeat(alive context.Context, conn *websocket.Conn) {
 func (s *socket) send(ctx context.Context, frame []byte, register func() error) error {
 	if len(frame) > frameLimit {
 		return fmt.Errorf("a frame may have %d bytes, this one has %d", frameLimit, len(frame))
-	}
-	if s.ctx.Err() != nil {
-		return context.Cause(s.ctx)
 	}
 	var conn *websocket.Conn
 	select {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,23 +25,25 @@ type Turn struct {
 
 	client *Client
 	ended  chan struct{}
-	// news wakes whoever iterates, when an event has come.
-	news chan struct{}
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// news wakes those who iterate: one when an event has come, all at the end.
+	news   *sync.Cond
 	queue  []Event
 	missed int
+	parked Event
 	result *TurnResult
 	err    error
-	parked Event
+	// broken is err when it is a failure on this side, of which no event tells.
+	broken error
 
-	// What silence may follow an event, and when the last one came.
-	quiet time.Duration
-	heard time.Time
-	// What is left of the turn's time, and since when it passes; zero while it stands still.
-	left  time.Duration
-	since time.Time
-	timer *time.Timer
+	// idle ends the turn when nothing was heard of it for as long as silence.
+	silence time.Duration
+	idle    *time.Timer
+	// overdue ends the turn when its time is over, of which something was left at since; zero while it stands still.
+	left    time.Duration
+	since   time.Time
+	overdue *time.Timer
 }
 
 // TurnOption changes one turn.
@@ -53,21 +56,22 @@ func WithTurnTimeout(timeout time.Duration) TurnOption {
 
 // WithIdleTimeout replaces Options.IdleTimeout for one turn; negative means none.
 func WithIdleTimeout(timeout time.Duration) TurnOption {
-	return func(t *Turn) { t.quiet = limit(timeout, 0) }
+	return func(t *Turn) { t.silence = limit(timeout, 0) }
 }
 
-// newTurn makes a turn that waits; resume starts its clock.
+// newTurn makes a turn that waits; resume starts its clocks.
 func newTurn(c *Client, requestID, sessionID string, options []TurnOption) *Turn {
 	t := &Turn{
 		RequestID: requestID,
 		SessionID: sessionID,
 		client:    c,
 		ended:     make(chan struct{}),
-		news:      make(chan struct{}, 1),
-		quiet:     c.options.IdleTimeout,
+		silence:   c.options.IdleTimeout,
 		left:      c.options.TurnTimeout,
 	}
-	t.timer = time.AfterFunc(math.MaxInt64, t.expire)
+	t.news = sync.NewCond(&t.mu)
+	t.idle = time.AfterFunc(math.MaxInt64, func() { t.expire(ErrIdleTimeout) })
+	t.overdue = time.AfterFunc(math.MaxInt64, func() { t.expire(ErrTurnTimeout) })
 	for _, option := range options {
 		option(t)
 	}
@@ -79,18 +83,9 @@ func newTurn(c *Client, requestID, sessionID string, options []TurnOption) *Turn
 // ErrMissed does not end it.
 func (t *Turn) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
+		defer context.AfterFunc(ctx, func() { t.unlessOver(t.news.Broadcast) })()
 		for {
-			event, err, last := t.next()
-			if event == nil && err == nil && !last {
-				select {
-				case <-t.news:
-					continue
-				case <-t.ended:
-					continue
-				case <-ctx.Done():
-					err, last = ctx.Err(), true
-				}
-			}
+			event, err, last := t.next(ctx)
 			if (event != nil || err != nil) && !yield(event, err) || last {
 				return
 			}
@@ -98,10 +93,13 @@ func (t *Turn) Events(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// next takes the next event, if there is one, and tells whether none will come any more.
-func (t *Turn) next() (event Event, err error, last bool) {
+// next waits for something to yield, and tells whether nothing will come after it.
+func (t *Turn) next(ctx context.Context) (event Event, err error, last bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for len(t.queue) == 0 && !t.isOver() && ctx.Err() == nil {
+		t.news.Wait()
+	}
 	switch {
 	case t.missed > 0:
 		err = failure(t.RequestID, fmt.Sprintf("%d events were not taken in time", t.missed), ErrMissed)
@@ -111,13 +109,9 @@ func (t *Turn) next() (event Event, err error, last bool) {
 		t.queue[0] = nil
 		t.queue = t.queue[1:]
 	case t.isOver():
-		if failed, ok := t.err.(*Error); ok && failed.Code == "" && failed.Cause != ErrCancelled {
-			err = failed
-		}
-		last = true
-	}
-	if len(t.queue) > 0 {
-		t.tell() // another iterator may take it
+		err, last = t.broken, true
+	default:
+		err, last = ctx.Err(), true
 	}
 	return event, err, last
 }
@@ -189,132 +183,93 @@ func (t *Turn) Parked() Event {
 
 // push adds an event of the turn.
 func (t *Turn) push(event Event) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.isOver() {
-		return
-	}
-	if len(t.queue) >= mostQueued {
-		t.drop()
-	}
-	t.queue = append(t.queue, event)
-	switch event := event.(type) {
-	case *EventualResponseEvent:
-		t.finish(&event.Data.Data, nil)
-	case *ErrorEvent:
-		t.finish(nil, refusal(event))
-	case *CancelledEvent:
-		t.finish(nil, failure(t.RequestID, "waiting for the turn", ErrCancelled))
-	case *WriteConfirmationRequiredEvent, *InteractionRequiredEvent, *OTPVerificationRequiredEvent:
-		t.parked = event
-		t.stop()
-	default:
-		t.heard = time.Now()
-		if t.parked == nil || !leavesParked(event) {
-			t.parked = nil
-			t.start()
+	t.unlessOver(func() {
+		if len(t.queue) >= mostQueued {
+			t.drop()
 		}
-	}
-	t.tell()
+		t.queue = append(t.queue, event)
+		switch effect := event.TurnEffect(); {
+		case effect == TurnEnds:
+			if answer, ok := event.(*EventualResponseEvent); ok {
+				t.result = &answer.Data.Data
+			}
+			t.finish(refusal(event))
+		case effect == TurnParks:
+			t.parked = event
+			t.stop()
+		case effect == TurnStreams || effect == TurnGoesOn || t.parked == nil:
+			t.run()
+		}
+		t.news.Signal()
+	})
 }
 
-// leavesParked tells whether a turn that is parked goes on waiting: its call is shown after the question, and nobody
-// knows what an event of an unknown type does.
-func leavesParked(event Event) bool {
-	switch event := event.(type) {
-	case *OTPSentEvent, *OTPInvalidEvent, *InteractionInvalidEvent, *KeepaliveEvent, *UnknownEvent:
-		return true
-	case *StreamChunkEvent:
-		return event.Data.State.RawResponse != nil && event.Data.State.RawResponse.ToolCall != nil
-	}
-	return false
-}
-
-// drop makes room for one event.
+// drop makes room for an event, if there is one that a reader who is far behind can do without.
 func (t *Turn) drop() {
-	for i, event := range t.queue {
-		switch event.(type) {
-		case *StreamTokenEvent, *StreamReasoningEvent, *StreamPreambleEvent, *StreamChunkEvent, *KeepaliveEvent, *UnknownEvent:
-			t.queue = append(t.queue[:i:i], t.queue[i+1:]...)
-			t.missed++
-			return
-		}
+	oldest := slices.IndexFunc(t.queue, func(event Event) bool {
+		effect := event.TurnEffect()
+		return effect == TurnStreams || effect == TurnPasses
+	})
+	if oldest >= 0 {
+		t.queue = slices.Delete(t.queue, oldest, oldest+1)
+		t.missed++
 	}
 }
 
-// resume lets the clock run, at the beginning and after a verdict.
-func (t *Turn) resume() {
+// resume lets the clocks run, at the beginning and after a verdict.
+func (t *Turn) resume() { t.unlessOver(t.run) }
+
+// fail ends the turn from this side.
+func (t *Turn) fail(err error) {
+	t.unlessOver(func() {
+		t.broken = err
+		t.finish(err)
+	})
+}
+
+// expire is called when a clock has run out. It may have been too late to stop it when the turn was parked.
+func (t *Turn) expire(late error) {
+	if t.Parked() == nil {
+		t.fail(failure(t.RequestID, "waiting for the turn", late))
+	}
+}
+
+// unlessOver changes a turn that has not ended.
+func (t *Turn) unlessOver(change func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.isOver() {
-		t.parked, t.heard = nil, time.Now()
-		t.start()
+		change()
 	}
 }
 
-// start lets the clock run, if it does not. Events only move its end away, so that the timer need not be set when one
-// comes: it looks, and is set anew where there is time left.
-func (t *Turn) start() {
+func (t *Turn) isOver() bool { return t.result != nil || t.err != nil }
+
+// run lets the clocks run, the one of the silence from its beginning.
+func (t *Turn) run() {
+	t.parked = nil
+	t.idle.Reset(t.silence)
 	if t.since.IsZero() {
-		t.since = t.heard
-		t.look()
+		t.since = time.Now()
+		t.overdue.Reset(t.left)
 	}
 }
 
-// stop lets the clock stand still.
+// stop lets the clocks stand still.
 func (t *Turn) stop() {
-	t.timer.Stop()
+	t.idle.Stop()
+	t.overdue.Stop()
 	if !t.since.IsZero() {
 		t.left -= time.Since(t.since)
 		t.since = time.Time{}
 	}
 }
 
-// look ends the turn whose time has run out, and else sets the timer.
-func (t *Turn) look() {
-	silence, rest := t.quiet-time.Since(t.heard), t.left-time.Since(t.since)
-	switch {
-	case silence <= 0:
-		t.finish(nil, failure(t.RequestID, "waiting for the turn", ErrIdleTimeout))
-	case rest <= 0:
-		t.finish(nil, failure(t.RequestID, "waiting for the turn", ErrTurnTimeout))
-	default:
-		t.timer.Reset(min(silence, rest))
-	}
-}
-
-// expire is called by the timer.
-func (t *Turn) expire() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.since.IsZero() {
-		t.look()
-	}
-}
-
-// fail ends the turn from this side.
-func (t *Turn) fail(err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.isOver() {
-		t.finish(nil, err)
-	}
-}
-
-func (t *Turn) isOver() bool { return t.result != nil || t.err != nil }
-
 // finish ends the turn. Its id is free before anyone can see that it has ended.
-func (t *Turn) finish(result *TurnResult, err error) {
-	release(t.client.mux, t.client.mux.turns, t.RequestID, t)
-	t.result, t.err, t.parked = result, err, nil
+func (t *Turn) finish(err error) {
+	t.client.mux.turns.CompareAndDelete(t.RequestID, t)
+	t.err, t.parked = err, nil
 	t.stop()
 	close(t.ended)
-}
-
-// tell wakes one of those who iterate; the end wakes all.
-func (t *Turn) tell() {
-	select {
-	case t.news <- struct{}{}:
-	default:
-	}
+	t.news.Broadcast()
 }

@@ -11,9 +11,9 @@ import (
 
 // bareTurn is a turn without a socket, whose events the test pushes.
 func bareTurn(options ...TurnOption) *Turn {
-	c := &Client{mux: newMux(func(Event, error) {}), options: Options{TurnTimeout: time.Minute, IdleTimeout: 10 * time.Second}}
+	c := &Client{options: Options{TurnTimeout: time.Minute, IdleTimeout: 10 * time.Second}}
 	t := newTurn(c, "turn", "session", options)
-	c.mux.turns[t.RequestID] = t
+	c.mux.turns.Store(t.RequestID, t)
 	t.resume()
 	return t
 }
@@ -49,7 +49,7 @@ func TestASilentTurnTimesOut(t *testing.T) {
 		if !errors.As(err, &failed) || !failed.Retryable() || failed.RequestID != "turn" {
 			t.Errorf("got %#v", err)
 		}
-		if len(turn.client.mux.turns) != 0 {
+		if _, known := turn.client.mux.turns.Load("turn"); known {
 			t.Error("a turn that has ended is still known")
 		}
 	})
@@ -97,7 +97,9 @@ func TestAParkedTurnStandsStill(t *testing.T) {
 				turn.push(&KeepaliveEvent{})
 				turn.push(&InteractionInvalidEvent{})
 				turn.push(&UnknownEvent{Tag: "new"})
-				turn.push(&StreamChunkEvent{Data: StreamChunkData{State: StreamChunkState{RawResponse: &ToolProgress{ToolCall: &ToolCall{}}}}})
+				for _, progress := range []*ToolProgress{{ToolCall: &ToolCall{}}, {ToolResult: &ToolResult{}}, nil} {
+					turn.push(&StreamChunkEvent{Data: StreamChunkData{State: StreamChunkState{RawResponse: progress}}})
+				}
 				time.Sleep(time.Hour)
 				if turn.isOver() || turn.Parked() != parks {
 					t.Fatal("the clock ran while the turn was parked")
@@ -114,6 +116,22 @@ func TestAParkedTurnStandsStill(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestWhatLetsAParkedTurnGoOn(t *testing.T) {
+	turn := bareTurn()
+	for _, event := range []Event{tokenEvent("a"), &StreamReasoningEvent{}, &StreamPreambleEvent{}, &OTPVerifiedEvent{}, &ImmediateResponseEvent{}} {
+		turn.push(&WriteConfirmationRequiredEvent{})
+		turn.push(event)
+		if got := turn.Parked(); got != nil {
+			t.Errorf("after %s it waits for %s", event.EventTag(), got.EventTag())
+		}
+	}
+	turn.push(&WriteConfirmationRequiredEvent{})
+	turn.push(answerEvent("a"))
+	if got := turn.Parked(); got != nil {
+		t.Errorf("after the end it waits for %s", got.EventTag())
 	}
 }
 
