@@ -82,6 +82,8 @@ for (const program of ["conformance/driver", "bench/turns"]) {
     platform: "node",
     target: "node20",
     packages: "external",
+    // Without the paths of tsconfig.json, which lead to the sources.
+    tsconfigRaw: {},
     logLevel: "warning",
   });
 }
