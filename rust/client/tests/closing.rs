@@ -2,7 +2,7 @@
 
 use smooai_smooth_operator_client::protocol::*;
 use smooai_smooth_operator_client::testing::{FakeServer, events};
-use smooai_smooth_operator_client::{Client, Error};
+use smooai_smooth_operator_client::{Client, Error, Options};
 use std::time::Duration;
 
 fn tasks() -> usize {
@@ -75,9 +75,9 @@ async fn the_last_handle_that_is_dropped_closes() {
 async fn a_client_that_is_connecting_again_closes_at_once() {
     let server = FakeServer::start().await.unwrap();
     let hour = Duration::from_secs(3600);
-    let builder = Client::builder(server.url()).reconnect(hour, hour);
+    let options = Options { first_pause: hour, longest_pause: hour, ..Options::default() };
     let before = tasks();
-    let (client, peer) = tokio::join!(builder.connect(), server.accept());
+    let (client, peer) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
     let client = client.unwrap();
     peer.unwrap().close(1001, "restarting").await.unwrap();
     let waiting = client.clone();
