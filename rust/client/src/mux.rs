@@ -104,8 +104,9 @@ impl Mux {
                 };
                 inbox.offer(event);
                 // Now, not when the caller reads the answer: the turn may be parked anew by then.
-                let freed = self.inboxes.values_mut().filter(|inbox| Some(&inbox.role) == freed.as_ref());
-                freed.for_each(Inbox::resume);
+                if let Some(turn) = freed {
+                    self.inboxes.values_mut().filter(|inbox| inbox.role == turn).for_each(Inbox::resume);
+                }
             }
             // The late answer to something that was given up is no news to anybody.
             None if id.starts_with(&self.prefix) => {}

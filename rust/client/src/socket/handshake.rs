@@ -45,8 +45,16 @@ async fn shake_hands(url: &str, options: &Options) -> Result<Line, Error> {
         _ => return Err(invalid("it must begin with ws:// or, with the crate's feature `tls`, with wss://")),
     };
     let _both_have_hosts = url.set_scheme(scheme);
+    // It does what it is told, whatever its environment says.
+    let agent = concat!("smooth-operator-rust/", env!("CARGO_PKG_VERSION"));
+    let client = Client::builder().http1_only().no_proxy().redirect(Policy::none()).user_agent(agent);
+    #[cfg(feature = "tls")]
+    let client = client
+        .tls_backend_preconfigured(tls(scheme == "https").map_err(|error| Error::Connect(Arc::new(error)))?);
     let key = generate_key();
-    let mut request = client(scheme == "https")?
+    let mut request = client
+        .build()
+        .map_err(broken)?
         .get(url)
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, "websocket")
@@ -73,16 +81,6 @@ async fn shake_hands(url: &str, options: &Options) -> Result<Line, Error> {
     let config = WebSocketConfig::default().max_message_size(Some(MAX_FRAME)).max_frame_size(Some(MAX_FRAME));
     let bytes = response.upgrade().await.map_err(broken)?;
     Ok(WebSocketStream::from_raw_socket(bytes, Role::Client, Some(config)).await)
-}
-
-/// An HTTP client that does what it is told, whatever its environment says.
-fn client(secure: bool) -> Result<Client, Error> {
-    let agent = concat!("smooth-operator-rust/", env!("CARGO_PKG_VERSION"));
-    let client = Client::builder().http1_only().no_proxy().redirect(Policy::none()).user_agent(agent);
-    #[cfg(feature = "tls")]
-    let client =
-        client.tls_backend_preconfigured(tls(secure).map_err(|error| Error::Connect(Arc::new(error)))?);
-    client.build().map_err(broken)
 }
 
 #[cfg(feature = "tls")]
