@@ -1,5 +1,6 @@
 //! `wss://`, with an authority that the system trusts because the test says so: in a process of its own, the example.
 #![cfg(all(feature = "tls", target_os = "linux"))]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::PrivateKeyDer;
