@@ -7,7 +7,7 @@
 use futures_util::StreamExt as _;
 use serde_json::Value;
 use smooai_smooth_operator_client::protocol::*;
-use smooai_smooth_operator_client::{Client, Error, Turn};
+use smooai_smooth_operator_client::{self as client, Client, Error, Token, Turn};
 use std::error::Error as StdError;
 use std::io::Write as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin, stdin};
@@ -82,11 +82,8 @@ fn told(error: &dyn StdError) -> String {
 }
 
 async fn chat(options: Options) -> Result<(), Failure> {
-    let mut builder = Client::builder(&options.url);
-    if let Some(token) = options.token {
-        builder = builder.token(token);
-    }
-    let client = builder.connect().await?;
+    let settings = client::Options { token: options.token.map(Token::new), ..client::Options::default() };
+    let client = Client::connect_with(&options.url, settings).await?;
     let mut person = Person { lines: options.once.is_none().then(|| BufReader::new(stdin()).lines()) };
     let mut session = open(&client, options.name.as_deref()).await?;
     if let Some(question) = options.once {

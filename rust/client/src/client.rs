@@ -1,20 +1,17 @@
 //! The public client: its options, a typed call for each action, and the turns it starts.
 
-use crate::errors::{Cause, Error, Phase};
+use crate::errors::{Cause, Error};
 use crate::mux::Role;
-use crate::socket::{self, Frame, Link, MAX_FRAME};
+use crate::socket::{self, Link, MAX_FRAME};
 use crate::turn::{Turn, Waiting};
 use futures_util::future::{BoxFuture, FutureExt as _, TryFutureExt as _, ready};
 use futures_util::stream::{BoxStream, StreamExt as _};
 use smooai_smooth_operator_protocol::*;
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::DropGuard;
 
 /// The four time limits. `Duration::MAX` is none.
@@ -37,17 +34,6 @@ impl Default for Timeouts {
     }
 }
 
-impl Timeouts {
-    pub(crate) fn of(&self, phase: Phase) -> Duration {
-        match phase {
-            Phase::Connect => self.connect,
-            Phase::Request => self.request,
-            Phase::Idle => self.idle,
-            Phase::Turn => self.turn,
-        }
-    }
-}
-
 /// Where the token is put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -61,77 +47,57 @@ pub enum TokenPlace {
     Url,
 }
 
-/// Options of a client, from [`Client::builder`].
+/// What gives a client its token.
 #[derive(Clone)]
-#[must_use = "connect() makes the client"]
-pub struct Builder {
-    pub(crate) url: String,
-    pub(crate) ask: Option<Arc<Ask>>,
-    pub(crate) place: TokenPlace,
-    pub(crate) timeouts: Timeouts,
-    pub(crate) heartbeat: Duration,
-    pub(crate) first_wait: Duration,
-    pub(crate) most_wait: Duration,
-}
+pub struct Token(pub(crate) Arc<dyn Fn() -> BoxFuture<'static, Result<String, Cause>> + Send + Sync>);
 
-/// A function that gives a token.
-type Ask = dyn Fn() -> BoxFuture<'static, Result<String, Cause>> + Send + Sync;
-
-impl Builder {
-    pub(crate) async fn current_token(&self) -> Result<Option<String>, Error> {
-        let Some(ask) = &self.ask else { return Ok(None) };
-        ask().await.map(Some).map_err(Error::Token)
-    }
-
+impl Token {
     /// A token that stays the same.
-    pub fn token(self, token: impl Into<String>) -> Self {
+    pub fn new(token: impl Into<String>) -> Self {
         let token = token.into();
-        self.token_from(move || ready(Ok::<_, Infallible>(token.clone())))
+        Self::from_fn(move || ready(Ok::<_, Infallible>(token.clone())))
     }
 
     /// A function that gives the token. It is called for each connection, so also after close code 4401, and
     /// once more when the server refuses the token with 401.
-    pub fn token_from<F, T, E>(mut self, ask: F) -> Self
+    pub fn from_fn<F, T, E>(ask: F) -> Self
     where
         F: Fn() -> T + Send + Sync + 'static,
         T: Future<Output = Result<String, E>> + Send + 'static,
         E: std::error::Error + Send + Sync + 'static,
     {
-        self.ask = Some(Arc::new(move || ask().map_err(|error| Arc::new(error) as Cause).boxed()));
-        self
+        Self(Arc::new(move || ask().map_err(|error| Arc::new(error) as Cause).boxed()))
     }
+}
 
+/// Options of a client, for [`Client::connect_with`].
+#[derive(Clone)]
+pub struct Options {
+    /// None by default.
+    pub token: Option<Token>,
     /// Where the token is put: by default the header.
-    pub fn token_place(self, place: TokenPlace) -> Self {
-        Self { place, ..self }
-    }
-
+    pub token_place: TokenPlace,
     /// The time limits of all calls; [`Client::with_timeouts`] sets those of one.
-    pub fn timeouts(self, timeouts: Timeouts) -> Self {
-        Self { timeouts, ..self }
-    }
+    pub timeouts: Timeouts,
+    /// How often the line is tried by a ping; it counts as lost when nothing is heard for twice as long. 20 seconds.
+    pub heartbeat: Duration,
+    /// The longest that the first pause before connecting again may be; the bound doubles with each failure, and the
+    /// pause is a random part of it. 0.5 seconds.
+    pub first_pause: Duration,
+    /// The longest that any such pause may be. 20 seconds.
+    pub longest_pause: Duration,
+}
 
-    /// After how long a silence of the server the line is tried by a ping; it counts as lost when nothing is
-    /// heard for as long again. 20 seconds.
-    pub fn heartbeat(self, every: Duration) -> Self {
-        Self { heartbeat: every.max(Duration::from_millis(1)), ..self }
-    }
-
-    /// How long to wait before the tries to connect again: a random time of at most `first`, then twice that
-    /// and so on, up to `most`. 0.5 and 20 seconds.
-    pub fn reconnect(self, first: Duration, most: Duration) -> Self {
-        Self { first_wait: first, most_wait: most, ..self }
-    }
-
-    /// Connects once. From then on the client keeps the connection, and connects again when it is lost.
-    ///
-    /// # Errors
-    /// Why there is no connection.
-    pub async fn connect(self) -> Result<Client, Error> {
-        let timeouts = self.timeouts;
-        let link = socket::start(self).await?;
-        let closing = Arc::new(link.closing.clone().drop_guard());
-        Ok(Client { link, timeouts, _closing: closing })
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            token: None,
+            token_place: TokenPlace::default(),
+            timeouts: Timeouts::default(),
+            heartbeat: Duration::from_secs(20),
+            first_pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(20),
+        }
     }
 }
 
@@ -148,25 +114,24 @@ pub struct Client {
 }
 
 impl Client {
-    /// Options for a client of the server at `url`, such as `ws://127.0.0.1:8787/ws`.
-    pub fn builder(url: impl Into<String>) -> Builder {
-        Builder {
-            url: url.into(),
-            ask: None,
-            place: TokenPlace::default(),
-            timeouts: Timeouts::default(),
-            heartbeat: Duration::from_secs(20),
-            first_wait: Duration::from_millis(500),
-            most_wait: Duration::from_secs(20),
-        }
-    }
-
-    /// A client without a token and with the default options.
+    /// A client of the server at `url`, such as `ws://127.0.0.1:8787/ws`, without a token and with the default
+    /// options.
     ///
     /// # Errors
     /// Why there is no connection.
     pub async fn connect(url: impl Into<String>) -> Result<Self, Error> {
-        Self::builder(url).connect().await
+        Self::connect_with(url, Options::default()).await
+    }
+
+    /// Connects once. From then on the client keeps the connection, and connects again when it is lost.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    pub async fn connect_with(url: impl Into<String>, options: Options) -> Result<Self, Error> {
+        let timeouts = options.timeouts;
+        let link = socket::start(url.into(), options).await?;
+        let closing = Arc::new(link.closing.clone().drop_guard());
+        Ok(Self { link, timeouts, _closing: closing })
     }
 
     /// The time limits of this handle's calls.
@@ -232,8 +197,7 @@ impl Client {
     /// flight has. The stream begins now and ends with the client; a slow reader gets [`Error::Missed`].
     pub fn events(&self) -> BoxStream<'static, Result<Event, Error>> {
         let forever = Timeouts { connect: Duration::MAX, ..self.timeouts };
-        let id = self.link.mux().claim(None, Role::Stray, forever, Instant::now());
-        Waiting::new(id, Arc::clone(&self.link)).boxed()
+        Waiting::new(&self.link, None, Role::Stray, forever).boxed()
     }
 
     /// Whether there is a connection at this moment.
@@ -244,7 +208,8 @@ impl Client {
     /// Closes the connection in good order and waits until that is done. What is pending, here and in every
     /// clone, fails with [`Error::Closed`].
     pub async fn close(&self) {
-        self.link.close().await;
+        self.link.closing.cancel();
+        self.link.tasks.wait().await;
     }
 
     async fn ask(&self, action: impl Into<Action>) -> Result<Event, Error> {
@@ -254,13 +219,12 @@ impl Client {
     /// Gives an action its id and puts it on its way. What hinders it is told to whom waits for the answer.
     fn begin(&self, action: impl Into<Action>) -> Waiting {
         let mut action = action.into();
-        let role = Role::from(&action);
-        let id = self.link.mux().claim(action.request_id(), role, self.timeouts, Instant::now());
-        action.set_request_id(id.clone());
-        if let Err(error) = self.post(Some(id.clone()), &action) {
-            self.link.mux().fail(&id, error);
+        let waiting = Waiting::new(&self.link, action.request_id(), Role::from(&action), self.timeouts);
+        action.set_request_id(waiting.id.clone());
+        if let Err(error) = self.post(Some(waiting.id.clone()), &action) {
+            self.link.mux().fail(&waiting.id, error);
         }
-        Waiting::new(id, Arc::clone(&self.link))
+        waiting
     }
 
     /// Checks an action and puts it into the queue.
@@ -270,7 +234,7 @@ impl Client {
         if text.len() > MAX_FRAME {
             return Err(Error::Invalid(format!("{} bytes are more than a frame's {MAX_FRAME}", text.len())));
         }
-        self.link.frames.try_send(Frame { id, message: Message::text(text) }).map_err(|error| match error {
+        self.link.frames.try_send((id, text)).map_err(|error| match error {
             TrySendError::Full(_) => Error::Busy,
             TrySendError::Closed(_) => Error::Closed,
         })

@@ -21,7 +21,7 @@ pub enum Error {
     Refused {
         /// The HTTP status; 401 is a token that is missing or bad.
         status: u16,
-        /// The code in the body, where there is one.
+        /// The code in the body, or that of the status, where there is one.
         code: Option<ErrorCode>,
         /// The message in the body, or what the status means.
         message: String,
@@ -109,10 +109,8 @@ impl Error {
     pub fn code(&self) -> Option<&ErrorCode> {
         match self {
             Self::Server(event) => Some(&event.error.code),
-            Self::Refused { code: Some(code), .. } => Some(code),
-            Self::Refused { status: 401, .. } | Self::Lost { close_code: Some(4401), .. } => {
-                Some(&ErrorCode::Unauthenticated)
-            }
+            Self::Refused { code, .. } => code.as_ref(),
+            Self::Lost { close_code: Some(4401), .. } => Some(&ErrorCode::Unauthenticated),
             _ => None,
         }
     }
@@ -121,10 +119,10 @@ impl Error {
     /// may have done its work all the same.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Server(event) => match &event.data.details {
-                Some(details) => details.retryable,
-                None => event.error.code.retryable(),
-            },
+            Self::Server(event) => {
+                let details = event.data.details.as_ref();
+                details.map_or(event.error.code.retryable(), |details| details.retryable)
+            }
             Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
             Self::Connect(_) | Self::Lost { .. } | Self::Timeout { .. } | Self::Busy | Self::Token(_) => true,
             _ => false,

@@ -10,7 +10,7 @@ mod socket;
 pub mod testing;
 mod turn;
 
-pub use client::{Builder, Client, Timeouts, TokenPlace};
+pub use client::{Client, Options, Timeouts, Token, TokenPlace};
 pub use errors::{Cause, Error, Phase};
 /// All types of the wire, generated from the protocol's schema.
 pub use smooai_smooth_operator_protocol as protocol;

@@ -1,21 +1,18 @@
 //! One turn: its events as a stream, its end as a future, and the words that a waiting turn needs.
 
-use crate::client::Client;
+use crate::client::{Client, Timeouts};
 use crate::errors::Error;
+use crate::mux::Role;
 use crate::socket::Link;
-use futures_util::future::{self, BoxFuture, FutureExt as _};
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 use serde_json::Value;
-use smooai_smooth_operator_protocol::{
-    Call, CancelParams, ConfirmToolActionParams, ConfirmToolActionReply, Event, OtpVerifiedEvent,
-    SubmitInteractionParams, SubmitInteractionReply, TurnResult, VerifyOtpParams,
-};
+use smooai_smooth_operator_protocol::*;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use tokio::time::{Instant, Sleep, sleep_until};
+use std::task::{self, Context, Poll};
 
 /// The answer to a verdict. The verdict is sent when this is polled; it does not borrow the turn, which can be
 /// read meanwhile.
@@ -26,8 +23,7 @@ pub type Verdict<T> = BoxFuture<'static, Result<T, Error>>;
 /// the work.
 ///
 /// A turn that ends badly gives the error as the stream's last item. [`Error::Missed`] alone is not the last:
-/// a turn keeps about a thousand unread events (adjacent tokens are joined before anything is dropped), and
-/// always those that it waits in or ends with.
+/// a turn keeps a thousand unread events, and always those that it waits in or ends with.
 pub struct Turn {
     client: Client,
     session: String,
@@ -58,7 +54,15 @@ impl Turn {
     /// [`Error::Parked`] when the turn begins to wait for a person: answer, then call this again. Otherwise
     /// why the turn has no result.
     pub async fn finish(&mut self) -> Result<TurnResult, Error> {
-        self.end().await.cloned()
+        while self.outcome.is_none() {
+            // A park that was answered elsewhere meanwhile is over.
+            if let Some(Ok(event)) = self.next().await
+                && self.park().as_ref() == Some(&event)
+            {
+                return Err(Error::Parked(Box::new(event)));
+            }
+        }
+        self.outcome.clone().unwrap_or(Err(Error::Closed))
     }
 
     /// Waits for the end and returns the whole reply.
@@ -66,24 +70,7 @@ impl Turn {
     /// # Errors
     /// As [`Turn::finish`].
     pub async fn text(&mut self) -> Result<String, Error> {
-        Ok(self.end().await?.response.response_parts.concat())
-    }
-
-    async fn end(&mut self) -> Result<&TurnResult, Error> {
-        while self.outcome.is_none() {
-            match self.next().await {
-                // A park that was answered elsewhere meanwhile is over.
-                Some(Ok(event)) if self.park().as_ref() == Some(&event) => {
-                    return Err(Error::Parked(Box::new(event)));
-                }
-                _ => {}
-            }
-        }
-        match &self.outcome {
-            Some(Ok(result)) => Ok(result),
-            Some(Err(error)) => Err(error.clone()),
-            None => Err(Error::Closed),
-        }
+        Ok(self.finish().await?.response.response_parts.concat())
     }
 
     /// Lets the tool call that waits for approval run, or denies it. The answer is `NO_PENDING_CONFIRMATION`
@@ -103,16 +90,15 @@ impl Turn {
     /// `ChoicesValues`, or any JSON object. The answer is [`Error::ValuesRejected`] when something is wrong
     /// with them, and [`Error::NotParked`] when there is no form.
     pub fn submit(&self, values: &impl Serialize) -> Verdict<SubmitInteractionReply> {
-        let Ok(Value::Object(values)) = serde_json::to_value(values) else {
-            let refusal = Error::Invalid("a form's values must be a JSON object".to_owned());
-            return future::ready(Err(refusal)).boxed();
-        };
-        self.answer(|form| form.values = Some(values))
+        match serde_json::to_value(values) {
+            Ok(Value::Object(values)) => self.answer(Some(values)),
+            _ => ready(Err(Error::Invalid("a form's values must be a JSON object".to_owned()))).boxed(),
+        }
     }
 
     /// Refuses to answer the form that the turn waits for. The answer is [`Error::NotParked`] when there is none.
     pub fn decline(&self) -> Verdict<SubmitInteractionReply> {
-        self.answer(|form| form.declined = Some(true))
+        self.answer(None)
     }
 
     /// Asks the server to stop the work; the turn then ends with `cancelled`. Does not wait for that.
@@ -124,15 +110,17 @@ impl Turn {
         self.client.cancel(CancelParams { request_id, session_id })
     }
 
-    fn answer(&self, fill: impl FnOnce(&mut SubmitInteractionParams)) -> Verdict<SubmitInteractionReply> {
+    fn answer(&self, values: Option<JsonObject>) -> Verdict<SubmitInteractionReply> {
         let Some(Event::InteractionRequired(event)) = self.park() else {
-            return future::ready(Err(Error::NotParked)).boxed();
+            return ready(Err(Error::NotParked)).boxed();
         };
         let form = event.data.data;
-        let mut params = SubmitInteractionParams::new("", &self.session, form.interaction_id);
-        params.kind = Some(form.kind);
-        fill(&mut params);
-        self.call(params)
+        self.call(SubmitInteractionParams {
+            kind: Some(form.kind),
+            declined: values.is_none().then_some(true),
+            values,
+            ..SubmitInteractionParams::new("", &self.session, form.interaction_id)
+        })
     }
 
     fn call<C: Call<Reply: Send> + Send + 'static>(&self, params: C) -> Verdict<C::Reply> {
@@ -142,7 +130,7 @@ impl Turn {
 
     fn park(&self) -> Option<Event> {
         let events = self.events.as_ref()?;
-        events.link.mux().park(&events.id)
+        events.link.mux().park(&events.id).cloned()
     }
 }
 
@@ -151,7 +139,7 @@ impl Stream for Turn {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(events) = &mut self.events else { return Poll::Ready(None) };
-        let item = ready!(events.poll_next_unpin(cx));
+        let item = task::ready!(events.poll_next_unpin(cx));
         let outcome = match &item {
             Some(Ok(Event::EventualResponse(event))) => Some(Ok(event.data.data.clone())),
             Some(Ok(Event::Cancelled(_))) => Some(Err(Error::Cancelled)),
@@ -174,37 +162,22 @@ impl fmt::Debug for Turn {
 
 /// What comes for a request. Dropping it stops the waiting.
 pub(crate) struct Waiting {
-    id: String,
+    pub id: String,
     link: Arc<Link>,
-    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Waiting {
-    pub fn new(id: String, link: Arc<Link>) -> Self {
-        Self { id, link, alarm: None }
+    pub fn new(link: &Arc<Link>, wanted: Option<&str>, role: Role, timeouts: Timeouts) -> Self {
+        let id = link.mux().claim(wanted, role, timeouts);
+        Self { id, link: Arc::clone(link) }
     }
 }
 
 impl Stream for Waiting {
     type Item = Result<Event, Error>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Self { id, link, alarm } = &mut *self;
-        loop {
-            let mut mux = link.mux();
-            if let Poll::Ready(item) = mux.poll(id, cx.waker()) {
-                return Poll::Ready(item);
-            }
-            let Some((at, _)) = mux.deadline(id) else { return Poll::Pending };
-            drop(mux);
-            // A deadline mostly moves away: an alarm that rings early is cheaper than one that is set for each event.
-            let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(at)));
-            if alarm.is_elapsed() || alarm.deadline() > at {
-                alarm.as_mut().reset(at);
-            }
-            ready!(alarm.as_mut().poll(cx));
-            link.mux().expire(id, Instant::now());
-        }
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.link.mux().poll(&self.id, cx)
     }
 }
 

@@ -1,12 +1,23 @@
 //! A client that is closed or dropped leaves nothing behind.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use smooai_smooth_operator_client::protocol::*;
 use smooai_smooth_operator_client::testing::{FakeServer, events};
-use smooai_smooth_operator_client::{Client, Error};
+use smooai_smooth_operator_client::{Client, Error, Options};
 use std::time::Duration;
 
 fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+/// Waits until no more than so many tasks are left.
+async fn fall_to(count: usize) {
+    let ended = async {
+        while tasks() > count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap();
 }
 
 #[tokio::test]
@@ -14,7 +25,7 @@ async fn closing_fails_what_is_pending_and_leaves_no_task() {
     let server = FakeServer::start().await.unwrap();
     let before = tasks();
     let (client, mut peer) = server.connect().await.unwrap();
-    assert_eq!(tasks(), before + 1);
+    fall_to(before + 1).await;
     let mut turn = client.send_message(SendMessageParams::new("s", "Hello"));
     let (id, _) = peer.action().await.unwrap();
     peer.send(events::accepted(&id)).await.unwrap();
@@ -63,21 +74,16 @@ async fn the_last_handle_that_is_dropped_closes() {
     assert_eq!(turn.text().await.unwrap(), "done", "a turn keeps its connection");
     drop(turn);
     assert_eq!(peer.closed().await.unwrap(), Some(1000));
-    let ended = async {
-        while tasks() > before {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap();
+    fall_to(before).await;
 }
 
 #[tokio::test]
 async fn a_client_that_is_connecting_again_closes_at_once() {
     let server = FakeServer::start().await.unwrap();
     let hour = Duration::from_secs(3600);
-    let builder = Client::builder(server.url()).reconnect(hour, hour);
+    let options = Options { first_pause: hour, longest_pause: hour, ..Options::default() };
     let before = tasks();
-    let (client, peer) = tokio::join!(builder.connect(), server.accept());
+    let (client, peer) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
     let client = client.unwrap();
     peer.unwrap().close(1001, "restarting").await.unwrap();
     let waiting = client.clone();

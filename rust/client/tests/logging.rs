@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use smooai_smooth_operator_client::testing::{FakeServer, events};
-use smooai_smooth_operator_client::{Client, Error, TokenPlace};
+use smooai_smooth_operator_client::{Client, Error, Options, Token, TokenPlace};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -57,11 +57,14 @@ async fn tokens_are_never_logged() {
 
     let server = FakeServer::start().await.unwrap();
     for place in [TokenPlace::Header, TokenPlace::Subprotocol, TokenPlace::Url] {
-        let builder = Client::builder(server.url())
-            .token("5ecre7")
-            .token_place(place)
-            .reconnect(Duration::ZERO, Duration::from_millis(10));
-        let (client, peer) = tokio::join!(builder.connect(), server.accept());
+        let options = Options {
+            token: Some(Token::new("5ecre7")),
+            token_place: place,
+            first_pause: Duration::ZERO,
+            ..Options::default()
+        };
+        let connect = Client::connect_with(server.url(), options);
+        let (client, peer) = tokio::join!(connect, server.accept());
         let client = client.unwrap();
         peer.unwrap().close(4401, "expired").await.unwrap();
         let mut peer = server.accept().await.unwrap();
@@ -72,10 +75,15 @@ async fn tokens_are_never_logged() {
         pinged.unwrap();
         assert!(!format!("{client:?}").contains("5ecre7"));
         peer.close(4401, "expired").await.unwrap();
-        server.refuse(401, &[], "").await.unwrap();
+        for _ in 0..2 {
+            server.refuse(401, &[], "").await.unwrap();
+        }
         while !matches!(client.ping().await, Err(Error::Refused { .. })) {}
     }
     let logged = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
-    assert!(logged.contains("the connection was lost") && logged.contains("tungstenite"), "it listens");
+    assert!(
+        ["the connection was lost", "tungstenite", "reqwest"].iter().all(|who| logged.contains(who)),
+        "it listens"
+    );
     assert!(!logged.contains("5ecre7"), "{logged}");
 }

@@ -2,7 +2,7 @@
 
 use smooai_smooth_operator_client::protocol::*;
 use smooai_smooth_operator_client::testing::{FakeServer, events};
-use smooai_smooth_operator_client::{Client, Error, Phase, Timeouts};
+use smooai_smooth_operator_client::{Client, Error, Options, Phase, Timeouts};
 use std::time::Duration;
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -19,7 +19,8 @@ async fn a_server_that_does_not_shake_hands() {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("ws://{}/ws", listener.local_addr().unwrap());
     let timeouts = Timeouts { connect: SHORT, ..Timeouts::default() };
-    let error = Client::builder(url).timeouts(timeouts).connect().await.unwrap_err();
+    let options = Options { timeouts, ..Options::default() };
+    let error = Client::connect_with(url, options).await.unwrap_err();
     assert_eq!(phase(&error), Some(Phase::Connect), "{error}");
     assert!(error.is_retryable());
 }
@@ -46,8 +47,8 @@ async fn a_call_that_is_not_answered() {
 async fn limits_of_the_client_are_those_of_its_calls() {
     let server = FakeServer::start().await.unwrap();
     let timeouts = Timeouts { request: SHORT, ..Timeouts::default() };
-    let (client, peer) =
-        tokio::join!(Client::builder(server.url()).timeouts(timeouts).connect(), server.accept());
+    let options = Options { timeouts, ..Options::default() };
+    let (client, peer) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
     let (client, _peer) = (client.unwrap(), peer.unwrap());
     assert_eq!(client.timeouts(), timeouts);
     assert_eq!(phase(&client.ping().await.unwrap_err()), Some(Phase::Request));

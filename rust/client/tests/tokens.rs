@@ -2,31 +2,33 @@
 
 use smooai_smooth_operator_client::protocol::ErrorCode;
 use smooai_smooth_operator_client::testing::FakeServer;
-use smooai_smooth_operator_client::{Builder, Client, Error, TokenPlace};
+use smooai_smooth_operator_client::{Client, Error, Options, Token, TokenPlace};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// A builder whose token is `token-1`, then `token-2` and so on, and how often it was asked for.
-fn asked(server: &FakeServer) -> (Builder, Arc<AtomicUsize>) {
+/// Options whose token is `token-1`, then `token-2` and so on, and how often it was asked for.
+fn asked() -> (Options, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
-    let builder = Client::builder(server.url())
-        .token_from(move || {
-            let number = counted.fetch_add(1, Ordering::SeqCst) + 1;
-            async move { Ok::<_, io::Error>(format!("token-{number}")) }
-        })
-        .reconnect(Duration::ZERO, Duration::from_millis(10));
-    (builder, count)
+    let token = Token::from_fn(move || {
+        let number = counted.fetch_add(1, Ordering::SeqCst) + 1;
+        async move { Ok::<_, io::Error>(format!("token-{number}")) }
+    });
+    (Options { token: Some(token), first_pause: Duration::ZERO, ..Options::default() }, count)
+}
+
+fn with(token: &str) -> Options {
+    Options { token: Some(Token::new(token)), ..Options::default() }
 }
 
 #[tokio::test]
 async fn a_token_goes_where_it_is_told_to() {
     let server = FakeServer::start().await.unwrap();
     for place in [TokenPlace::Header, TokenPlace::Subprotocol, TokenPlace::Url] {
-        let client = Client::builder(server.url()).token("a.b-c").token_place(place).connect();
-        let (client, peer) = tokio::join!(client, server.accept());
+        let options = Options { token_place: place, ..with("a.b-c") };
+        let (client, peer) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
         let (_client, peer) = (client.unwrap(), peer.unwrap());
         assert_eq!(peer.token().unwrap(), "a.b-c");
         let header = peer.headers().get("authorization").is_some();
@@ -39,8 +41,8 @@ async fn a_token_goes_where_it_is_told_to() {
 #[tokio::test]
 async fn a_refused_token_is_asked_for_again() {
     let server = FakeServer::start().await.unwrap();
-    let (builder, count) = asked(&server);
-    let (client, peer) = tokio::join!(builder.connect(), async {
+    let (options, count) = asked();
+    let (client, peer) = tokio::join!(Client::connect_with(server.url(), options), async {
         assert_eq!(server.refuse(401, &[], "").await.unwrap().as_deref(), Some("token-1"));
         server.accept().await.unwrap()
     });
@@ -52,8 +54,8 @@ async fn a_refused_token_is_asked_for_again() {
 #[tokio::test]
 async fn a_token_is_asked_for_at_each_connection() {
     let server = FakeServer::start().await.unwrap();
-    let (builder, _) = asked(&server);
-    let (client, peer) = tokio::join!(builder.connect(), server.accept());
+    let (options, _) = asked();
+    let (client, peer) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
     let _client = client.unwrap();
     let peer = peer.unwrap();
     assert_eq!(peer.token().as_deref(), Some("token-1"));
@@ -68,9 +70,11 @@ async fn a_token_is_asked_for_at_each_connection() {
 async fn a_token_that_stays_bad_is_an_error_that_is_not_worth_a_retry() {
     let server = FakeServer::start().await.unwrap();
     let body = r#"{"error":{"code":"UNAUTHENTICATED","message":"The token has expired."}}"#;
-    let connect = Client::builder(server.url()).token("old").connect();
-    let (client, refused) = tokio::join!(connect, server.refuse(401, &[], body));
-    refused.unwrap();
+    let (client, ()) = tokio::join!(Client::connect_with(server.url(), with("old")), async {
+        for _ in 0..2 {
+            server.refuse(401, &[], body).await.unwrap();
+        }
+    });
     let error = client.unwrap_err();
     assert_eq!(error.code(), Some(&ErrorCode::Unauthenticated));
     assert!(!error.is_retryable());
@@ -80,10 +84,10 @@ async fn a_token_that_stays_bad_is_an_error_that_is_not_worth_a_retry() {
 #[tokio::test]
 async fn a_token_that_cannot_be_had_or_sent_is_told() {
     let server = FakeServer::start().await.unwrap();
-    let none =
-        Client::builder(server.url()).token_from(|| async { Err::<String, _>(io::Error::other("no vault")) });
-    let error = none.connect().await.unwrap_err();
+    let none = Token::from_fn(|| async { Err::<String, _>(io::Error::other("no vault")) });
+    let options = Options { token: Some(none), ..Options::default() };
+    let error = Client::connect_with(server.url(), options).await.unwrap_err();
     assert!(matches!(&error, Error::Token(cause) if cause.to_string() == "no vault"));
-    let error = Client::builder(server.url()).token("two\r\nlines").connect().await.unwrap_err();
+    let error = Client::connect_with(server.url(), with("two\r\nlines")).await.unwrap_err();
     assert!(matches!(&error, Error::Invalid(text) if !text.contains("lines")), "{error}");
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use futures_util::StreamExt as _;
 use smooai_smooth_operator_client::protocol::{Action, Event, JsonObject};
-use smooai_smooth_operator_client::{Client, Timeouts, TokenPlace};
+use smooai_smooth_operator_client::{Client, Options, Timeouts, Token, TokenPlace};
 use smooai_smooth_operator_conformance_driver as wire;
 use smooai_smooth_operator_conformance_driver::{
     BrokenReport, Command, DoneReport, FailedReport, OpenCommand, ReadyReport, RepliedReport, Report,
@@ -105,31 +105,20 @@ impl Driver {
     }
 
     fn open(&self, open: OpenCommand) -> Result<()> {
-        let mut builder =
-            Client::builder(open.url).timeouts(limits(Timeouts::default(), open.timeouts.as_ref()));
+        let mut options = Options {
+            timeouts: limits(Timeouts::default(), open.timeouts.as_ref()),
+            token: token(open.tokens.unwrap_or_default()),
+            ..Options::default()
+        };
         if let Some(milliseconds) = open.heartbeat_ms {
-            builder = builder.heartbeat(Duration::from_millis(milliseconds.into()));
+            options.heartbeat = Duration::from_millis(milliseconds.into());
         }
-        builder = match open.token_by {
-            Some(TokenBy::Header) => builder.token_place(TokenPlace::Header),
-            Some(TokenBy::Subprotocol) => builder.token_place(TokenPlace::Subprotocol),
-            None => builder,
-        };
-        builder = match open.tokens.unwrap_or_default() {
-            none if none.is_empty() => builder,
-            one if one.len() == 1 => builder.token(&one[0]),
-            more => {
-                let left = Mutex::new(VecDeque::from(more));
-                builder.token_from(move || {
-                    let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
-                    let token = if left.len() > 1 { left.pop_front() } else { left.front().cloned() };
-                    async move { Ok::<_, Infallible>(token.unwrap_or_default()) }
-                })
-            }
-        };
+        if open.token_by == Some(TokenBy::Subprotocol) {
+            options.token_place = TokenPlace::Subprotocol;
+        }
         let (clients, reports, name) = (Arc::clone(&self.clients), self.reports.clone(), open.client);
         self.tasks.spawn(async move {
-            let client = match builder.connect().await {
+            let client = match Client::connect_with(open.url, options).await {
                 Ok(client) => client,
                 Err(error) => {
                     return reports.send(FailedReport::new(open.id, error::seen(&error)).into()).await;
@@ -233,6 +222,19 @@ fn limits(usual: Timeouts, said: Option<&wire::Timeouts>) -> Timeouts {
 }
 
 /// An event encoded by the generated code.
+/// A token for each time that the client asks; the last one stays.
+fn token(tokens: Vec<String>) -> Option<Token> {
+    if tokens.len() < 2 {
+        return tokens.into_iter().next().map(Token::new);
+    }
+    let left = Mutex::new(VecDeque::from(tokens));
+    Some(Token::from_fn(move || {
+        let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = if left.len() > 1 { left.pop_front() } else { left.front().cloned() };
+        async move { Ok::<_, Infallible>(token.unwrap_or_default()) }
+    }))
+}
+
 fn object(event: &Event) -> JsonObject {
     serde_json::from_str(&event.to_json()).unwrap_or_default()
 }

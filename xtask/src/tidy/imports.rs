@@ -53,7 +53,7 @@ const TABLE: &[Row] = &[
     },
     Row { name: "server", may_use: &["host", "service", "protocol"], never: &[] },
     Row { name: "lambda", may_use: &["host", "service", "protocol"], never: &[] },
-    Row { name: "client", may_use: &["protocol"], never: &["axum", "reqwest", "aws-*"] },
+    Row { name: "client", may_use: &["protocol"], never: &["axum", "aws-*"] },
     Row { name: "evals", may_use: &["llm", "retrieval", "store", "ingestion", "adapter-memory"], never: &[] },
     Row { name: "adapter-*", may_use: &["store", "retrieval"], never: &["axum", "reqwest"] },
     Row {

@@ -1,8 +1,10 @@
-//! The mux by plain calls: no socket, and time is what the test says it is.
+//! The mux by plain calls: no socket, and time passes when the test says so.
 
 use super::*;
 use crate::testing::events;
 use smooai_smooth_operator_protocol::{ErrorCode, InteractionKind, JsonObject};
+use std::task::Waker;
+use tokio::time::advance;
 
 const SECOND: Duration = Duration::from_secs(1);
 const SHORT: Timeouts = Timeouts {
@@ -26,27 +28,25 @@ fn verdict(session: &str) -> Role {
 
 struct Bench {
     mux: Mux,
-    now: Instant,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { mux: Mux::new("ours-".to_owned()), now: Instant::now() }
+        Self { mux: Mux::new("ours-".to_owned()) }
     }
 
     fn start(&mut self, role: Role) -> String {
         let id = self.claim(None, role, SHORT);
-        assert!(self.mux.sending(&id, self.now));
+        assert!(self.mux.sending(&id));
         id
     }
 
     fn claim(&mut self, wanted: Option<&str>, role: Role, timeouts: Timeouts) -> String {
-        self.mux.claim(wanted, role, timeouts, self.now)
+        self.mux.claim(wanted, role, timeouts)
     }
 
     fn hear(&mut self, event: Event) {
-        let bytes = event.to_json().len();
-        self.mux.offer(event, bytes, self.now);
+        self.mux.offer(event);
     }
 
     /// The server answers a verdict for a session.
@@ -56,24 +56,24 @@ impl Bench {
     }
 
     fn next(&mut self, id: &str) -> Option<Result<Event, Error>> {
-        match self.mux.poll(id, Waker::noop()) {
+        match self.mux.poll(id, &mut Context::from_waker(Waker::noop())) {
             Poll::Ready(item) => item,
             Poll::Pending => panic!("nothing is there for {id}"),
         }
     }
 
     fn waits(&mut self, id: &str) -> bool {
-        self.mux.poll(id, Waker::noop()).is_pending()
+        self.mux.poll(id, &mut Context::from_waker(Waker::noop())).is_pending()
     }
 
     /// Seconds to the deadline of a request, and what it is for.
     fn left(&self, id: &str) -> Option<(u64, Phase)> {
-        self.mux.deadline(id).map(|(at, phase)| ((at - self.now).as_secs(), phase))
+        self.mux.inboxes[id].due.map(|(at, phase, _)| ((at - Instant::now()).as_secs(), phase))
     }
 }
 
-#[test]
-fn answers_find_their_calls_in_any_order() {
+#[tokio::test(start_paused = true)]
+async fn answers_find_their_calls_in_any_order() {
     let mut bench = Bench::new();
     let (first, second) = (bench.start(Role::Call), bench.start(Role::Call));
     assert_ne!(first, second);
@@ -86,8 +86,8 @@ fn answers_find_their_calls_in_any_order() {
     }
 }
 
-#[test]
-fn events_of_nobody_go_to_whoever_listens() {
+#[tokio::test(start_paused = true)]
+async fn events_of_nobody_go_to_whoever_listens() {
     let mut bench = Bench::new();
     let forever = Timeouts { connect: Duration::MAX, ..SHORT };
     let listeners = [0, 1].map(|_| bench.claim(None, Role::Stray, forever));
@@ -110,8 +110,8 @@ fn events_of_nobody_go_to_whoever_listens() {
     assert!(bench.waits(&listeners[0]), "one listens on after a line is lost");
 }
 
-#[test]
-fn a_listener_that_is_slow_loses_the_oldest_of_all_kinds() {
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_is_slow_loses_the_oldest_of_all_kinds() {
     let mut bench = Bench::new();
     let listener = bench.claim(None, Role::Stray, SHORT);
     for number in 0..3_000 {
@@ -122,19 +122,22 @@ fn a_listener_that_is_slow_loses_the_oldest_of_all_kinds() {
     assert_eq!(first.request_id(), Some(format!("another's {events}").as_str()));
 }
 
-#[test]
-fn a_turn_that_waits_in_too_many_events_fails() {
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_waits_too_often_keeps_what_it_waits_in_now() {
     let mut bench = Bench::new();
     let turn = bench.start(turn());
-    for _ in 0..=MAX_EVENTS {
-        bench.hear(events::confirmation_required(&turn, "refund", "Refund it."));
+    for number in 0..2 * MAX_EVENTS {
+        bench.hear(events::confirmation_required(&turn, "refund", &format!("Refund order {number}.")));
     }
-    let items: Vec<_> = std::iter::from_fn(|| bench.next(&turn)).collect();
-    assert!(matches!(items.last(), Some(Err(Error::Protocol(_)))));
+    bench.hear(events::answer(&turn, "done"));
+    assert!(matches!(bench.next(&turn), Some(Err(Error::Missed { .. }))));
+    let kept: Vec<Event> = std::iter::from_fn(|| bench.next(&turn)).map(Result::unwrap).collect();
+    assert_eq!(kept.len(), MAX_EVENTS);
+    assert_eq!(kept.last().unwrap().tag(), "eventual_response");
 }
 
-#[test]
-fn unknown_events_of_a_turn_belong_to_the_turn() {
+#[tokio::test(start_paused = true)]
+async fn unknown_events_of_a_turn_belong_to_the_turn() {
     let mut bench = Bench::new();
     let turn = bench.start(turn());
     let text = format!(r#"{{"type":"news","requestId":"{turn}","timestamp":1,"x":[1]}}"#);
@@ -143,8 +146,8 @@ fn unknown_events_of_a_turn_belong_to_the_turn() {
     assert_eq!((unknown.tag.as_str(), &unknown.raw["x"][0]), ("news", &1.into()));
 }
 
-#[test]
-fn a_wanted_id_is_used_unless_it_is_taken() {
+#[tokio::test(start_paused = true)]
+async fn a_wanted_id_is_used_unless_it_is_taken() {
     let mut bench = Bench::new();
     let mine = Some("mine");
     assert_eq!(bench.claim(mine, turn(), SHORT), "mine");
@@ -157,22 +160,22 @@ fn a_wanted_id_is_used_unless_it_is_taken() {
     assert_ne!(one, two, "an empty id is none");
 }
 
-#[test]
-fn nothing_follows_the_end_of_a_turn() {
+#[tokio::test(start_paused = true)]
+async fn nothing_follows_the_end_of_a_turn() {
     let mut bench = Bench::new();
     let turn = bench.start(turn());
     bench.hear(events::accepted(&turn));
     bench.hear(events::answer(&turn, "yes"));
     bench.hear(events::token(&turn, "late"));
     bench.hear(events::error(&turn, ErrorCode::AgentError, "late"));
-    assert!(!bench.mux.sending(&turn, bench.now));
+    assert!(!bench.mux.sending(&turn));
     let tags: Vec<String> =
         std::iter::from_fn(|| bench.next(&turn)).map(|event| event.unwrap().tag().to_owned()).collect();
     assert_eq!(tags, ["immediate_response", "eventual_response"]);
 }
 
-#[test]
-fn a_turn_that_nobody_reads_stays_small_and_keeps_what_matters() {
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_nobody_reads_stays_small_and_keeps_what_matters() {
     let mut bench = Bench::new();
     let turn = bench.start(turn());
     bench.hear(events::accepted(&turn));
@@ -184,7 +187,7 @@ fn a_turn_that_nobody_reads_stays_small_and_keeps_what_matters() {
     }
     bench.hear(events::answer(&turn, "done"));
     let inbox = &bench.mux.inboxes[&turn];
-    assert!(inbox.queue.len() <= MAX_EVENTS && inbox.bytes <= MAX_BYTES, "{} bytes", inbox.bytes);
+    assert!(inbox.queue.len() <= MAX_EVENTS, "{} events", inbox.queue.len());
 
     assert!(matches!(bench.next(&turn), Some(Err(Error::Missed { events })) if events > 30_000));
     let kept: Vec<Event> = std::iter::from_fn(|| bench.next(&turn)).map(Result::unwrap).collect();
@@ -194,59 +197,42 @@ fn a_turn_that_nobody_reads_stays_small_and_keeps_what_matters() {
     assert!(kept.len() > 100, "it keeps what fits");
 }
 
-#[test]
-fn tokens_are_joined_before_any_is_dropped() {
-    let mut bench = Bench::new();
-    let turn = bench.start(turn());
-    let mut said = String::new();
-    for number in 0..5_000 {
-        let word = format!("{number} ");
-        bench.hear(events::token(&turn, &word));
-        said.push_str(&word);
-    }
-    bench.hear(events::answer(&turn, &said));
-    let events: Vec<Event> = std::iter::from_fn(|| bench.next(&turn)).map(Result::unwrap).collect();
-    let heard: String = events
-        .iter()
-        .filter_map(|event| match event {
-            Event::StreamToken(event) if event.token == event.data.token => Some(event.token.as_str()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(heard, said);
-    assert!(events.len() < 2 * MERGE_FROM, "{} events", events.len());
-}
-
-#[test]
-fn each_phase_has_its_limit() {
+#[tokio::test(start_paused = true)]
+async fn each_phase_has_its_limit() {
     let mut bench = Bench::new();
     let turn = bench.claim(None, turn(), SHORT);
     assert_eq!(bench.left(&turn), Some((1, Phase::Connect)));
-    assert!(bench.mux.sending(&turn, bench.now));
+    assert!(bench.mux.sending(&turn));
     assert_eq!(bench.left(&turn), Some((2, Phase::Request)));
     bench.hear(events::accepted(&turn));
     assert_eq!(bench.left(&turn), Some((30, Phase::Idle)));
     for _ in 0..2 {
-        bench.now += 20 * SECOND;
+        advance(20 * SECOND).await;
         bench.hear(events::keepalive(&turn));
     }
     assert_eq!(bench.left(&turn), Some((20, Phase::Turn)));
-    bench.mux.expire(&turn, bench.now + 19 * SECOND);
-    assert_eq!(bench.left(&turn), Some((20, Phase::Turn)), "an alarm that rings early ends nothing");
-    bench.mux.expire(&turn, bench.now + 20 * SECOND);
-    let items: Vec<_> = std::iter::from_fn(|| bench.next(&turn)).collect();
-    assert!(matches!(items.last(), Some(Err(Error::Timeout { phase: Phase::Turn, .. }))));
-    assert!(!bench.mux.sending(&turn, bench.now), "what has timed out is not sent");
+    for _ in 0..3 {
+        bench.next(&turn).unwrap().unwrap();
+    }
+    advance(19 * SECOND).await;
+    assert!(bench.waits(&turn));
+    advance(SECOND).await;
+    let Some(Err(Error::Timeout { phase, limit, .. })) = bench.next(&turn) else {
+        panic!("it took too long")
+    };
+    assert_eq!((phase, limit), (Phase::Turn, SHORT.turn));
+    assert!(bench.next(&turn).is_none());
+    assert!(!bench.mux.sending(&turn), "what has timed out is not sent");
 }
 
-#[test]
-fn a_limit_of_forever_is_none() {
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_forever_is_none() {
     let mut bench = Bench::new();
     let forever = Duration::MAX;
     let timeouts = Timeouts { connect: forever, request: forever, idle: forever, turn: forever };
     let turn = bench.claim(None, turn(), timeouts);
     assert_eq!(bench.left(&turn), None);
-    bench.mux.sending(&turn, bench.now);
+    bench.mux.sending(&turn);
     bench.hear(events::accepted(&turn));
     assert_eq!(bench.left(&turn), None);
     bench.hear(events::confirmation_required(&turn, "refund", "Refund it."));
@@ -255,52 +241,65 @@ fn a_limit_of_forever_is_none() {
 }
 
 /// Runs a turn for 10 seconds, parks it for an hour, lets `resume` happen, and returns what is left.
-fn parked_for_an_hour(park: Event, shown: Event, resume: impl FnOnce(&mut Bench)) -> Option<(u64, Phase)> {
+async fn parked_for_an_hour(
+    park: Event,
+    shown: Event,
+    resume: impl FnOnce(&mut Bench),
+) -> Option<(u64, Phase)> {
     let mut bench = Bench::new();
     let turn = bench.start(turn());
     bench.hear(events::accepted(&turn));
-    bench.now += 10 * SECOND;
+    advance(10 * SECOND).await;
     bench.hear(park);
     assert_eq!(bench.left(&turn), None, "the clock stands still");
     bench.hear(shown);
     bench.hear(events::keepalive(&turn));
     bench.hear(events::tool_result(&turn, "another", "beside it"));
-    bench.now += 3600 * SECOND;
+    advance(3600 * SECOND).await;
     assert_eq!(bench.left(&turn), None, "it still stands");
     resume(&mut bench);
-    bench.mux.deadline(&turn)?;
+    bench.left(&turn)?;
     for _ in 0..2 {
-        bench.now += 20 * SECOND;
+        advance(20 * SECOND).await;
         bench.hear(events::keepalive(&turn));
     }
     bench.left(&turn)
 }
 
-#[test]
-fn the_clock_of_a_parked_turn_stands_still() {
+#[tokio::test(start_paused = true)]
+async fn the_clock_of_a_parked_turn_stands_still() {
     let turn = "ours-1";
     let approval = || events::confirmation_required(turn, "refund", "Refund it.");
     let call = || events::tool_call(turn, "refund", "{}");
     let left = Some((10, Phase::Turn));
-    assert_eq!(parked_for_an_hour(approval(), call(), |_| {}), None);
-    assert_eq!(parked_for_an_hour(approval(), call(), |bench| bench.answer("s", events::otp_verified)), left);
+    assert_eq!(parked_for_an_hour(approval(), call(), |_| {}).await, None);
     assert_eq!(
-        parked_for_an_hour(approval(), call(), |bench| bench.answer("other", events::otp_verified)),
+        parked_for_an_hour(approval(), call(), |bench| bench.answer("s", events::otp_verified)).await,
+        left
+    );
+    assert_eq!(
+        parked_for_an_hour(approval(), call(), |bench| bench.answer("other", events::otp_verified)).await,
         None
     );
     let wrong = |attempts| move |bench: &mut Bench| bench.answer("s", |id| events::otp_invalid(id, attempts));
-    assert_eq!(parked_for_an_hour(approval(), call(), wrong(1)), None);
-    assert_eq!(parked_for_an_hour(approval(), call(), wrong(0)), left);
+    assert_eq!(parked_for_an_hour(approval(), call(), wrong(1)).await, None);
+    assert_eq!(parked_for_an_hour(approval(), call(), wrong(0)).await, left);
     let refused = |id: &str| events::error(id, ErrorCode::NoPendingConfirmation, "None waits.");
-    assert_eq!(parked_for_an_hour(approval(), call(), |bench| bench.answer("s", refused)), None);
+    assert_eq!(parked_for_an_hour(approval(), call(), |bench| bench.answer("s", refused)).await, None);
     let result = |bench: &mut Bench| bench.hear(events::tool_result(turn, "refund", "ok"));
-    assert_eq!(parked_for_an_hour(approval(), call(), result), left);
+    let word = |bench: &mut Bench| bench.hear(events::token(turn, "Refunded."));
+    assert_eq!(
+        parked_for_an_hour(approval(), call(), result).await,
+        None,
+        "other calls have results meanwhile"
+    );
+    assert_eq!(parked_for_an_hour(approval(), call(), word).await, left);
     let code = events::otp_required(turn, "refund", "Refund it.");
-    assert_eq!(parked_for_an_hour(code, events::otp_sent(turn, "v***"), result), left);
+    assert_eq!(parked_for_an_hour(code, events::otp_sent(turn, "v***"), word).await, left);
 }
 
-#[test]
-fn a_turn_knows_the_form_it_waits_for() {
+#[tokio::test(start_paused = true)]
+async fn a_turn_knows_the_form_it_waits_for() {
     let mut bench = Bench::new();
     let turn = bench.start(turn());
     assert!(bench.mux.park(&turn).is_none());
@@ -312,8 +311,8 @@ fn a_turn_knows_the_form_it_waits_for() {
     assert!(bench.mux.park(&turn).is_none());
 }
 
-#[test]
-fn a_turn_that_parks_again_at_once_is_parked() {
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_parks_again_at_once_is_parked() {
     let mut bench = Bench::new();
     let turn = bench.start(turn());
     bench.hear(events::accepted(&turn));
@@ -325,8 +324,8 @@ fn a_turn_that_parks_again_at_once_is_parked() {
     assert!(bench.mux.park(&turn).is_some() && bench.left(&turn).is_none());
 }
 
-#[test]
-fn a_lost_line_fails_what_was_sent_and_keeps_what_was_not() {
+#[tokio::test(start_paused = true)]
+async fn a_lost_line_fails_what_was_sent_and_keeps_what_was_not() {
     let mut bench = Bench::new();
     let (turn, call) = (bench.start(turn()), bench.start(Role::Call));
     let waiting = bench.claim(None, Role::Call, SHORT);
@@ -338,31 +337,31 @@ fn a_lost_line_fails_what_was_sent_and_keeps_what_was_not() {
         assert!(bench.next(id).is_none());
     }
     assert!(bench.waits(&waiting));
-    assert!(bench.mux.sending(&waiting, bench.now));
+    assert!(bench.mux.sending(&waiting));
     bench.hear(events::pong(&waiting));
     assert!(bench.next(&waiting).unwrap().is_ok());
 }
 
-#[test]
-fn a_wait_for_a_connection_tells_why_there_is_none() {
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_connection_tells_why_there_is_none() {
     let mut bench = Bench::new();
     bench.mux.cut(gone());
     let call = bench.claim(None, Role::Call, SHORT);
-    bench.mux.expire(&call, bench.now + SECOND);
+    advance(SECOND).await;
     let Some(Err(Error::Timeout { source: Some(source), .. })) = bench.next(&call) else {
         panic!("no source")
     };
     assert!(matches!(*source, Error::Lost { .. }));
 }
 
-#[test]
-fn a_mux_that_is_closed_fails_what_is_there_and_what_comes() {
+#[tokio::test(start_paused = true)]
+async fn a_mux_without_a_connection_for_good_fails_what_is_there_and_what_comes() {
     let mut bench = Bench::new();
     let (call, listener) = (bench.start(Role::Call), bench.claim(None, Role::Stray, SHORT));
-    bench.mux.close(Error::Busy);
-    assert!(matches!(bench.next(&call), Some(Err(Error::Busy))));
+    bench.mux.cut(Error::Closed);
+    assert!(matches!(bench.next(&call), Some(Err(Error::Closed))));
     assert!(bench.next(&listener).is_none(), "a subscription just ends");
     let late = bench.claim(None, Role::Call, SHORT);
-    assert!(matches!(bench.next(&late), Some(Err(Error::Busy))));
+    assert!(matches!(bench.next(&late), Some(Err(Error::Closed))));
     assert!(bench.next(&late).is_none());
 }

@@ -1,165 +1,120 @@
-//! From an address and a token to an open WebSocket. The request is written here because the library logs the whole
-//! of it, token included, at its finest log level.
+//! From an address and a token to an open WebSocket. HTTP is spoken by reqwest because the WebSocket library logs the
+//! whole request, token included, at its finest log level.
 
 use super::MAX_FRAME;
-use crate::client::{Builder, TokenPlace};
+use crate::client::{Options, Token, TokenPlace};
 use crate::errors::{Error, Phase};
-use http::{HeaderName, StatusCode, Uri, header};
-use smooai_smooth_operator_protocol::ErrorData;
-use std::io;
+use http_body_util::{BodyExt as _, Limited};
+use reqwest::{Body, Client, Response, StatusCode, Upgraded, Url, header, redirect::Policy};
+use smooai_smooth_operator_protocol::{ErrorCode, ErrorData};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::client::{Response, generate_key};
-use tokio_tungstenite::tungstenite::handshake::{derive_accept_key, machine::TryParse as _};
+use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-/// The server's answer to the handshake may have this many bytes.
-const MAX_ANSWER: usize = 16 * 1024;
-/// Read and write buffers of the socket.
-const BUFFER: usize = 16 * 1024;
-
-/// A byte stream, with or without TLS.
-pub(crate) trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
+/// The body of a refusal may have this many bytes.
+const MAX_REFUSAL: usize = 16 * 1024;
 
 /// An open WebSocket.
-pub(crate) type Line = WebSocketStream<Box<dyn Bytes>>;
+pub(crate) type Line = WebSocketStream<Upgraded>;
 
-/// One attempt to connect, with the token of this moment. One that the server refuses is asked for once more.
-pub(crate) async fn dial(options: &Builder) -> Result<Line, Error> {
+/// One attempt to connect. A token that the server refuses is asked for once more.
+pub(crate) async fn dial(url: &str, options: &Options) -> Result<Line, Error> {
     let attempt = async {
-        let token = options.current_token().await?;
-        let refusal = match shake_hands(options, token.as_deref()).await {
-            Err(refusal @ Error::Refused { status: 401, .. }) => refusal,
-            settled => return settled,
-        };
-        let newer = options.current_token().await?;
-        if newer == token { Err(refusal) } else { shake_hands(options, newer.as_deref()).await }
+        match shake_hands(url, options).await {
+            Err(Error::Refused { status: 401, .. }) if options.token.is_some() => {
+                shake_hands(url, options).await
+            }
+            settled => settled,
+        }
     };
     let limit = options.timeouts.connect;
     let timed_out = Error::Timeout { phase: Phase::Connect, limit, source: None };
     timeout(limit, Box::pin(attempt)).await.unwrap_or(Err(timed_out))
 }
 
-async fn shake_hands(options: &Builder, token: Option<&str>) -> Result<Line, Error> {
+async fn shake_hands(url: &str, options: &Options) -> Result<Line, Error> {
     // The address is not repeated in errors: it may hold a token.
-    let invalid = |what: &str| Error::Invalid(format!("the address of the server {what}"));
-    let uri: Uri = options.url.parse().map_err(|_| invalid("is no address"))?;
-    let (tls, port) = match uri.scheme_str() {
-        Some("ws") => (false, 80),
-        Some("wss") => (true, 443),
-        _ => return Err(invalid("must begin with ws:// or wss://")),
+    let invalid = |what: &str| Error::Invalid(format!("the address of the server: {what}"));
+    let mut url = Url::parse(url).map_err(|error| invalid(&error.to_string()))?;
+    let scheme = match url.scheme() {
+        "ws" => "http",
+        "wss" if cfg!(feature = "tls") => "https",
+        _ => return Err(invalid("it must begin with ws:// or, with the crate's feature `tls`, with wss://")),
     };
-    let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| invalid("names no host"))?;
-    let (host, port) = (host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(port));
+    let _both_have_hosts = url.set_scheme(scheme);
+    // It does what it is told, whatever its environment says.
+    let agent = concat!("smooth-operator-rust/", env!("CARGO_PKG_VERSION"));
+    let client = Client::builder().http1_only().no_proxy().redirect(Policy::none()).user_agent(agent);
+    #[cfg(feature = "tls")]
+    let client = client
+        .tls_backend_preconfigured(tls(scheme == "https").map_err(|error| Error::Connect(Arc::new(error)))?);
     let key = generate_key();
-    let request = request(&uri, &key, token, options.place)?;
-
-    let stream = TcpStream::connect((host, port)).await.map_err(broken)?;
-    stream.set_nodelay(true).map_err(broken)?;
-    let mut bytes: Box<dyn Bytes> = if tls { secure(host, stream).await? } else { Box::new(stream) };
-    bytes.write_all(request.as_bytes()).await.map_err(broken)?;
-    let (response, rest) = answer(&mut bytes).await?;
+    let mut request = client
+        .build()
+        .map_err(broken)?
+        .get(url)
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_KEY, &key);
+    if let Some(Token(ask)) = &options.token {
+        let token = ask().await.map_err(Error::Token)?;
+        request = match options.token_place {
+            TokenPlace::Header => request.bearer_auth(token),
+            TokenPlace::Subprotocol => {
+                request.header(header::SEC_WEBSOCKET_PROTOCOL, format!("smooth-operator, bearer.{token}"))
+            }
+            TokenPlace::Url => request.query(&[("token", token)]),
+        };
+    }
+    let response = request.send().await.map_err(broken)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(refusal(&response, rest, bytes).await);
+        return Err(refusal(response).await);
     }
     let accepted = response.headers().get(header::SEC_WEBSOCKET_ACCEPT);
     if accepted.is_none_or(|accepted| *accepted != derive_accept_key(key.as_bytes())) {
         return Err(Error::Protocol("the answer to the handshake does not fit its key".to_owned()));
     }
-    let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
-        .max_message_size(Some(MAX_FRAME))
-        .max_frame_size(Some(MAX_FRAME));
-    Ok(WebSocketStream::from_partially_read(bytes, rest, Role::Client, Some(config)).await)
-}
-
-fn request(uri: &Uri, key: &str, token: Option<&str>, place: TokenPlace) -> Result<String, Error> {
-    let stands = |byte: u8| match place {
-        TokenPlace::Url => byte.is_ascii_alphanumeric() || b"-._~".contains(&byte),
-        _ => byte.is_ascii_graphic(),
-    };
-    if token.is_some_and(|token| token.is_empty() || !token.bytes().all(stands)) {
-        return Err(Error::Invalid("the token has characters that cannot stand in its place".to_owned()));
-    }
-    let mut target = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let mut more = String::new();
-    match (token, place) {
-        (None, _) => {}
-        (Some(token), TokenPlace::Header) => more = format!("Authorization: Bearer {token}\r\n"),
-        (Some(token), TokenPlace::Subprotocol) => {
-            more = format!("Sec-WebSocket-Protocol: smooth-operator, bearer.{token}\r\n");
-        }
-        (Some(token), TokenPlace::Url) => {
-            target += if uri.query().is_some() { "&token=" } else { "?token=" };
-            target += token;
-        }
-    }
-    let host = uri.host().unwrap_or_default();
-    let port = uri.port().map_or(String::new(), |port| format!(":{port}"));
-    Ok(format!(
-        "GET {target} HTTP/1.1\r\nHost: {host}{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nUser-Agent: smooth-operator-rust/{}\r\n{more}\r\n",
-        env!("CARGO_PKG_VERSION")
-    ))
-}
-
-/// Reads the head of the server's answer, and what came after it.
-async fn answer(bytes: &mut Box<dyn Bytes>) -> Result<(Response, Vec<u8>), Error> {
-    let mut read = Vec::new();
-    loop {
-        let parsed = Response::try_parse(&read).map_err(|error| Error::Protocol(error.to_string()))?;
-        if let Some((end, response)) = parsed {
-            return Ok((response, read.split_off(end)));
-        }
-        if read.len() > MAX_ANSWER || bytes.read_buf(&mut read).await.map_err(broken)? == 0 {
-            return Err(broken(io::Error::from(io::ErrorKind::UnexpectedEof)));
-        }
-    }
-}
-
-/// What an answer that opens nothing says, in its body if it has one.
-async fn refusal(response: &Response, mut body: Vec<u8>, bytes: Box<dyn Bytes>) -> Error {
-    let number = |name: HeaderName| response.headers().get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-    let length = number(header::CONTENT_LENGTH).unwrap_or(0).min(MAX_ANSWER as u64);
-    let missing = length.saturating_sub(body.len() as u64);
-    let _as_far_as_it_came = bytes.take(missing).read_to_end(&mut body).await;
-    let status = response.status().as_u16();
-    let (code, message) = match serde_json::from_slice::<ErrorData>(&body) {
-        Ok(said) => (Some(said.error.code), said.error.message),
-        Err(_) if status == 401 => (None, "the token is missing or bad".to_owned()),
-        Err(_) => (None, "is this the address of a WebSocket endpoint?".to_owned()),
-    };
-    let retry_after = number(header::RETRY_AFTER).map(Duration::from_secs);
-    Error::Refused { status, code, message, retry_after }
-}
-
-fn broken(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::Connect(Arc::new(error))
+    let config = WebSocketConfig::default().max_message_size(Some(MAX_FRAME)).max_frame_size(Some(MAX_FRAME));
+    let bytes = response.upgrade().await.map_err(broken)?;
+    Ok(WebSocketStream::from_raw_socket(bytes, Role::Client, Some(config)).await)
 }
 
 #[cfg(feature = "tls")]
-async fn secure(host: &str, stream: TcpStream) -> Result<Box<dyn Bytes>, Error> {
-    use rustls::{ClientConfig, crypto::ring, pki_types::ServerName};
-    use rustls_platform_verifier::BuilderVerifierExt;
+fn tls(secure: bool) -> Result<rustls::ClientConfig, rustls::Error> {
+    use rustls::{ClientConfig, RootCertStore, crypto::ring};
+    use rustls_platform_verifier::BuilderVerifierExt as _;
 
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(BuilderVerifierExt::with_platform_verifier)
-        .map_err(broken)?
-        .with_no_client_auth();
-    let name = ServerName::try_from(host.to_owned()).map_err(broken)?;
-    let secured =
-        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(broken)?;
-    Ok(Box::new(secured))
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config = match secure {
+        true => config.with_platform_verifier()?,
+        // A system that needs no certificates may have none.
+        false => config.with_root_certificates(RootCertStore::empty()),
+    };
+    Ok(config.with_no_client_auth())
 }
 
-#[cfg(not(feature = "tls"))]
-async fn secure(_: &str, _: TcpStream) -> Result<Box<dyn Bytes>, Error> {
-    Err(Error::Invalid("a wss:// address needs the crate's feature `tls`".to_owned()))
+/// What an answer that opens nothing says, in its body if it has one.
+async fn refusal(response: Response) -> Error {
+    let status = response.status().as_u16();
+    let wait = response.headers().get(header::RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
+    let body = Limited::new(Body::from(response), MAX_REFUSAL).collect().await;
+    let said = body.ok().and_then(|body| serde_json::from_slice::<ErrorData>(&body.to_bytes()).ok());
+    let (code, message) = match said {
+        Some(said) => (Some(said.error.code), said.error.message),
+        None if status == 401 => (Some(ErrorCode::Unauthenticated), "the token is missing or bad".to_owned()),
+        None => (None, "is this the address of a WebSocket endpoint?".to_owned()),
+    };
+    Error::Refused { status, code, message, retry_after: wait.map(Duration::from_secs) }
+}
+
+fn broken(error: reqwest::Error) -> Error {
+    if error.is_builder() {
+        return Error::Invalid("the token has characters that cannot stand in its place".to_owned());
+    }
+    Error::Connect(Arc::new(error.without_url()))
 }
