@@ -82,7 +82,7 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
         try
         {
             _mux.Begin(turn);
-            await SendAsync(parameters, turn.RequestId, Task.FromResult(true), CancellationToken.None).ConfigureAwait(false);
+            await TellAsync(parameters, CancellationToken.None).ConfigureAwait(false);
             turn.Heard();
         }
         catch (Exception error)

@@ -1,7 +1,8 @@
 namespace SmooAI.SmoothOperator;
 
 /// <summary>
-/// How a client connects and how long it waits. Of a time-out, <see cref="Timeout.InfiniteTimeSpan"/> means none.
+/// How a client connects and how long it waits. Of a time-out, <see cref="Timeout.InfiniteTimeSpan"/> means none, and 49
+/// days are the most that a timer can take.
 /// </summary>
 public sealed record SmoothAgentOptions
 {
