@@ -1,8 +1,7 @@
 namespace SmooAI.SmoothOperator;
 
 /// <summary>
-/// How a client connects and how long it waits. Of a time-out, <see cref="Timeout.InfiniteTimeSpan"/> means none, and 49
-/// days are the most that a timer can take.
+/// How a client connects and how long it waits. Of a time-out, <see cref="Timeout.InfiniteTimeSpan"/> means none.
 /// </summary>
 public sealed record SmoothAgentOptions
 {

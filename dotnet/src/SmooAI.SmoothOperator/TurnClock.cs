@@ -20,11 +20,11 @@ internal sealed class TurnClock(SmoothAgentOptions limits, Action<TimeLimit> ran
     /// <summary>Lets the clock run, that of the silence from its beginning.</summary>
     public void Run()
     {
-        _idle.Change(limits.IdleTimeout, Timeout.InfiniteTimeSpan);
+        _idle.Change(Due(limits.IdleTimeout), Timeout.InfiniteTimeSpan);
         if (_since is null)
         {
             _since = limits.TimeProvider.GetTimestamp();
-            _turn.Change(_left, Timeout.InfiniteTimeSpan);
+            _turn.Change(Due(_left), Timeout.InfiniteTimeSpan);
         }
     }
 
@@ -46,4 +46,8 @@ internal sealed class TurnClock(SmoothAgentOptions limits, Action<TimeLimit> ran
         _idle.Dispose();
         _turn.Dispose();
     }
+
+    /// <summary>What a timer takes of a limit that may be none, or more than it can take.</summary>
+    private static TimeSpan Due(TimeSpan limit) =>
+        limit == Timeout.InfiniteTimeSpan ? limit : TimeSpan.FromMilliseconds(Math.Clamp(limit.TotalMilliseconds, 0, uint.MaxValue - 1));
 }

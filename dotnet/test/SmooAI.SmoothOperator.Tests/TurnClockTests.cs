@@ -47,6 +47,20 @@ public sealed class TurnClockTests
     }
 
     [Fact]
+    public void ALimitMayBeMoreThanATimerTakesOrLessThanNothing()
+    {
+        var fired = new List<TimeLimit>();
+        using var patient = new TurnClock(Limits(TimeProvider.System) with { TurnTimeout = TimeSpan.MaxValue, IdleTimeout = TimeSpan.MaxValue }, fired.Add);
+        patient.Run();
+        Assert.Empty(fired);
+        var time = new SetTime();
+        using var hasty = new TurnClock(Limits(time) with { TurnTimeout = TimeSpan.FromSeconds(-1) }, fired.Add);
+        hasty.Run();
+        time.Move(TimeSpan.Zero);
+        Assert.Equal([TimeLimit.Turn], fired);
+    }
+
+    [Fact]
     public void ATimeThatRanOutWhenItWasStoppedRunsOutAtOnceWhenItGoesOn()
     {
         var (time, fired) = (new SetTime(), new List<TimeLimit>());
