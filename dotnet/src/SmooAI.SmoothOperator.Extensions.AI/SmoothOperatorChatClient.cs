@@ -15,23 +15,15 @@ namespace SmooAI.SmoothOperator.Extensions.AI;
 /// of their own: they come as the <see cref="ChatResponseUpdate.RawRepresentation"/> of an update, and are answered by
 /// the <see cref="SmoothAgentClient"/> that <see cref="GetService"/> gives. Every update carries its event there.
 /// </remarks>
-public sealed class SmoothOperatorChatClient : IChatClient
+/// <param name="client">Is connected at the first request, if it is not yet; its owner disposes of it.</param>
+/// <param name="session">How sessions are opened: the agent, the user's name.</param>
+public sealed class SmoothOperatorChatClient(SmoothAgentClient client, CreateConversationSessionParams? session = null) : IChatClient
 {
-    private readonly SmoothAgentClient _client;
-    private readonly CreateConversationSessionParams _session;
-    private readonly ChatClientMetadata _metadata;
+    private readonly SmoothAgentClient _client = client ?? throw new ArgumentNullException(nameof(client));
+    private readonly CreateConversationSessionParams _session = session ?? new CreateConversationSessionParams();
+    private readonly ChatClientMetadata _metadata = new("smooth-operator", client.Url);
     private readonly ConcurrentDictionary<string, string> _sessions = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<string, Running> _parked = new(StringComparer.Ordinal);
-
-    /// <summary>A chat client over a client that its owner disposes of.</summary>
-    /// <param name="client">Is connected at the first request, if it is not yet.</param>
-    /// <param name="session">How sessions are opened: the agent, the user's name.</param>
-    public SmoothOperatorChatClient(SmoothAgentClient client, CreateConversationSessionParams? session = null)
-    {
-        ArgumentNullException.ThrowIfNull(client);
-        (_client, _session) = (client, session ?? new CreateConversationSessionParams());
-        _metadata = new ChatClientMetadata("smooth-operator", client.Url);
-    }
+    private readonly ConcurrentDictionary<string, Running> _running = new(StringComparer.Ordinal);
 
     /// <summary>A turn with its conversation.</summary>
     private sealed record Running(Turn Turn, string ConversationId);
@@ -58,11 +50,6 @@ public sealed class SmoothOperatorChatClient : IChatClient
                 update.ConversationId = conversationId;
                 hasText |= serverEvent is StreamTokenEvent;
                 isParked = serverEvent is WriteConfirmationRequiredEvent;
-                if (isParked)
-                {
-                    Park(new Running(turn, conversationId));
-                }
-
                 yield return update;
                 if (isParked)
                 {
@@ -79,30 +66,29 @@ public sealed class SmoothOperatorChatClient : IChatClient
             }
         }
 
-        await ThrowIfFailedAsync(turn, conversationId).ConfigureAwait(false);
+        try
+        {
+            await turn;
+        }
+        catch (ServerErrorException error) when (error.Code == ErrorCode.SessionNotFound)
+        {
+            // The next request opens a session anew.
+            _sessions.TryRemove(conversationId, out _);
+            throw;
+        }
     }
 
     /// <inheritdoc/>
     public object? GetService(Type serviceType, object? serviceKey = null)
     {
         ArgumentNullException.ThrowIfNull(serviceType);
-        return serviceKey is not null ? null
-            : serviceType == typeof(ChatClientMetadata) ? _metadata
-            : serviceType.IsInstanceOfType(this) ? this
-            : serviceType.IsInstanceOfType(_client) ? _client
-            : null;
+        object[] services = [this, _client, _metadata];
+        return serviceKey is null ? Array.Find(services, serviceType.IsInstanceOfType) : null;
     }
 
     /// <summary>Leaves the <see cref="SmoothAgentClient"/> to its owner.</summary>
     public void Dispose()
     {
-    }
-
-    /// <summary>Keeps a turn until its approval is answered, or the turn has ended.</summary>
-    private void Park(Running running)
-    {
-        _parked[running.Turn.RequestId] = running;
-        _ = running.Turn.Result.ContinueWith(_ => _parked.TryRemove(running.Turn.RequestId, out var _), TaskScheduler.Default);
     }
 
     /// <summary>A new turn, or one that has waited for the approval that the messages hold.</summary>
@@ -114,17 +100,24 @@ public sealed class SmoothOperatorChatClient : IChatClient
         {
             var parameters = Messages.ToParams(fresh) with { Model = options?.ModelId };
             var (sessionId, conversationId) = await OpenAsync(options?.ConversationId, cancellationToken).ConfigureAwait(false);
-            return new Running(_client.SendMessage(parameters with { SessionId = sessionId }), conversationId);
+            return Remember(new Running(_client.SendMessage(parameters with { SessionId = sessionId }), conversationId));
         }
 
-        if (!_parked.TryGetValue(verdict.RequestId, out var parked) || parked.Turn.Result.IsCompleted)
+        if (!_running.TryGetValue(verdict.RequestId, out var parked) || parked.Turn.Parked is not WriteConfirmationRequiredEvent)
         {
             throw new InvalidOperationException($"no turn of this client waits for the approval {verdict.RequestId}");
         }
 
         await parked.Turn.ConfirmAsync(verdict.Approved, cancellationToken).ConfigureAwait(false);
-        _parked.TryRemove(verdict.RequestId, out _);
         return parked;
+    }
+
+    /// <summary>Keeps a turn until it has ended, since it may come to wait for an approval.</summary>
+    private Running Remember(Running running)
+    {
+        _running[running.Turn.RequestId] = running;
+        _ = running.Turn.Result.ContinueWith(_ => _running.TryRemove(running.Turn.RequestId, out var _), TaskScheduler.Default);
+        return running;
     }
 
     /// <summary>The session of a conversation: one that this client has opened, or a new one.</summary>
@@ -139,16 +132,5 @@ public sealed class SmoothOperatorChatClient : IChatClient
         var session = await _client.CreateConversationSessionAsync(wanted, cancellationToken).ConfigureAwait(false);
         _sessions[session.ConversationId] = session.SessionId;
         return (session.SessionId, session.ConversationId);
-    }
-
-    /// <summary>Throws what ended the turn, if it has no answer. A session that is gone is opened anew the next time.</summary>
-    private async Task ThrowIfFailedAsync(Turn turn, string conversationId)
-    {
-        if (turn.Result.Exception?.InnerException is ServerErrorException { Code: var code } && code == ErrorCode.SessionNotFound)
-        {
-            _sessions.TryRemove(conversationId, out _);
-        }
-
-        await turn;
     }
 }

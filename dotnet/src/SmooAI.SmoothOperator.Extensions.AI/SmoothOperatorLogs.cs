@@ -8,13 +8,11 @@ namespace SmooAI.SmoothOperator.Extensions.AI;
 /// Brings what the clients of this process tell of themselves (connects, losses, strange frames; never tokens or
 /// contents) to the logger <c>SmooAI.SmoothOperator</c>, until it is disposed of.
 /// </summary>
-public sealed class SmoothOperatorLogs : EventListener
+/// <param name="loggers">Makes the logger.</param>
+public sealed class SmoothOperatorLogs(ILoggerFactory loggers) : EventListener
 {
-    private readonly ILogger? _logger;
-
-    /// <summary>Begins to listen.</summary>
-    /// <param name="loggers">Makes the logger.</param>
-    public SmoothOperatorLogs(ILoggerFactory loggers) => _logger = loggers.CreateLogger("SmooAI.SmoothOperator");
+    /// <summary>Is there before the base class begins to listen.</summary>
+    private readonly ILogger _logger = loggers.CreateLogger("SmooAI.SmoothOperator");
 
     /// <inheritdoc/>
     protected override void OnEventSourceCreated(EventSource eventSource)
@@ -30,9 +28,7 @@ public sealed class SmoothOperatorLogs : EventListener
     {
         // Both scales have the same steps, counted from opposite ends.
         var level = (LogLevel)(6 - (int)eventData.Level);
-
-        // The base class listens before the logger is there.
-        if (_logger?.IsEnabled(level) == true)
+        if (_logger.IsEnabled(level))
         {
             var text = string.Format(CultureInfo.InvariantCulture, eventData.Message ?? "", [.. eventData.Payload ?? new([])]);
             _logger.Log(level, new EventId(eventData.EventId, eventData.EventName), text, null, static (text, _) => text);

@@ -22,7 +22,6 @@ public static class SmoothOperatorServices
         Func<IServiceProvider, SmoothAgentOptions> options,
         CreateConversationSessionParams? session = null)
     {
-        ArgumentNullException.ThrowIfNull(services);
         ArgumentNullException.ThrowIfNull(options);
         services.TryAddSingleton(static provider => new SmoothOperatorLogs(provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance));
         services.TryAddSingleton(provider =>

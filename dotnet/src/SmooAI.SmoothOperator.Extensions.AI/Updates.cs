@@ -37,13 +37,9 @@ internal static class Updates
     private static IEnumerable<AIContent> End(TurnResult result, bool hasText)
     {
         var whole = hasText ? "" : result.Response.ResponseParts.FirstOrDefault() ?? "";
-        if (result.Citations is { } citations)
+        if (whole.Length > 0 || result.Citations is not null)
         {
-            yield return new TextContent(whole) { Annotations = [.. citations.Select(Annotation)] };
-        }
-        else if (whole.Length > 0)
-        {
-            yield return new TextContent(whole);
+            yield return new TextContent(whole) { Annotations = result.Citations?.Select(Annotation).ToList() };
         }
 
         if (result.Usage is { } usage)
@@ -58,7 +54,7 @@ internal static class Updates
         }
     }
 
-    private static CitationAnnotation Annotation(Citation citation) => new()
+    private static AIAnnotation Annotation(Citation citation) => new CitationAnnotation
     {
         Title = citation.Title,
         FileId = citation.Id,

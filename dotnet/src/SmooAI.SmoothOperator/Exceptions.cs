@@ -1,17 +1,26 @@
 namespace SmooAI.SmoothOperator;
 
 /// <summary>Every failure of a call or turn: what the server answered, or what happened on this side.</summary>
-public abstract class SmoothOperatorException(string message, string? requestId = null, Exception? innerException = null)
+public abstract class SmoothOperatorException(string message, string? requestId = null, Exception? innerException = null, bool isRetryable = false)
     : Exception(message, innerException)
 {
     /// <summary>The requestId of the call or turn; null when it belongs to none.</summary>
     public string? RequestId => requestId;
 
     /// <summary>Whether the same call may succeed later.</summary>
-    public virtual bool IsRetryable => false;
+    public virtual bool IsRetryable => isRetryable;
 
     /// <summary>How long the server asks to wait; null when it does not say.</summary>
     public virtual TimeSpan? RetryAfter => null;
+
+    /// <summary>What an event says against its call or turn; null when it says nothing against it.</summary>
+    internal static SmoothOperatorException? Of(ServerEvent serverEvent) => serverEvent switch
+    {
+        ErrorEvent error => new ServerErrorException(error),
+        CancelledEvent cancelled => new TurnCancelledException(cancelled.RequestId ?? ""),
+        InteractionInvalidEvent invalid => new InteractionInvalidException(invalid),
+        _ => null,
+    };
 }
 
 /// <summary>The server answered with an error.</summary>
@@ -36,19 +45,11 @@ public sealed class ServerErrorException(ErrorEvent answer)
 
 /// <summary>No connection could be made.</summary>
 public sealed class ConnectionFailedException(Exception cause)
-    : SmoothOperatorException($"connecting failed: {cause.Message}", innerException: cause)
-{
-    /// <inheritdoc/>
-    public override bool IsRetryable => true;
-}
+    : SmoothOperatorException($"connecting failed: {cause.Message}", innerException: cause, isRetryable: true);
 
 /// <summary>The socket broke while a call or turn was under way. Whether the server did the work is unknown.</summary>
 public sealed class ConnectionLostException(string message, string? requestId, Exception? cause = null)
-    : SmoothOperatorException(message, requestId, cause)
-{
-    /// <inheritdoc/>
-    public override bool IsRetryable => true;
-}
+    : SmoothOperatorException(message, requestId, cause, isRetryable: true);
 
 /// <summary>What there was too little time for.</summary>
 public enum TimeLimit
@@ -68,13 +69,10 @@ public enum TimeLimit
 
 /// <summary>One of the time-outs of the options, or of the turn, ran out.</summary>
 public sealed class TimeLimitException(TimeLimit limit, string? requestId)
-    : SmoothOperatorException($"the {limit} time-out ran out", requestId)
+    : SmoothOperatorException($"the {limit} time-out ran out", requestId, isRetryable: true)
 {
     /// <summary>Which of the time-outs it was.</summary>
     public TimeLimit Limit => limit;
-
-    /// <inheritdoc/>
-    public override bool IsRetryable => true;
 }
 
 /// <summary>The server does not accept the token.</summary>

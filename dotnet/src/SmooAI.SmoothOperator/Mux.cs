@@ -88,7 +88,7 @@ internal sealed class Mux(Action<ServerEvent> stray)
     /// <summary>Fails what waits under an id.</summary>
     private void Fail(string requestId, Exception error)
     {
-        _calls.GetValueOrDefault(requestId)?.Fail(error);
+        _calls.GetValueOrDefault(requestId)?.TrySetException(error);
         _turns.GetValueOrDefault(requestId)?.Fail(error);
     }
 }
@@ -96,22 +96,16 @@ internal sealed class Mux(Action<ServerEvent> stray)
 /// <summary>A call that waits for its answer.</summary>
 /// <param name="requestId">The id that the answer carries.</param>
 /// <param name="types">The types of event that answer it, beside an error.</param>
-internal sealed class Call(string requestId, string[] types)
+internal sealed class Call(string requestId, string[] types) : TaskCompletionSource<Answer>(TaskCreationOptions.RunContinuationsAsynchronously)
 {
-    private readonly TaskCompletionSource<Answer> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
     public string RequestId => requestId;
-
-    public Task<Answer> Answer => _answer.Task;
 
     /// <summary>Takes the event if it is the answer. A 202 accepts a turn and answers none.</summary>
     public bool Take(ServerEvent serverEvent, JsonElement frame)
     {
         var isAnswer = serverEvent is ErrorEvent || (serverEvent is not ImmediateResponseEvent { Status: 202 } && types.Contains(serverEvent.Tag, StringComparer.Ordinal));
-        return isAnswer && _answer.TrySetResult(new Answer(serverEvent, frame.Clone()));
+        return isAnswer && TrySetResult(new Answer(serverEvent, frame.Clone()));
     }
-
-    public void Fail(Exception error) => _answer.TrySetException(error);
 }
 
 /// <summary>What answers a call, as it was read and as it came.</summary>

@@ -82,8 +82,8 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
         try
         {
             _mux.Begin(turn);
-            await SendAsync(parameters, turn.RequestId, Task.FromResult(true), CancellationToken.None).ConfigureAwait(false);
-            turn.Resume();
+            await TellAsync(parameters, CancellationToken.None).ConfigureAwait(false);
+            turn.Heard();
         }
         catch (Exception error)
         {
@@ -92,11 +92,8 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
     }
 
     /// <summary>Sends an action whose answer is the data of an <c>immediate_response</c>.</summary>
-    private Task<T> CallAsync<T>(ClientAction action, string requestId, Func<JsonElement, T> read, CancellationToken cancellationToken)
-    {
-        string[] types = action is SubmitInteractionParams ? ["immediate_response", "interaction_invalid"] : ["immediate_response"];
-        return ExchangeAsync(action, new Call(requestId, types), answer => Wire.Required(answer.Frame, "data"u8, read), cancellationToken);
-    }
+    private Task<T> CallAsync<T>(ClientAction action, string requestId, Func<JsonElement, T> read, CancellationToken cancellationToken) =>
+        ExchangeAsync(action, new Call(requestId, ["immediate_response", "interaction_invalid"]), answer => Wire.Required(answer.Frame, "data"u8, read), cancellationToken);
 
     /// <summary>Sends an action whose answer is an event of its own.</summary>
     private Task<T> AwaitAsync<T>(ClientAction action, string requestId, string[] types, CancellationToken cancellationToken)
@@ -112,13 +109,8 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
         try
         {
             _mux.Begin(call);
-            var answer = await SendAsync(action, call.RequestId, call.Answer, cancellationToken).ConfigureAwait(false);
-            return answer.Event switch
-            {
-                ErrorEvent error => throw new ServerErrorException(error),
-                InteractionInvalidEvent invalid => throw new InteractionInvalidException(invalid),
-                _ => read(answer),
-            };
+            var answer = await SendAsync(action, call.RequestId, call.Task, cancellationToken).ConfigureAwait(false);
+            return SmoothOperatorException.Of(answer.Event) is { } refusal ? throw refusal : read(answer);
         }
         catch (DecodeException error)
         {
@@ -146,14 +138,12 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
     private void Stray(ServerEvent serverEvent)
     {
         ClientLog.Instance.StrayEvent(serverEvent.Tag);
-        if (serverEvent.GetRequestId() == Link.HeartbeatId)
-        {
-            return;
-        }
-
         try
         {
-            _options.OnEvent?.Invoke(serverEvent);
+            if (serverEvent.GetRequestId() != Link.HeartbeatId)
+            {
+                _options.OnEvent?.Invoke(serverEvent);
+            }
         }
         catch (Exception error)
         {

@@ -19,7 +19,6 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
     private volatile Func<string?, Exception>? _dead;
 
     private Task _run = Task.CompletedTask;
-    private Task? _closing;
 
     /// <summary>Opens the first connection, once; only then are lost ones opened again.</summary>
     public async Task OpenAsync(SmoothAgentOptions own, CancellationToken cancellationToken)
@@ -63,34 +62,25 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
         }
     }
 
-    /// <summary>Says goodbye and waits until nothing runs any more; once, however often it is called.</summary>
-    public Task CloseAsync()
+    /// <summary>Says goodbye and waits until nothing runs any more, however often it is called.</summary>
+    public async Task CloseAsync()
     {
-        lock (_gate)
-        {
-            return _closing ??= Task.Run(CloseOnceAsync);
-        }
-    }
-
-    private static TaskCompletionSource<Link?> NewLink() => new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    private async Task CloseOnceAsync()
-    {
-        var link = Die(static requestId => new ClientClosedException(requestId));
-        link?.Finish();
-        _stop.CancelAfter(link is null ? TimeSpan.Zero : Link.GoodbyeLimit);
+        Die(static requestId => new ClientClosedException(requestId));
         await _run.ConfigureAwait(false);
         await _stop.CancelAsync().ConfigureAwait(false);
     }
 
-    /// <summary>Makes every later use fail; the first cause stays. Returns the connection, if there is one.</summary>
-    private Link? Die(Func<string?, Exception> cause)
+    private static TaskCompletionSource<Link?> NewLink() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Makes every later use fail, the first cause stays, and ends what runs after a goodbye.</summary>
+    private void Die(Func<string?, Exception> cause)
     {
         lock (_gate)
         {
             _dead ??= cause;
             _link.TrySetResult(null);
-            return _link.Task.Result;
+            _link.Task.Result?.Finish();
+            _stop.CancelAfter(_link.Task.Result is null ? TimeSpan.Zero : Link.GoodbyeLimit);
         }
     }
 
@@ -128,7 +118,6 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
             {
                 ClientLog.Instance.GaveUp(error.Message);
                 Die(static requestId => new UnauthenticatedException(requestId));
-                await _stop.CancelAsync().ConfigureAwait(false);
             }
             catch (SmoothOperatorException error)
             {

@@ -96,106 +96,78 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
         ? new SubmitInteractionParams { RequestId = RequestId, SessionId = SessionId, InteractionId = form.InteractionId, Kind = form.Kind }
         : throw new NotParkedException(RequestId);
 
-    /// <summary>Adds an event of the turn.</summary>
-    internal void Push(ServerEvent serverEvent)
+    /// <summary>Adds an event of the turn, and does what it means to the turn.</summary>
+    internal void Push(ServerEvent serverEvent) => UnlessEnded(() =>
     {
-        lock (_gate)
+        var effect = serverEvent.GetTurnEffect();
+        switch (effect)
         {
-            if (Result.IsCompleted)
-            {
-                return;
-            }
-
-            Follow(serverEvent);
-            if (_events.Reader.Count < MostQueued || !Streams(serverEvent))
-            {
-                _events.Writer.TryWrite(serverEvent);
-            }
-            else
-            {
-                Missed++;
-            }
-
-            if (Result.IsCompleted)
-            {
-                _events.Writer.Complete();
-            }
+            case TurnEffect.Ends:
+                End(SmoothOperatorException.Of(serverEvent), (serverEvent as EventualResponseEvent)?.Data.Data);
+                break;
+            case TurnEffect.Parks:
+                Parked = serverEvent;
+                _clock.Stop();
+                break;
+            case TurnEffect.GoesOn or TurnEffect.Streams:
+                Resume();
+                break;
+            default:
+                Heard();
+                break;
         }
-    }
 
-    /// <summary>Lets the clock run, at the beginning and again after a verdict.</summary>
+        if (effect is TurnEffect.Streams or TurnEffect.Passes && _events.Reader.Count >= MostQueued)
+        {
+            Missed++;
+        }
+        else
+        {
+            _events.Writer.TryWrite(serverEvent);
+        }
+
+        if (effect == TurnEffect.Ends)
+        {
+            _events.Writer.Complete();
+        }
+    });
+
+    /// <summary>Lets the clock run, the silence from its beginning, unless the turn is parked.</summary>
+    internal void Heard() => UnlessEnded(_clock.Run, orParked: true);
+
+    /// <summary>Lets a turn that may be parked go on.</summary>
     internal void Resume() => UnlessEnded(() =>
     {
         Parked = null;
-        _clock.Start();
+        _clock.Run();
     });
 
     /// <summary>Ends the turn from this side.</summary>
     internal void Fail(Exception error) => UnlessEnded(() =>
     {
-        End(error);
+        End(error, null);
         _events.Writer.Complete(error);
     });
 
-    private void Expire() => UnlessEnded(() =>
-    {
-        if (_clock.RanOut() is { } limit)
-        {
-            Fail(new TimeLimitException(limit, RequestId));
-        }
-    });
+    private void Expire(TimeLimit limit) => UnlessEnded(() => Fail(new TimeLimitException(limit, RequestId)), orParked: true);
 
-    private void UnlessEnded(Action change)
+    private void UnlessEnded(Action change, bool orParked = false)
     {
         lock (_gate)
         {
-            if (!Result.IsCompleted)
+            if (!Result.IsCompleted && !(orParked && Parked is not null))
             {
                 change();
             }
         }
     }
 
-    /// <summary>What an event says of the turn: that it ends, waits for a person, or goes on.</summary>
-    private void Follow(ServerEvent serverEvent)
-    {
-        switch (serverEvent)
-        {
-            case EventualResponseEvent end:
-                End(null, end.Data.Data);
-                break;
-            case ErrorEvent error:
-                End(new ServerErrorException(error));
-                break;
-            case CancelledEvent:
-                End(new TurnCancelledException(RequestId));
-                break;
-            case WriteConfirmationRequiredEvent or InteractionRequiredEvent or OtpVerificationRequiredEvent:
-                Parked = serverEvent;
-                _clock.Stop();
-                break;
-            // The call that waits is shown after the question, and leaves the turn parked.
-            case StreamChunkEvent { Data.State.RawResponse.ToolCall: not null } when Parked is not null:
-            case UnknownEvent when Parked is not null:
-            case OtpSentEvent or OtpInvalidEvent or InteractionInvalidEvent or KeepaliveEvent:
-                _clock.Heard();
-                break;
-            default:
-                Parked = null;
-                _clock.Start();
-                break;
-        }
-    }
-
-    private static bool Streams(ServerEvent serverEvent) =>
-        serverEvent is StreamTokenEvent or StreamReasoningEvent or StreamPreambleEvent or StreamChunkEvent or KeepaliveEvent or UnknownEvent;
-
     /// <summary>Ends the turn. Its id is free before anyone can see that it has ended.</summary>
-    private void End(Exception? failure, TurnResult? result = null)
+    private void End(Exception? failure, TurnResult? result)
     {
         _mux.End(this);
         Parked = null;
-        _clock.Stop();
+        _clock.Dispose();
         _ = failure is null ? _result.TrySetResult(result!) : _result.TrySetException(failure);
 
         // Once it is looked at, a failure that nobody awaits is no unobserved one.

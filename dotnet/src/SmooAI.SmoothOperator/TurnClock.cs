@@ -5,70 +5,49 @@ namespace SmooAI.SmoothOperator;
 /// that owns it holds its own lock around every call.
 /// </summary>
 /// <param name="limits">How long the turn and its silences may be.</param>
-/// <param name="look">Called when a limit may have passed.</param>
-internal sealed class TurnClock(SmoothAgentOptions limits, Action look)
+/// <param name="ranOut">Called when a limit has passed; it may just have been too late to stop the clock.</param>
+internal sealed class TurnClock(SmoothAgentOptions limits, Action<TimeLimit> ranOut) : IDisposable
 {
-    /// <summary>How long the clock ran before it last stood still.</summary>
-    private TimeSpan _before;
-    private long _since;
-    private long _heard;
+    private readonly ITimer _idle = limits.TimeProvider.CreateTimer(_ => ranOut(TimeLimit.Idle), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    private readonly ITimer _turn = limits.TimeProvider.CreateTimer(_ => ranOut(TimeLimit.Turn), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
 
-    /// <summary>There is one while the clock runs.</summary>
-    private ITimer? _timer;
+    /// <summary>What is left of the turn's time when the clock begins to run.</summary>
+    private TimeSpan _left = limits.TurnTimeout;
 
-    /// <summary>Lets the clock run and notes an event.</summary>
-    public void Start()
+    /// <summary>Since when the clock runs; null while it stands still.</summary>
+    private long? _since;
+
+    /// <summary>Lets the clock run, that of the silence from its beginning.</summary>
+    public void Run()
     {
-        Heard();
-        if (_timer is null)
+        _idle.Change(Due(limits.IdleTimeout), Timeout.InfiniteTimeSpan);
+        if (_since is null)
         {
-            _since = _heard;
-            _timer = limits.TimeProvider.CreateTimer(static look => ((Action)look!)(), look, Due(Next().Left), Timeout.InfiniteTimeSpan);
+            _since = limits.TimeProvider.GetTimestamp();
+            _turn.Change(Due(_left), Timeout.InfiniteTimeSpan);
         }
     }
 
-    /// <summary>
-    /// Notes an event that does not change whether the clock runs. It only moves the end away, so the timer stays.
-    /// </summary>
-    public void Heard() => _heard = limits.TimeProvider.GetTimestamp();
-
+    /// <summary>Lets the clock stand still.</summary>
     public void Stop()
     {
-        if (_timer is not null)
+        _idle.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _turn.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        if (_since is { } since && _left != Timeout.InfiniteTimeSpan)
         {
-            _before += limits.TimeProvider.GetElapsedTime(_since);
-            _timer.Dispose();
-            _timer = null;
-        }
-    }
-
-    /// <summary>
-    /// Which limit has passed. A timer that fired just before it was stopped is not heeded; one that fired before the
-    /// end, as timers may, is set again.
-    /// </summary>
-    public TimeLimit? RanOut()
-    {
-        var (left, limit) = Next();
-        if (_timer is not null && left <= TimeSpan.Zero)
-        {
-            return limit;
+            _left = TimeSpan.FromTicks(Math.Max(0, (_left - limits.TimeProvider.GetElapsedTime(since)).Ticks));
         }
 
-        _timer?.Change(Due(left), Timeout.InfiniteTimeSpan);
-        return null;
+        _since = null;
     }
 
-    private (TimeSpan Left, TimeLimit Limit) Next()
+    public void Dispose()
     {
-        var turn = Left(limits.TurnTimeout, _before + limits.TimeProvider.GetElapsedTime(_since));
-        var idle = Left(limits.IdleTimeout, limits.TimeProvider.GetElapsedTime(_heard));
-        return idle < turn ? (idle, TimeLimit.Idle) : (turn, TimeLimit.Turn);
+        _idle.Dispose();
+        _turn.Dispose();
     }
 
-    private static TimeSpan Left(TimeSpan limit, TimeSpan spent) =>
-        limit == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : limit - spent;
-
-    /// <summary>When to look: a little late rather than early, and within what a timer can take.</summary>
-    private static TimeSpan Due(TimeSpan left) =>
-        TimeSpan.FromMilliseconds(Math.Clamp(left.TotalMilliseconds, 0, TimeSpan.FromDays(1).TotalMilliseconds) + 1);
+    /// <summary>What a timer takes of a limit that may be none, or more than it can take.</summary>
+    private static TimeSpan Due(TimeSpan limit) =>
+        limit == Timeout.InfiniteTimeSpan ? limit : TimeSpan.FromMilliseconds(Math.Clamp(limit.TotalMilliseconds, 0, uint.MaxValue - 1));
 }

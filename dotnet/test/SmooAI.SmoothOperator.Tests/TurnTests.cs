@@ -26,7 +26,7 @@ public sealed class TurnTests : IAsyncDisposable
         var limits = new SmoothAgentOptions { Url = _client.Url, TimeProvider = _time, TurnTimeout = turnTimeout, IdleTimeout = idleTimeout };
         var turn = new Turn(_client, _mux, new() { RequestId = "r", SessionId = "s", Message = "m" }, limits);
         _mux.Begin(turn);
-        turn.Resume();
+        turn.Heard();
         return turn;
     }
 
@@ -57,6 +57,35 @@ public sealed class TurnTests : IAsyncDisposable
         Assert.Equal(0, _time.Running);
     }
 
+    /// <summary>What the schema says of events to a turn that is parked: nothing but the work that goes on ends the wait.</summary>
+    [Theory]
+    [InlineData("""{"type":"stream_chunk","requestId":"r","timestamp":1,"node":"refund","data":{"requestId":"r","node":"refund","state":{"rawResponse":{"toolCall":{"name":"refund","arguments":"{}"}}}}}""", true)]
+    [InlineData("""{"type":"stream_chunk","requestId":"r","timestamp":1,"node":"refund","data":{"requestId":"r","node":"refund","state":{"rawResponse":{"toolResult":{"name":"refund","isError":false,"result":""}}}}}""", true)]
+    [InlineData("""{"type":"otp_sent","requestId":"r","timestamp":1,"data":{"requestId":"r","data":{"channel":"sms","maskedDestination":"*7"}}}""", true)]
+    [InlineData("""{"type":"brand_new","requestId":"r"}""", true)]
+    [InlineData("""{"type":"stream_token","requestId":"r","timestamp":1,"token":"x","data":{"requestId":"r","token":"x"}}""", false)]
+    [InlineData("""{"type":"stream_reasoning","requestId":"r","timestamp":1,"token":"x","data":{"requestId":"r","token":"x"}}""", false)]
+    [InlineData("""{"type":"otp_verified","requestId":"r","timestamp":1,"data":{"requestId":"r","data":{"message":"ok"}}}""", false)]
+    [InlineData("""{"type":"immediate_response","requestId":"r","timestamp":1,"status":200,"message":"ok","data":{}}""", false)]
+    [InlineData("""{"type":"cancelled","requestId":"r","timestamp":1,"status":499,"data":{"status":499}}""", false)]
+    public void WhatAParkedTurnStaysParkedAfter(string frame, bool staysParked)
+    {
+        var turn = Begin();
+        Deliver(Question.ToJson());
+        Deliver(frame);
+        Assert.Equal(staysParked, turn.Parked is not null);
+        Assert.Empty(_stray);
+    }
+
+    [Fact]
+    public void AQuestionThatComesBeforeTheSendingIsDoneIsNotForgotten()
+    {
+        var turn = Begin(TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(10));
+        Deliver(Question.ToJson());
+        turn.Heard();
+        Assert.Equal((Question.Tag, 0), (turn.Parked?.Tag, _time.Running));
+    }
+
     [Fact]
     public async Task AVerdictThatIsTakenLetsTheTurnGoOnAndOneThatIsRefusedDoesNot()
     {
@@ -65,13 +94,13 @@ public sealed class TurnTests : IAsyncDisposable
         var refused = new Call("r", ["immediate_response"]);
         _mux.Begin(refused);
         Deliver("""{"type":"error","requestId":"r","timestamp":1,"error":{"code":"RATE_LIMITED","message":"slow"},"data":{"error":{"code":"RATE_LIMITED","message":"slow"}}}""");
-        Assert.IsType<ErrorEvent>((await refused.Answer).Event);
+        Assert.IsType<ErrorEvent>((await refused.Task).Event);
         Assert.NotNull(turn.Parked);
         _mux.End(refused);
         var taken = new Call("r", ["immediate_response"]);
         _mux.Begin(taken);
         Deliver("""{"type":"immediate_response","requestId":"r","timestamp":1,"status":200,"message":"ok","data":{}}""");
-        Assert.IsType<ImmediateResponseEvent>((await taken.Answer).Event);
+        Assert.IsType<ImmediateResponseEvent>((await taken.Task).Event);
         Assert.Null(turn.Parked);
         Assert.False(turn.Result.IsCompleted);
         Assert.Empty(_stray);
@@ -86,7 +115,7 @@ public sealed class TurnTests : IAsyncDisposable
         Deliver("not JSON");
         Deliver("""["r"]""");
         Deliver("""{"type":"stream_token","requestId":"r","timestamp":1,"token":7}""");
-        await Assert.ThrowsAsync<ProtocolException>(() => call.Answer);
+        await Assert.ThrowsAsync<ProtocolException>(() => call.Task);
         var broken = await Assert.ThrowsAsync<ProtocolException>(async () => await turn);
         Assert.Equal("/token", Assert.IsType<DecodeException>(broken.InnerException).Pointer);
     }
@@ -100,7 +129,7 @@ public sealed class TurnTests : IAsyncDisposable
         _mux.Begin(call);
         Assert.Throws<ProtocolException>(() => _mux.Begin(new Call("c", ["pong"])));
         _mux.Fail(static requestId => new ConnectionLostException("lost", requestId));
-        Assert.Equal("c", (await Assert.ThrowsAsync<ConnectionLostException>(() => call.Answer)).RequestId);
+        Assert.Equal("c", (await Assert.ThrowsAsync<ConnectionLostException>(() => call.Task)).RequestId);
         Assert.Equal("r", (await Assert.ThrowsAsync<ConnectionLostException>(async () => await turn)).RequestId);
         var next = Begin();
         Token();
