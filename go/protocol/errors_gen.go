@@ -41,72 +41,78 @@ func (v ErrorCode) IsKnown() bool {
 
 // Status returns the HTTP status that says the same; 500 for an unknown code.
 func (v ErrorCode) Status() int {
-	status, _, _, _ := v.facts()
+	status, _, _, _, _ := v.facts()
 	return status
 }
 
 // Retryable tells whether the same request may succeed later; false for an unknown code.
 func (v ErrorCode) Retryable() bool {
-	_, retryable, _, _ := v.facts()
+	_, retryable, _, _, _ := v.facts()
 	return retryable
+}
+
+// EndsTurn tells whether a turn ends by it; others answer an action. False for an unknown code.
+func (v ErrorCode) EndsTurn() bool {
+	_, _, endsTurn, _, _ := v.facts()
+	return endsTurn
 }
 
 // Description says what went wrong; empty for an unknown code.
 func (v ErrorCode) Description() string {
-	_, _, description, _ := v.facts()
+	_, _, _, description, _ := v.facts()
 	return description
 }
 
 // Hint says what the caller should do; empty for an unknown code.
 func (v ErrorCode) Hint() string {
-	_, _, _, hint := v.facts()
+	_, _, _, _, hint := v.facts()
 	return hint
 }
 
-func (v ErrorCode) facts() (status int, retryable bool, description, hint string) {
+func (v ErrorCode) facts() (status int, retryable, endsTurn bool, description, hint string) {
 	switch v {
 	case ErrorCodeValidationError:
-		return 400, false, "A frame or one of its fields is not what the protocol asks for.", "Correct the field that the error names and send the action again."
+		return 400, false, false, "A frame or one of its fields is not what the protocol asks for.", "Correct the field that the error names and send the action again."
 	case ErrorCodeUnsupportedAction:
-		return 400, false, "The action is not one that this server knows.", "Check the spelling of the action, or use a server that supports it."
+		return 400, false, false, "The action is not one that this server knows.", "Check the spelling of the action, or use a server that supports it."
 	case ErrorCodeUnauthenticated:
-		return 401, false, "The connection carries no valid identity, and this needs one.", "Connect again with a valid token."
+		return 401, false, false, "The connection carries no valid identity, and this needs one.", "Connect again with a valid token."
 	case ErrorCodeForbidden:
-		return 403, false, "The identity of the connection may not do this.", "Use an identity that is allowed to, or ask the operator for access."
+		return 403, false, false, "The identity of the connection may not do this.", "Use an identity that is allowed to, or ask the operator for access."
 	case ErrorCodeSessionNotFound:
-		return 404, false, "There is no such session, or it belongs to someone else.", "Create a session with create_conversation_session and use its sessionId."
+		return 404, false, false, "There is no such session, or it belongs to someone else.", "Create a session with create_conversation_session and use its sessionId."
 	case ErrorCodeConversationNotFound:
-		return 404, false, "There is no such conversation, or it belongs to someone else.", "Use a conversationId from list_conversations."
+		return 404, false, false, "There is no such conversation, or it belongs to someone else.", "Use a conversationId from list_conversations."
 	case ErrorCodeSkillNotFound:
-		return 404, false, "There is no skill of that name.", "Use the name of a skill that the operator provides, or leave skill out."
+		return 404, false, false, "There is no skill of that name.", "Use the name of a skill that the operator provides, or leave skill out."
 	case ErrorCodeTurnInProgress:
-		return 409, true, "The conversation already has a running turn, which goes on undisturbed.", "Wait for the terminal event of the running turn, or cancel it, then send again."
+		return 409, true, false, "The conversation already has a running turn, which goes on undisturbed.", "Wait for the terminal event of the running turn, or cancel it, then send again."
 	case ErrorCodeNoPendingConfirmation:
-		return 409, false, "No tool call of that session waits for approval.", "Send confirm_tool_action once, after write_confirmation_required."
+		return 409, false, false, "No tool call of that session waits for approval.", "Send confirm_tool_action once, after write_confirmation_required."
 	case ErrorCodeNoPendingInteraction:
-		return 409, false, "No interaction of that session waits for values.", "Send submit_interaction once, after interaction_required."
+		return 409, false, false, "No interaction of that session waits for values.", "Send submit_interaction once, after interaction_required."
 	case ErrorCodeInteractionMismatch:
-		return 409, false, "Another interaction is waiting than the one that was submitted.", "Use the interactionId and kind of the latest interaction_required."
+		return 409, false, false, "Another interaction is waiting than the one that was submitted.", "Use the interactionId and kind of the latest interaction_required."
 	case ErrorCodeRateLimited:
-		return 429, true, "Too many requests in too short a time.", "Wait for retryAfterMs when it is given, else a few seconds, then send again."
+		return 429, true, false, "Too many requests in too short a time.", "Wait for retryAfterMs when it is given, else a few seconds, then send again."
 	case ErrorCodeLLMUnavailable:
-		return 503, true, "SMOOAI_GATEWAY_KEY is not set, or the model gateway cannot be reached; sent instead of the 202.", "Set SMOOAI_GATEWAY_KEY on the server; if it is set, try again later."
+		return 503, true, true, "SMOOAI_GATEWAY_KEY is not set, or the model gateway cannot be reached; sent instead of the 202.", "Set SMOOAI_GATEWAY_KEY on the server; if it is set, try again later."
 	case ErrorCodeAgentError:
-		return 502, true, "The turn failed after it had been accepted.", "Send the message again."
+		return 502, true, true, "The turn failed after it had been accepted.", "Send the message again."
 	case ErrorCodeStorageError:
-		return 503, true, "The server could not read or write its storage.", "Try again in a moment."
+		return 503, true, false, "The server could not read or write its storage.", "Try again in a moment."
 	case ErrorCodeInternalError:
-		return 500, true, "The server failed in a way that is not the caller's doing.", "Try again; if it happens again, give the requestId to the operator."
+		return 500, true, true, "The server failed in a way that is not the caller's doing.", "Try again; if it happens again, give the requestId to the operator."
 	case ErrorCodeOTPSendFailed:
-		return 502, true, "The one-time code could not be sent.", "Try again, or check the address that the code goes to."
+		return 502, true, true, "The one-time code could not be sent.", "Try again, or check the address that the code goes to."
 	case ErrorCodeAgentNotAuthorized:
-		return 403, false, "The identity of the connection may not use this agent.", "Leave agentId out for the default agent, or use one that is allowed."
+		return 403, false, false, "The identity of the connection may not use this agent.", "Leave agentId out for the default agent, or use one that is allowed."
 	case ErrorCodeOriginNotAllowed:
-		return 403, false, "The web page's origin is not one that the server accepts.", "Ask the operator to add the origin to the allowed ones."
+		return 403, false, false, "The web page's origin is not one that the server accepts.", "Ask the operator to add the origin to the allowed ones."
 	case ErrorCodeAuthContextInvalid:
-		return 401, false, "The authContext has a wrong signature or is too old.", "Sign the authContext anew with the current time and send it again."
+		return 401, false, false, "The authContext has a wrong signature or is too old.", "Sign the authContext anew with the current time and send it again."
 	}
-	return 500, false, "", ""
+	return 500, false, false, "", ""
 }
 
 func readErrorCode(r *reader) (ErrorCode, error) {

@@ -75,8 +75,7 @@ func (p *pending) takes(event Event) bool {
 // failsTurn tells whether an error is one by which a turn ends, and so no answer to a verdict under its id.
 func failsTurn(event Event) bool {
 	failed, ok := event.(*ErrorEvent)
-	ends := []ErrorCode{ErrorCodeAgentError, ErrorCodeLLMUnavailable, ErrorCodeInternalError, ErrorCodeOTPSendFailed}
-	return ok && slices.Contains(ends, failed.Error.Code)
+	return ok && failed.Error.Code.EndsTurn()
 }
 
 // deliverBroken fails what a frame that cannot be read names, so that nobody waits in vain.

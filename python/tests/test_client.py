@@ -397,6 +397,21 @@ class Parks(Case):
             self.assertFalse(turn.ended)
             self.assertIsNotNone(turn.parked)
 
+    async def test_an_error_that_ends_the_turn_is_no_answer_to_a_verdict_under_its_id(self) -> None:
+        async def confirm(action: so.ConfirmToolActionParams, reply: Reply) -> None:
+            await reply.error("AGENT_ERROR", "the model is gone")
+            await reply.data({"sessionId": action.session_id, "approved": action.approved})
+
+        self.server.on(so.SendMessageParams, stays_parked)
+        self.server.on(so.ConfirmToolActionParams, confirm)
+        async with self.client() as client:
+            turn = client.send_message(session_id="s", message=MESSAGE)
+            async for event in turn:
+                if event.type == "write_confirmation_required":
+                    break
+            self.assertTrue((await turn.confirm(True)).approved)
+            await self.raises("AGENT_ERROR", end(turn))
+
     async def test_a_code_and_a_form_are_answered_from_the_turn(self) -> None:
         async def script(_: so.SendMessageParams, reply: Reply) -> None:
             await reply.accepted()

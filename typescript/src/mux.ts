@@ -1,6 +1,6 @@
 // Which call or turn an event belongs to. Knows no socket.
 import { ServerError, SmoothError } from "./errors.js";
-import type { Event } from "./generated/index.js";
+import { errorInfo, type Event } from "./generated/index.js";
 import { Pending } from "./pending.js";
 
 /** A call or a turn that waits for events. */
@@ -49,9 +49,6 @@ function requestIdOf(event: Event): string | undefined {
   return typeof requestId === "string" ? requestId : undefined;
 }
 
-/** The codes that end a turn: one of them on an id that a call and a turn share is the turn's. */
-const endsTurn: readonly string[] = ["AGENT_ERROR", "LLM_UNAVAILABLE", "INTERNAL_ERROR", "OTP_SEND_FAILED"];
-
 /**
  * Request ids and who waits for them. A verdict may travel under the id of the turn that waits for it, so that a
  * call and a turn can share an id: the answer goes to the call, everything else to the turn.
@@ -90,7 +87,8 @@ export class Mux {
     if (id === undefined) return false;
     const waiting = this.#waiting(id);
     const turn = waiting.find(({ isTurn }) => isTurn);
-    const turnsOwn = turn !== undefined && event.type === "error" && endsTurn.includes(event.error.code);
+    // An error by which a turn ends is no answer to a verdict under its id.
+    const turnsOwn = turn && event.type === "error" && errorInfo(event.error.code)?.endsTurn;
     const call = turnsOwn ? undefined : waiting.find(({ isTurn }) => !isTurn);
     if (!call?.offer(event)) turn?.offer(event);
     else if (event.type === "immediate_response") turn?.resume?.();

@@ -67,7 +67,10 @@ internal sealed class Mux(Action<ServerEvent> stray)
     {
         var id = serverEvent.GetRequestId() ?? "";
         var turn = _turns.GetValueOrDefault(id);
-        var isAnswer = _calls.TryGetValue(id, out var call) && call.Take(serverEvent, frame);
+
+        // An error by which a turn ends is no answer to a verdict under its id.
+        var isTurns = turn is not null && serverEvent is ErrorEvent { Error.Code.EndsTurn: true };
+        var isAnswer = !isTurns && _calls.TryGetValue(id, out var call) && call.Take(serverEvent, frame);
         switch (serverEvent)
         {
             // They are about a call alone, and no part of a turn that waits under the same id.

@@ -142,6 +142,28 @@ public sealed class ClientTests
     }
 
     [Fact]
+    public async Task AnErrorThatEndsTheTurnIsNoAnswerToAVerdictUnderItsId()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            var id = (await connection.ReceiveAsync<SendMessageParams>()).RequestId!;
+            await connection.AcceptAsync(id);
+            var verdict = await connection.ReceiveAsync<ConfirmToolActionParams>();
+            await connection.ErrorAsync(id, ErrorCode.AgentError, "the model is gone");
+            await connection.ReplyAsync(verdict.RequestId, new() { ["sessionId"] = verdict.SessionId, ["approved"] = verdict.Approved });
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server);
+        var turn = client.SendMessage(SessionId, "Refund me");
+
+        var reply = await turn.ConfirmAsync(true, TestContext.Current.CancellationToken);
+
+        Assert.True(reply.Approved);
+        var failure = await Assert.ThrowsAsync<ServerErrorException>(async () => await turn);
+        Assert.Equal(ErrorCode.AgentError, failure.Code);
+    }
+
+    [Fact]
     public async Task WrongValuesOfAnInteractionAreAFailureOfTheCallAndAnEventOfTheTurn()
     {
         await using var server = FakeServer.Start(static async connection =>

@@ -10,10 +10,17 @@ from collections.abc import Callable, Generator
 from typing import Protocol, TypeAlias
 
 from ._errors import ServerError, SmoothError
+from ._generated.errors import error_info
 from ._generated.events import ErrorEvent, Event, InteractionInvalidEvent, UnknownEvent
 
 Take: TypeAlias = Callable[[Event, "asyncio.Future[object]"], bool]
 """Settles the future when the event answers a call; whether nobody else shall see the event."""
+
+
+def _ends_turn(event: ErrorEvent) -> bool:
+    """Whether a turn ends by an error, which is then no answer to a verdict under the turn's id."""
+    info = error_info(event.error.code)
+    return info is not None and info.ends_turn
 
 
 class Receiver(Protocol):
@@ -67,7 +74,9 @@ class Mux:
         request_id = event.raw.get("requestId") if isinstance(event, UnknownEvent) else event.request_id
         if not isinstance(request_id, str):
             return False
-        taken, calls = False, self._calls.get(request_id)
+        turn = self._turns.get(request_id)
+        is_turns = turn is not None and isinstance(event, ErrorEvent) and _ends_turn(event)
+        taken, calls = False, None if is_turns else self._calls.get(request_id)
         for answer, take in calls.items() if calls else ():
             if answer.done():
                 continue
@@ -79,7 +88,6 @@ class Mux:
             elif take(event, answer):
                 return True
             taken = taken or answer.done()
-        turn = self._turns.get(request_id)
         if turn:
             turn.deliver(event)
         return taken or turn is not None

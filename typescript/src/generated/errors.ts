@@ -59,6 +59,8 @@ export interface ErrorInfo {
   status: number;
   /** Whether the same request may succeed when it is sent again. */
   retryable: boolean;
+  /** Whether a turn ends by it; others answer an action. */
+  endsTurn: boolean;
   /** What went wrong. */
   description: string;
   /** What the caller should do. */
@@ -69,78 +71,91 @@ const known: Readonly<Record<string, ErrorInfo>> = {
   VALIDATION_ERROR: {
     status: 400,
     retryable: false,
+    endsTurn: false,
     description: "A frame or one of its fields is not what the protocol asks for.",
     hint: "Correct the field that the error names and send the action again.",
   },
   UNSUPPORTED_ACTION: {
     status: 400,
     retryable: false,
+    endsTurn: false,
     description: "The action is not one that this server knows.",
     hint: "Check the spelling of the action, or use a server that supports it.",
   },
   UNAUTHENTICATED: {
     status: 401,
     retryable: false,
+    endsTurn: false,
     description: "The connection carries no valid identity, and this needs one.",
     hint: "Connect again with a valid token.",
   },
   FORBIDDEN: {
     status: 403,
     retryable: false,
+    endsTurn: false,
     description: "The identity of the connection may not do this.",
     hint: "Use an identity that is allowed to, or ask the operator for access.",
   },
   SESSION_NOT_FOUND: {
     status: 404,
     retryable: false,
+    endsTurn: false,
     description: "There is no such session, or it belongs to someone else.",
     hint: "Create a session with create_conversation_session and use its sessionId.",
   },
   CONVERSATION_NOT_FOUND: {
     status: 404,
     retryable: false,
+    endsTurn: false,
     description: "There is no such conversation, or it belongs to someone else.",
     hint: "Use a conversationId from list_conversations.",
   },
   SKILL_NOT_FOUND: {
     status: 404,
     retryable: false,
+    endsTurn: false,
     description: "There is no skill of that name.",
     hint: "Use the name of a skill that the operator provides, or leave skill out.",
   },
   TURN_IN_PROGRESS: {
     status: 409,
     retryable: true,
+    endsTurn: false,
     description: "The conversation already has a running turn, which goes on undisturbed.",
     hint: "Wait for the terminal event of the running turn, or cancel it, then send again.",
   },
   NO_PENDING_CONFIRMATION: {
     status: 409,
     retryable: false,
+    endsTurn: false,
     description: "No tool call of that session waits for approval.",
     hint: "Send confirm_tool_action once, after write_confirmation_required.",
   },
   NO_PENDING_INTERACTION: {
     status: 409,
     retryable: false,
+    endsTurn: false,
     description: "No interaction of that session waits for values.",
     hint: "Send submit_interaction once, after interaction_required.",
   },
   INTERACTION_MISMATCH: {
     status: 409,
     retryable: false,
+    endsTurn: false,
     description: "Another interaction is waiting than the one that was submitted.",
     hint: "Use the interactionId and kind of the latest interaction_required.",
   },
   RATE_LIMITED: {
     status: 429,
     retryable: true,
+    endsTurn: false,
     description: "Too many requests in too short a time.",
     hint: "Wait for retryAfterMs when it is given, else a few seconds, then send again.",
   },
   LLM_UNAVAILABLE: {
     status: 503,
     retryable: true,
+    endsTurn: true,
     description:
       "SMOOAI_GATEWAY_KEY is not set, or the model gateway cannot be reached; sent instead of the 202.",
     hint: "Set SMOOAI_GATEWAY_KEY on the server; if it is set, try again later.",
@@ -148,42 +163,49 @@ const known: Readonly<Record<string, ErrorInfo>> = {
   AGENT_ERROR: {
     status: 502,
     retryable: true,
+    endsTurn: true,
     description: "The turn failed after it had been accepted.",
     hint: "Send the message again.",
   },
   STORAGE_ERROR: {
     status: 503,
     retryable: true,
+    endsTurn: false,
     description: "The server could not read or write its storage.",
     hint: "Try again in a moment.",
   },
   INTERNAL_ERROR: {
     status: 500,
     retryable: true,
+    endsTurn: true,
     description: "The server failed in a way that is not the caller's doing.",
     hint: "Try again; if it happens again, give the requestId to the operator.",
   },
   OTP_SEND_FAILED: {
     status: 502,
     retryable: true,
+    endsTurn: true,
     description: "The one-time code could not be sent.",
     hint: "Try again, or check the address that the code goes to.",
   },
   AGENT_NOT_AUTHORIZED: {
     status: 403,
     retryable: false,
+    endsTurn: false,
     description: "The identity of the connection may not use this agent.",
     hint: "Leave agentId out for the default agent, or use one that is allowed.",
   },
   ORIGIN_NOT_ALLOWED: {
     status: 403,
     retryable: false,
+    endsTurn: false,
     description: "The web page's origin is not one that the server accepts.",
     hint: "Ask the operator to add the origin to the allowed ones.",
   },
   AUTH_CONTEXT_INVALID: {
     status: 401,
     retryable: false,
+    endsTurn: false,
     description: "The authContext has a wrong signature or is too old.",
     hint: "Sign the authContext anew with the current time and send it again.",
   },

@@ -455,6 +455,8 @@ pub struct ErrorCode {
     pub status: u16,
     /// Whether the same request may succeed when it is sent again.
     pub retryable: bool,
+    /// Whether a turn ends by it; others answer an action and leave a turn as it is.
+    pub ends_turn: bool,
     /// What went wrong.
     pub description: String,
     /// What the caller should do.

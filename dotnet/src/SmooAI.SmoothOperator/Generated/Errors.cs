@@ -88,35 +88,38 @@ public readonly record struct ErrorCode : IWire<ErrorCode>
     /// <summary>Whether the same request may succeed later; false for an unknown code.</summary>
     public bool Retryable => Facts.Retryable;
 
+    /// <summary>Whether a turn ends by it; others answer an action. False for an unknown code.</summary>
+    public bool EndsTurn => Facts.EndsTurn;
+
     /// <summary>What went wrong; empty for an unknown code.</summary>
     public string Description => Facts.Description;
 
     /// <summary>What the caller should do; empty for an unknown code.</summary>
     public string Hint => Facts.Hint;
 
-    private (int Status, bool Retryable, string Description, string Hint) Facts => Value switch
+    private (int Status, bool Retryable, bool EndsTurn, string Description, string Hint) Facts => Value switch
     {
-        "VALIDATION_ERROR" => (400, false, "A frame or one of its fields is not what the protocol asks for.", "Correct the field that the error names and send the action again."),
-        "UNSUPPORTED_ACTION" => (400, false, "The action is not one that this server knows.", "Check the spelling of the action, or use a server that supports it."),
-        "UNAUTHENTICATED" => (401, false, "The connection carries no valid identity, and this needs one.", "Connect again with a valid token."),
-        "FORBIDDEN" => (403, false, "The identity of the connection may not do this.", "Use an identity that is allowed to, or ask the operator for access."),
-        "SESSION_NOT_FOUND" => (404, false, "There is no such session, or it belongs to someone else.", "Create a session with create_conversation_session and use its sessionId."),
-        "CONVERSATION_NOT_FOUND" => (404, false, "There is no such conversation, or it belongs to someone else.", "Use a conversationId from list_conversations."),
-        "SKILL_NOT_FOUND" => (404, false, "There is no skill of that name.", "Use the name of a skill that the operator provides, or leave skill out."),
-        "TURN_IN_PROGRESS" => (409, true, "The conversation already has a running turn, which goes on undisturbed.", "Wait for the terminal event of the running turn, or cancel it, then send again."),
-        "NO_PENDING_CONFIRMATION" => (409, false, "No tool call of that session waits for approval.", "Send confirm_tool_action once, after write_confirmation_required."),
-        "NO_PENDING_INTERACTION" => (409, false, "No interaction of that session waits for values.", "Send submit_interaction once, after interaction_required."),
-        "INTERACTION_MISMATCH" => (409, false, "Another interaction is waiting than the one that was submitted.", "Use the interactionId and kind of the latest interaction_required."),
-        "RATE_LIMITED" => (429, true, "Too many requests in too short a time.", "Wait for retryAfterMs when it is given, else a few seconds, then send again."),
-        "LLM_UNAVAILABLE" => (503, true, "SMOOAI_GATEWAY_KEY is not set, or the model gateway cannot be reached; sent instead of the 202.", "Set SMOOAI_GATEWAY_KEY on the server; if it is set, try again later."),
-        "AGENT_ERROR" => (502, true, "The turn failed after it had been accepted.", "Send the message again."),
-        "STORAGE_ERROR" => (503, true, "The server could not read or write its storage.", "Try again in a moment."),
-        "INTERNAL_ERROR" => (500, true, "The server failed in a way that is not the caller's doing.", "Try again; if it happens again, give the requestId to the operator."),
-        "OTP_SEND_FAILED" => (502, true, "The one-time code could not be sent.", "Try again, or check the address that the code goes to."),
-        "AGENT_NOT_AUTHORIZED" => (403, false, "The identity of the connection may not use this agent.", "Leave agentId out for the default agent, or use one that is allowed."),
-        "ORIGIN_NOT_ALLOWED" => (403, false, "The web page's origin is not one that the server accepts.", "Ask the operator to add the origin to the allowed ones."),
-        "AUTH_CONTEXT_INVALID" => (401, false, "The authContext has a wrong signature or is too old.", "Sign the authContext anew with the current time and send it again."),
-        _ => (500, false, "", ""),
+        "VALIDATION_ERROR" => (400, false, false, "A frame or one of its fields is not what the protocol asks for.", "Correct the field that the error names and send the action again."),
+        "UNSUPPORTED_ACTION" => (400, false, false, "The action is not one that this server knows.", "Check the spelling of the action, or use a server that supports it."),
+        "UNAUTHENTICATED" => (401, false, false, "The connection carries no valid identity, and this needs one.", "Connect again with a valid token."),
+        "FORBIDDEN" => (403, false, false, "The identity of the connection may not do this.", "Use an identity that is allowed to, or ask the operator for access."),
+        "SESSION_NOT_FOUND" => (404, false, false, "There is no such session, or it belongs to someone else.", "Create a session with create_conversation_session and use its sessionId."),
+        "CONVERSATION_NOT_FOUND" => (404, false, false, "There is no such conversation, or it belongs to someone else.", "Use a conversationId from list_conversations."),
+        "SKILL_NOT_FOUND" => (404, false, false, "There is no skill of that name.", "Use the name of a skill that the operator provides, or leave skill out."),
+        "TURN_IN_PROGRESS" => (409, true, false, "The conversation already has a running turn, which goes on undisturbed.", "Wait for the terminal event of the running turn, or cancel it, then send again."),
+        "NO_PENDING_CONFIRMATION" => (409, false, false, "No tool call of that session waits for approval.", "Send confirm_tool_action once, after write_confirmation_required."),
+        "NO_PENDING_INTERACTION" => (409, false, false, "No interaction of that session waits for values.", "Send submit_interaction once, after interaction_required."),
+        "INTERACTION_MISMATCH" => (409, false, false, "Another interaction is waiting than the one that was submitted.", "Use the interactionId and kind of the latest interaction_required."),
+        "RATE_LIMITED" => (429, true, false, "Too many requests in too short a time.", "Wait for retryAfterMs when it is given, else a few seconds, then send again."),
+        "LLM_UNAVAILABLE" => (503, true, true, "SMOOAI_GATEWAY_KEY is not set, or the model gateway cannot be reached; sent instead of the 202.", "Set SMOOAI_GATEWAY_KEY on the server; if it is set, try again later."),
+        "AGENT_ERROR" => (502, true, true, "The turn failed after it had been accepted.", "Send the message again."),
+        "STORAGE_ERROR" => (503, true, false, "The server could not read or write its storage.", "Try again in a moment."),
+        "INTERNAL_ERROR" => (500, true, true, "The server failed in a way that is not the caller's doing.", "Try again; if it happens again, give the requestId to the operator."),
+        "OTP_SEND_FAILED" => (502, true, true, "The one-time code could not be sent.", "Try again, or check the address that the code goes to."),
+        "AGENT_NOT_AUTHORIZED" => (403, false, false, "The identity of the connection may not use this agent.", "Leave agentId out for the default agent, or use one that is allowed."),
+        "ORIGIN_NOT_ALLOWED" => (403, false, false, "The web page's origin is not one that the server accepts.", "Ask the operator to add the origin to the allowed ones."),
+        "AUTH_CONTEXT_INVALID" => (401, false, false, "The authContext has a wrong signature or is too old.", "Sign the authContext anew with the current time and send it again."),
+        _ => (500, false, false, "", ""),
     };
 
     /// <summary>A value, known or not.</summary>

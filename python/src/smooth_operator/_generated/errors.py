@@ -81,6 +81,8 @@ class ErrorInfo:
     """The HTTP status that says the same."""
     retryable: bool
     """Whether the same request may succeed when it is sent again."""
+    ends_turn: bool
+    """Whether a turn ends by it; others answer an action."""
     description: str
     """What went wrong."""
     hint: str
@@ -91,120 +93,140 @@ _KNOWN: Final[dict[str, ErrorInfo]] = {
     "VALIDATION_ERROR": ErrorInfo(
         status=400,
         retryable=False,
+        ends_turn=False,
         description="A frame or one of its fields is not what the protocol asks for.",
         hint="Correct the field that the error names and send the action again.",
     ),
     "UNSUPPORTED_ACTION": ErrorInfo(
         status=400,
         retryable=False,
+        ends_turn=False,
         description="The action is not one that this server knows.",
         hint="Check the spelling of the action, or use a server that supports it.",
     ),
     "UNAUTHENTICATED": ErrorInfo(
         status=401,
         retryable=False,
+        ends_turn=False,
         description="The connection carries no valid identity, and this needs one.",
         hint="Connect again with a valid token.",
     ),
     "FORBIDDEN": ErrorInfo(
         status=403,
         retryable=False,
+        ends_turn=False,
         description="The identity of the connection may not do this.",
         hint="Use an identity that is allowed to, or ask the operator for access.",
     ),
     "SESSION_NOT_FOUND": ErrorInfo(
         status=404,
         retryable=False,
+        ends_turn=False,
         description="There is no such session, or it belongs to someone else.",
         hint="Create a session with create_conversation_session and use its sessionId.",
     ),
     "CONVERSATION_NOT_FOUND": ErrorInfo(
         status=404,
         retryable=False,
+        ends_turn=False,
         description="There is no such conversation, or it belongs to someone else.",
         hint="Use a conversationId from list_conversations.",
     ),
     "SKILL_NOT_FOUND": ErrorInfo(
         status=404,
         retryable=False,
+        ends_turn=False,
         description="There is no skill of that name.",
         hint="Use the name of a skill that the operator provides, or leave skill out.",
     ),
     "TURN_IN_PROGRESS": ErrorInfo(
         status=409,
         retryable=True,
+        ends_turn=False,
         description="The conversation already has a running turn, which goes on undisturbed.",
         hint="Wait for the terminal event of the running turn, or cancel it, then send again.",
     ),
     "NO_PENDING_CONFIRMATION": ErrorInfo(
         status=409,
         retryable=False,
+        ends_turn=False,
         description="No tool call of that session waits for approval.",
         hint="Send confirm_tool_action once, after write_confirmation_required.",
     ),
     "NO_PENDING_INTERACTION": ErrorInfo(
         status=409,
         retryable=False,
+        ends_turn=False,
         description="No interaction of that session waits for values.",
         hint="Send submit_interaction once, after interaction_required.",
     ),
     "INTERACTION_MISMATCH": ErrorInfo(
         status=409,
         retryable=False,
+        ends_turn=False,
         description="Another interaction is waiting than the one that was submitted.",
         hint="Use the interactionId and kind of the latest interaction_required.",
     ),
     "RATE_LIMITED": ErrorInfo(
         status=429,
         retryable=True,
+        ends_turn=False,
         description="Too many requests in too short a time.",
         hint="Wait for retryAfterMs when it is given, else a few seconds, then send again.",
     ),
     "LLM_UNAVAILABLE": ErrorInfo(
         status=503,
         retryable=True,
+        ends_turn=True,
         description="SMOOAI_GATEWAY_KEY is not set, or the model gateway cannot be reached; sent instead of the 202.",
         hint="Set SMOOAI_GATEWAY_KEY on the server; if it is set, try again later.",
     ),
     "AGENT_ERROR": ErrorInfo(
         status=502,
         retryable=True,
+        ends_turn=True,
         description="The turn failed after it had been accepted.",
         hint="Send the message again.",
     ),
     "STORAGE_ERROR": ErrorInfo(
         status=503,
         retryable=True,
+        ends_turn=False,
         description="The server could not read or write its storage.",
         hint="Try again in a moment.",
     ),
     "INTERNAL_ERROR": ErrorInfo(
         status=500,
         retryable=True,
+        ends_turn=True,
         description="The server failed in a way that is not the caller's doing.",
         hint="Try again; if it happens again, give the requestId to the operator.",
     ),
     "OTP_SEND_FAILED": ErrorInfo(
         status=502,
         retryable=True,
+        ends_turn=True,
         description="The one-time code could not be sent.",
         hint="Try again, or check the address that the code goes to.",
     ),
     "AGENT_NOT_AUTHORIZED": ErrorInfo(
         status=403,
         retryable=False,
+        ends_turn=False,
         description="The identity of the connection may not use this agent.",
         hint="Leave agentId out for the default agent, or use one that is allowed.",
     ),
     "ORIGIN_NOT_ALLOWED": ErrorInfo(
         status=403,
         retryable=False,
+        ends_turn=False,
         description="The web page's origin is not one that the server accepts.",
         hint="Ask the operator to add the origin to the allowed ones.",
     ),
     "AUTH_CONTEXT_INVALID": ErrorInfo(
         status=401,
         retryable=False,
+        ends_turn=False,
         description="The authContext has a wrong signature or is too old.",
         hint="Sign the authContext anew with the current time and send it again.",
     ),

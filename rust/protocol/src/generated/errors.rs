@@ -212,6 +212,33 @@ impl ErrorCode {
         }
     }
 
+    /// Whether a turn ends by it; others answer an action. False for an unknown code.
+    pub fn ends_turn(&self) -> bool {
+        match self {
+            Self::ValidationError => false,
+            Self::UnsupportedAction => false,
+            Self::Unauthenticated => false,
+            Self::Forbidden => false,
+            Self::SessionNotFound => false,
+            Self::ConversationNotFound => false,
+            Self::SkillNotFound => false,
+            Self::TurnInProgress => false,
+            Self::NoPendingConfirmation => false,
+            Self::NoPendingInteraction => false,
+            Self::InteractionMismatch => false,
+            Self::RateLimited => false,
+            Self::LlmUnavailable => true,
+            Self::AgentError => true,
+            Self::StorageError => false,
+            Self::InternalError => true,
+            Self::OtpSendFailed => true,
+            Self::AgentNotAuthorized => false,
+            Self::OriginNotAllowed => false,
+            Self::AuthContextInvalid => false,
+            Self::Unknown(_) => false,
+        }
+    }
+
     /// What went wrong; empty for an unknown code.
     pub fn description(&self) -> &'static str {
         match self {

@@ -98,6 +98,11 @@ fn error_codes(walk: &mut Walk<'_>) {
             let pairs = Writer::Server.both_ways();
             walk.breaks.add("error-code-changed", &place.child("status"), problem, pairs);
         }
+        if was.ends_turn != is.ends_turn {
+            let problem = format!("`endsTurn` became {}", is.ends_turn);
+            let pairs = Writer::Server.both_ways();
+            walk.breaks.add("error-code-changed", &place.child("endsTurn"), problem, pairs);
+        }
         if was.retryable != is.retryable {
             let problem = format!("`retryable` became {}", is.retryable);
             let pairs = Writer::Server.both_ways();

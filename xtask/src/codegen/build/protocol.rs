@@ -132,6 +132,8 @@ impl Builder<'_> {
             let status = fact.and_then(|fact| fact.get("status")).and_then(Json::as_u64);
             let status = status.and_then(|status| u16::try_from(status).ok());
             let retryable = fact.and_then(|fact| fact.get("retryable")).and_then(Json::as_bool);
+            let ends_turn = fact.and_then(|fact| fact.get("endsTurn")).and_then(Json::as_bool);
+            let ends_turn = ends_turn.unwrap_or_default();
             let (Some(status), Some(retryable), Some(description), Some(hint)) =
                 (status, retryable, text("description"), text("hint"))
             else {
@@ -145,7 +147,7 @@ impl Builder<'_> {
                 ));
                 continue;
             };
-            codes.push(ErrorCode { wire, status, retryable, description, hint });
+            codes.push(ErrorCode { wire, status, retryable, ends_turn, description, hint });
         }
         for (wire, _) in facts.map(Json::entries).unwrap_or_default() {
             if !codes.iter().any(|code| code.wire == *wire) {

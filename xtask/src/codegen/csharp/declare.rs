@@ -1,6 +1,7 @@
 //! Declarations: records, unions, enums and newtypes, each with its codec.
 use super::super::model::{
-    Additional, Enum, ErrorCodes, Field, Member, Role, Shape, Struct, TaggedUnion, TurnEffect, Ty, TypeId,
+    Additional, Enum, ErrorCode, ErrorCodes, Field, Member, Role, Shape, Struct, TaggedUnion, TurnEffect, Ty,
+    TypeId,
 };
 use super::super::printer::Page;
 use super::plan::Plan;
@@ -385,6 +386,11 @@ fn facts(page: &mut Page, errors: &ErrorCodes) {
     for (ty, member, about) in [
         ("int", "Status", "The HTTP status that says the same; 500 for an unknown code."),
         ("bool", "Retryable", "Whether the same request may succeed later; false for an unknown code."),
+        (
+            "bool",
+            "EndsTurn",
+            "Whether a turn ends by it; others answer an action. False for an unknown code.",
+        ),
         ("string", "Description", "What went wrong; empty for an unknown code."),
         ("string", "Hint", "What the caller should do; empty for an unknown code."),
     ] {
@@ -392,13 +398,14 @@ fn facts(page: &mut Page, errors: &ErrorCodes) {
         page.line(format!("public {ty} {member} => Facts.{member};"));
     }
     page.gap();
-    page.line("private (int Status, bool Retryable, string Description, string Hint) Facts => Value switch");
+    page.line("private (int Status, bool Retryable, bool EndsTurn, string Description, string Hint) Facts => Value switch");
     page.block("{", "};", |page| {
         for code in &errors.codes {
             let (wire, text, hint) = (quote(&code.wire), quote(&code.description), quote(&code.hint));
-            page.line(format!("{wire} => ({}, {}, {text}, {hint}),", code.status, code.retryable));
+            let ErrorCode { status, retryable, ends_turn, .. } = code;
+            page.line(format!("{wire} => ({status}, {retryable}, {ends_turn}, {text}, {hint}),"));
         }
-        page.line("_ => (500, false, \"\", \"\"),");
+        page.line("_ => (500, false, false, \"\", \"\"),");
     });
 }
 

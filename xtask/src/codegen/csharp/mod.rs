@@ -129,6 +129,7 @@ static RULES: Rules = Rules {
     ],
     taken_variants: &[
         "Description",
+        "EndsTurn",
         "Equals",
         "Facts",
         "Finalize",

@@ -137,12 +137,13 @@ impl Reference<'_> {
         let def = self.model.ty(errors.ty);
         page.line("## Error codes").gap();
         page.line(prose(&def.doc)).gap();
-        page.line("| code | status | retryable | meaning | what to do |");
-        page.line("|---|---|---|---|---|");
+        page.line("| code | status | retryable | ends a turn | meaning | what to do |");
+        page.line("|---|---|---|---|---|---|");
         for error in &errors.codes {
-            let retryable = if error.retryable { "yes" } else { "no" };
+            let [retryable, ends_turn] =
+                [error.retryable, error.ends_turn].map(|holds| if holds { "yes" } else { "no" });
             page.line(format!(
-                "| `{}` | {} | {retryable} | {} | {} |",
+                "| `{}` | {} | {retryable} | {ends_turn} | {} | {} |",
                 code(&error.wire),
                 error.status,
                 cell(&error.description),

@@ -1,7 +1,8 @@
 //! Declarations: the types with their public methods.
 use super::super::json::quote as json_quote;
 use super::super::model::{
-    Additional, Enum, ErrorCodes, Field, Role, Shape, Struct, TaggedUnion, TurnEffect, Ty, TypeDef, TypeId,
+    Additional, Enum, ErrorCode, ErrorCodes, Field, Role, Shape, Struct, TaggedUnion, TurnEffect, Ty,
+    TypeDef, TypeId,
 };
 use super::super::printer::Page;
 use super::Draft;
@@ -318,12 +319,18 @@ impl Draft<'_> {
                 "Retryable tells whether the same request may succeed later; false for an unknown code.",
                 "Retryable() bool",
             ),
-            (2, "Description says what went wrong; empty for an unknown code.", "Description() string"),
-            (3, "Hint says what the caller should do; empty for an unknown code.", "Hint() string"),
+            (
+                2,
+                "EndsTurn tells whether a turn ends by it; others answer an action. False for an unknown code.",
+                "EndsTurn() bool",
+            ),
+            (3, "Description says what went wrong; empty for an unknown code.", "Description() string"),
+            (4, "Hint says what the caller should do; empty for an unknown code.", "Hint() string"),
         ] {
-            let wanted =
-                ["status, _, _, _", "_, retryable, _, _", "_, _, description, _", "_, _, _, hint"][index];
-            let result = ["status", "retryable", "description", "hint"][index];
+            let result = ["status", "retryable", "endsTurn", "description", "hint"][index];
+            let mut wanted = ["_"; 5];
+            wanted[index] = result;
+            let wanted = wanted.join(", ");
             self.page.gap();
             comment(&mut self.page, about);
             self.page.block(format!("func (v {name}) {signature} {{"), "}", |page| {
@@ -332,7 +339,9 @@ impl Draft<'_> {
         }
         self.page.gap();
         self.page.block(
-            format!("func (v {name}) facts() (status int, retryable bool, description, hint string) {{"),
+            format!(
+                "func (v {name}) facts() (status int, retryable, endsTurn bool, description, hint string) {{"
+            ),
             "}",
             |page| {
                 page.line("switch v {");
@@ -340,10 +349,11 @@ impl Draft<'_> {
                     page.line(format!("case {}:", self.plan.names.variant(id, index)));
                     page.indented(|page| {
                         let (text, hint) = (quote(&code.description), quote(&code.hint));
-                        page.line(format!("return {}, {}, {text}, {hint}", code.status, code.retryable));
+                        let ErrorCode { status, retryable, ends_turn, .. } = code;
+                        page.line(format!("return {status}, {retryable}, {ends_turn}, {text}, {hint}"));
                     });
                 }
-                page.line("}").line("return 500, false, \"\", \"\"");
+                page.line("}").line("return 500, false, false, \"\", \"\"");
             },
         );
     }

@@ -143,6 +143,7 @@ impl Sheet<'_> {
                 for (field, what) in [
                     ("status: int", "The HTTP status that says the same."),
                     ("retryable: bool", "Whether the same request may succeed when it is sent again."),
+                    ("ends_turn: bool", "Whether a turn ends by it; others answer an action."),
                     ("description: str", "What went wrong."),
                     ("hint: str", "What the caller should do."),
                 ] {
@@ -151,10 +152,11 @@ impl Sheet<'_> {
             });
         });
         let entry = |error: &crate::codegen::model::ErrorCode| {
-            let retryable = if error.retryable { "True" } else { "False" };
+            let truth = |value: bool| if value { "True" } else { "False" };
             let items = [
                 format!("status={}", error.status),
-                format!("retryable={retryable}"),
+                format!("retryable={}", truth(error.retryable)),
+                format!("ends_turn={}", truth(error.ends_turn)),
                 format!("description={}", text::string(&error.description)),
                 format!("hint={}", text::string(&error.hint)),
             ];

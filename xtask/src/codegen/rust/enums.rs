@@ -179,6 +179,9 @@ impl Ctx<'_> {
             );
             self.fact(page, id, ["retryable", "bool", "false"], &all(&|code| code.retryable.to_string()));
             page.gap();
+            page.line("/// Whether a turn ends by it; others answer an action. False for an unknown code.");
+            self.fact(page, id, ["ends_turn", "bool", "false"], &all(&|code| code.ends_turn.to_string()));
+            page.gap();
             page.line("/// What went wrong; empty for an unknown code.");
             self.fact(
                 page,

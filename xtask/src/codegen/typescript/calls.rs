@@ -132,6 +132,8 @@ impl Sheet<'_> {
             page.line("/** The HTTP status that says the same. */").line("status: number;");
             page.line("/** Whether the same request may succeed when it is sent again. */")
                 .line("retryable: boolean;");
+            page.line("/** Whether a turn ends by it; others answer an action. */")
+                .line("endsTurn: boolean;");
             page.line("/** What went wrong. */").line("description: string;");
             page.line("/** What the caller should do. */").line("hint: string;");
         });
@@ -143,6 +145,7 @@ impl Sheet<'_> {
                 page.indented(|page| {
                     page.line(format!("status: {},", error.status));
                     page.line(format!("retryable: {},", error.retryable));
+                    page.line(format!("endsTurn: {},", error.ends_turn));
                     put(page, &layout::entry("description", quoting::string(&error.description)));
                     put(page, &layout::entry("hint", quoting::string(&error.hint)));
                 });

@@ -33,17 +33,20 @@ public readonly record struct ErrorCode : IWire<ErrorCode>
     /// <summary>Whether the same request may succeed later; false for an unknown code.</summary>
     public bool Retryable => Facts.Retryable;
 
+    /// <summary>Whether a turn ends by it; others answer an action. False for an unknown code.</summary>
+    public bool EndsTurn => Facts.EndsTurn;
+
     /// <summary>What went wrong; empty for an unknown code.</summary>
     public string Description => Facts.Description;
 
     /// <summary>What the caller should do; empty for an unknown code.</summary>
     public string Hint => Facts.Hint;
 
-    private (int Status, bool Retryable, string Description, string Hint) Facts => Value switch
+    private (int Status, bool Retryable, bool EndsTurn, string Description, string Hint) Facts => Value switch
     {
-        "NO_SUCH_BOOK" => (404, false, "There is no such book.", "Look for it with find_books."),
-        "LENT_OUT" => (409, true, "Someone else has the book.", "Try again when it is back."),
-        _ => (500, false, "", ""),
+        "NO_SUCH_BOOK" => (404, false, false, "There is no such book.", "Look for it with find_books."),
+        "LENT_OUT" => (409, true, true, "Someone else has the book.", "Try again when it is back."),
+        _ => (500, false, false, "", ""),
     };
 
     /// <summary>A value, known or not.</summary>

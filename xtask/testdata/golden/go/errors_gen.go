@@ -22,36 +22,42 @@ func (v ErrorCode) IsKnown() bool {
 
 // Status returns the HTTP status that says the same; 500 for an unknown code.
 func (v ErrorCode) Status() int {
-	status, _, _, _ := v.facts()
+	status, _, _, _, _ := v.facts()
 	return status
 }
 
 // Retryable tells whether the same request may succeed later; false for an unknown code.
 func (v ErrorCode) Retryable() bool {
-	_, retryable, _, _ := v.facts()
+	_, retryable, _, _, _ := v.facts()
 	return retryable
+}
+
+// EndsTurn tells whether a turn ends by it; others answer an action. False for an unknown code.
+func (v ErrorCode) EndsTurn() bool {
+	_, _, endsTurn, _, _ := v.facts()
+	return endsTurn
 }
 
 // Description says what went wrong; empty for an unknown code.
 func (v ErrorCode) Description() string {
-	_, _, description, _ := v.facts()
+	_, _, _, description, _ := v.facts()
 	return description
 }
 
 // Hint says what the caller should do; empty for an unknown code.
 func (v ErrorCode) Hint() string {
-	_, _, _, hint := v.facts()
+	_, _, _, _, hint := v.facts()
 	return hint
 }
 
-func (v ErrorCode) facts() (status int, retryable bool, description, hint string) {
+func (v ErrorCode) facts() (status int, retryable, endsTurn bool, description, hint string) {
 	switch v {
 	case ErrorCodeNoSuchBook:
-		return 404, false, "There is no such book.", "Look for it with find_books."
+		return 404, false, false, "There is no such book.", "Look for it with find_books."
 	case ErrorCodeLentOut:
-		return 409, true, "Someone else has the book.", "Try again when it is back."
+		return 409, true, true, "Someone else has the book.", "Try again when it is back."
 	}
-	return 500, false, "", ""
+	return 500, false, false, "", ""
 }
 
 func readErrorCode(r *reader) (ErrorCode, error) {

@@ -39,6 +39,8 @@ class ErrorInfo:
     """The HTTP status that says the same."""
     retryable: bool
     """Whether the same request may succeed when it is sent again."""
+    ends_turn: bool
+    """Whether a turn ends by it; others answer an action."""
     description: str
     """What went wrong."""
     hint: str
@@ -49,12 +51,14 @@ _KNOWN: Final[dict[str, ErrorInfo]] = {
     "NO_SUCH_BOOK": ErrorInfo(
         status=404,
         retryable=False,
+        ends_turn=False,
         description="There is no such book.",
         hint="Look for it with find_books.",
     ),
     "LENT_OUT": ErrorInfo(
         status=409,
         retryable=True,
+        ends_turn=True,
         description="Someone else has the book.",
         hint="Try again when it is back.",
     ),

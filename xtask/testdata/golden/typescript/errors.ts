@@ -20,6 +20,8 @@ export interface ErrorInfo {
   status: number;
   /** Whether the same request may succeed when it is sent again. */
   retryable: boolean;
+  /** Whether a turn ends by it; others answer an action. */
+  endsTurn: boolean;
   /** What went wrong. */
   description: string;
   /** What the caller should do. */
@@ -30,12 +32,14 @@ const known: Readonly<Record<string, ErrorInfo>> = {
   NO_SUCH_BOOK: {
     status: 404,
     retryable: false,
+    endsTurn: false,
     description: "There is no such book.",
     hint: "Look for it with find_books.",
   },
   LENT_OUT: {
     status: 409,
     retryable: true,
+    endsTurn: true,
     description: "Someone else has the book.",
     hint: "Try again when it is back.",
   },

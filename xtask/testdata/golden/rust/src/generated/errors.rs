@@ -83,6 +83,15 @@ impl ErrorCode {
         }
     }
 
+    /// Whether a turn ends by it; others answer an action. False for an unknown code.
+    pub fn ends_turn(&self) -> bool {
+        match self {
+            Self::NoSuchBook => false,
+            Self::LentOut => true,
+            Self::Unknown(_) => false,
+        }
+    }
+
     /// What went wrong; empty for an unknown code.
     pub fn description(&self) -> &'static str {
         match self {
