@@ -7,7 +7,7 @@ use crate::errors::Error;
 use crate::mux::Mux;
 use futures_util::future::ready;
 use futures_util::stream::{self, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, StreamExt as _, TryFutureExt as _};
 use handshake::{Line, dial};
 use smooai_smooth_operator_protocol::Event;
 use std::convert::Infallible;
@@ -106,9 +106,14 @@ async fn serve(link: &Link, queue: &mut mpsc::Receiver<Frame>, line: Line, heart
     let mut ticks = interval(heartbeat.max(Duration::from_millis(1)));
     let pings = stream::poll_fn(|cx| ticks.poll_tick(cx).map(|_| Some(Ok(Message::Ping(Bytes::new())))));
     let mut outgoing = stream::select(&mut frames, pings);
+    // When it cannot be written, reading tells why: the server may have closed.
+    let written = sink.send_all(&mut outgoing).or_else(async |error| {
+        sleep(GOODBYE).await;
+        Err(error)
+    });
     select! {
         Err(lost) = read(link, &mut stream, heartbeat.saturating_mul(2)) => return lost,
-        Err(error) = sink.send_all(&mut outgoing) => return lost(error),
+        Err(error) = written => return lost(error),
         () = link.closing.cancelled() => {}
     }
     // What waits for an answer is no longer sent, a cancellation still is.

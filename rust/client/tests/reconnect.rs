@@ -63,6 +63,20 @@ async fn a_close_says_its_code_and_reason() {
 }
 
 #[tokio::test]
+async fn a_close_says_its_code_whatever_is_being_sent() {
+    let server = FakeServer::start().await.unwrap();
+    for _ in 0..20 {
+        // The first ping is sent while the server closes.
+        let (client, mut peer) = server.connect().await.unwrap();
+        let mut waiting = client.send_message(SendMessageParams::new("s", "Hello"));
+        peer.action().await.unwrap();
+        let (closed, error) = tokio::join!(peer.close(4401, "expired"), waiting.finish());
+        closed.unwrap();
+        assert!(matches!(error, Err(Error::Lost { close_code: Some(4401), .. })), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_call_made_meanwhile_waits_for_the_next_line() {
     let server = FakeServer::start().await.unwrap();
     let (client, peer) = connected(&server).await;
