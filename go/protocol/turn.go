@@ -6,7 +6,6 @@ import (
 	"iter"
 	"math"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -129,10 +128,10 @@ func (t *Turn) Wait(ctx context.Context) (*TurnResult, error) {
 // Text waits as Wait does and returns the text of the answer.
 func (t *Turn) Text(ctx context.Context) (string, error) {
 	result, err := t.Wait(ctx)
-	if err != nil {
+	if err != nil || len(result.Response.ResponseParts) == 0 {
 		return "", err
 	}
-	return strings.Join(result.Response.ResponseParts, ""), nil
+	return result.Response.ResponseParts[0], nil
 }
 
 // Cancel asks the server to stop the work. The turn ends with ErrCancelled, or with its answer if that was faster.

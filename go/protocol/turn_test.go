@@ -247,10 +247,10 @@ func TestEndingAWaitEndsNothingElse(t *testing.T) {
 	}
 }
 
-func TestTheTextIsAllPartsOfTheAnswer(t *testing.T) {
+func TestTheTextIsTheFirstPartOfTheAnswer(t *testing.T) {
 	turn := bareTurn()
 	answer := &EventualResponseEvent{}
-	answer.Data.Data.Response.ResponseParts = []string{"17 ", "days."}
+	answer.Data.Data.Response.ResponseParts = []string{"17 days.", "And a suggestion."}
 	turn.push(answer)
 	if got, err := turn.Text(t.Context()); err != nil || got != "17 days." {
 		t.Errorf("got %q, %v", got, err)

@@ -89,7 +89,7 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
 
   /** The whole answer as text. */
   async text(): Promise<string> {
-    return (await this.result).response.responseParts.join("");
+    return (await this.result).response.responseParts[0] ?? "";
   }
 
   /**

@@ -76,7 +76,7 @@ class Turn:
 
     async def text(self) -> str:
         """The whole answer as text."""
-        return "".join((await self).response.response_parts)
+        return next(iter((await self).response.response_parts), "")
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """The events, the terminal one included. Raises when the turn ended without one, because the

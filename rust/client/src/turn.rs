@@ -70,7 +70,7 @@ impl Turn {
     /// # Errors
     /// As [`Turn::finish`].
     pub async fn text(&mut self) -> Result<String, Error> {
-        Ok(self.finish().await?.response.response_parts.concat())
+        Ok(self.finish().await?.response.response_parts.into_iter().next().unwrap_or_default())
     }
 
     /// Lets the tool call that waits for approval run, or denies it. The answer is `NO_PENDING_CONFIRMATION`
