@@ -3,7 +3,6 @@ use super::declare::{Missing, place_path};
 use super::text::{self, Doc, bracket, call, text};
 use super::{Page, Sheet};
 use crate::codegen::model::{Additional, Int, Kind, Shape, Struct, TaggedUnion, Ty, TypeId};
-use crate::codegen::names::{Case, join, words};
 
 impl<'a> Sheet<'a> {
     /// The three methods of a dataclass.
@@ -232,7 +231,7 @@ impl<'a> Sheet<'a> {
     /// The name of a table of a union's readers. It stands behind all of them: at the end, if one is further down.
     fn readers_by_tag(&mut self, id: TypeId, union: &TaggedUnion) -> String {
         let name = self.name(id);
-        let table = format!("_{}_READERS", join(&words(name), Case::UpperSnake, &[]));
+        let table = format!("_{}_READERS", super::snake(name).to_ascii_uppercase());
         let open = format!("{table}: {}[dict[str, wire.Reader[{name}]]] = {{", self.typing("Final"));
         let mut entries = Vec::new();
         for member in &union.members {

@@ -16,7 +16,7 @@ use super::build::rules;
 use super::finding::Finding;
 use super::json::Json;
 use super::model::{Kind, Model, Section, Shape, Ty, TypeDef, TypeId};
-use super::names::{Case, Names, Rules, Scope, join, words};
+use super::names::{Case, Names, Rules, Scope, words};
 use super::pattern::with_end_anchor;
 use super::printer::{DriverHome, Input, NOTICE, Output, Page, Printer};
 use super::reach::held;
@@ -364,9 +364,9 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// The type of a name in snake case; unique since type names are unique after case folding.
+/// The name of a type in snake case; unique since type names are unique after case folding, and so never cut.
 fn snake(name: &str) -> String {
-    join(&words(name), Case::Snake, &[])
+    words(name).join("_")
 }
 
 /// The package that offers what its modules offer. It has no `__all__`: mypy does not add up those of its modules.
@@ -386,4 +386,17 @@ fn package(mut modules: Vec<&str>) -> String {
 fn has_circle(model: &Model) -> bool {
     let rank = |section: Section| FILES.iter().position(|(own, _)| *own == section);
     model.types.iter().any(|def| held(def).iter().any(|id| rank(model.ty(*id).section) > rank(def.section)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_that_differ_at_their_ends_stay_apart() {
+        let long = "Collection".repeat(9);
+        let names = ["Point", "Line"].map(|end| snake(&format!("{long}Multi{end}")));
+        assert_ne!(names[0], names[1]);
+        assert!(names[0].ends_with("_multi_point"), "{}", names[0]);
+    }
 }
