@@ -124,6 +124,11 @@ const FORTH: &[Case] = &[
            breaks old server → new client, new server → old client"],
     ),
     case(
+        &[("errors.json", r#""status":408,"#, r#""status":408,"endsTurn":true,"#)],
+        &["breaking[error-code-changed] errors.json#/x-errors/LATE/endsTurn: `endsTurn` became true; \
+           breaks old server → new client, new server → old client"],
+    ),
+    case(
         &[("errors.json", "408", "504")],
         &["breaking[error-code-changed] errors.json#/x-errors/LATE/status: the status 408 became 504; \
            breaks old server → new client, new server → old client"],

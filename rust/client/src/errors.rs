@@ -73,7 +73,7 @@ pub enum Error {
     #[error("not valid, and not sent: {0}")]
     Invalid(String),
     /// A turn's or subscriber's reader was so slow that the oldest events were dropped; reading goes on after
-    /// them. Of a turn these are never events that it waits in or ends with.
+    /// them. Of a turn these are pieces of text and steps, and old questions only where a thousand of them wait unread.
     #[error("the reader was too slow: {events} events were dropped")]
     Missed {
         /// How many.

@@ -23,7 +23,7 @@ pub type Verdict<T> = BoxFuture<'static, Result<T, Error>>;
 /// the work.
 ///
 /// A turn that ends badly gives the error as the stream's last item. [`Error::Missed`] alone is not the last:
-/// a turn keeps a thousand unread events, and always those that it waits in or ends with.
+/// a turn keeps a thousand unread events, and always the one that it waits in now and the one that it ends with.
 pub struct Turn {
     client: Client,
     session: String,
