@@ -187,8 +187,7 @@ impl Retriever {
         (keyword, dense): (&[Hit], &[Hit]),
         pool: Pool,
     ) -> Result<Vec<ScoredPassage>, RetrieveError> {
-        let mut fused = fuse(keyword, dense, self.embedder.weight());
-        fused.truncate(pool.read);
+        let fused = fuse(keyword, dense, self.embedder.weight(), pool.read);
         let chunks: Vec<ChunkRef> = fused.iter().map(|f| f.chunk.clone()).collect();
         let read = async { Ok(self.store.passages(access, &chunks).await?) };
         let passages = within(self.leg_deadline, read).await.map_err(RetrieveError::Passages)?;

@@ -14,6 +14,9 @@ use std::ops::Range;
 /// So many vectors are bounded at once.
 const BLOCK: usize = 256;
 
+/// A block is read in so many places side by side: a processor fetches ahead of each of them.
+const STREAMS: usize = 4;
+
 /// A vector whose numbers are all smaller has no codes: their unit could not be told from 0.
 const SMALLEST: f32 = 1e-30;
 
@@ -94,8 +97,8 @@ fn is_searchable(vector: &[f32]) -> bool {
 }
 
 /// A vector in 8-bit codes: `vector = codes · scale + error`, where `‖error‖ ≤ residual`.
-struct Coded {
-    codes: Vec<i8>,
+struct Coded<Code = i8> {
+    codes: Vec<Code>,
     scale: f32,
     residual: f32,
     length: f32,
@@ -121,6 +124,12 @@ impl Coded {
             }
         }
         Self { codes, scale, residual: residual.root(), length: length.root() }
+    }
+
+    /// As a query: its codes are as wide as the multiplication is, so that only a vector's are widened for it.
+    fn widened(self) -> Coded<i16> {
+        let Self { codes, scale, residual, length } = self;
+        Coded { codes: codes.into_iter().map(i16::from).collect(), scale, residual, length }
     }
 }
 
@@ -194,18 +203,28 @@ impl Group {
         start..start + self.chunks[start..].partition_point(|chunk| *chunk < chunks.end)
     }
 
+    /// The products of at most [`BLOCK`] vectors' codes with the query's.
+    #[inline(always)]
+    fn products(&self, places: &Range<usize>, query: &[i16]) -> [i32; BLOCK] {
+        let codes = self.codes_of(places);
+        let mut products = [0_i32; BLOCK];
+        let part = places.len().div_ceil(STREAMS);
+        for first in 0..part {
+            for at in (first..places.len()).step_by(part) {
+                products[at] = dot_codes(&codes[at * self.dimension..][..self.dimension], query);
+            }
+        }
+        products
+    }
+
     /// Bounds the products of at most [`BLOCK`] vectors with the query; whether any may reach `floor`.
     ///
     /// With v = v̂ + eᵥ and q = q̂ + e_q, |v·q − v̂·q̂| ≤ ‖v‖·‖e_q‖ + ‖eᵥ‖·‖q̂‖ (Cauchy–Schwarz), plus
     /// rounding.
     #[inline(always)]
     #[expect(clippy::cast_precision_loss, reason = "the rounding is part of the bound")]
-    fn bound(&self, places: Range<usize>, query: &Coded, floor: f32, bounds: &mut Bounds) -> bool {
-        let mut products = [0_i32; BLOCK];
-        let vectors = self.codes_of(&places).chunks_exact(self.dimension);
-        for (product, codes) in products.iter_mut().zip(vectors) {
-            *product = dot_codes(codes, &query.codes);
-        }
+    fn bound(&self, places: Range<usize>, query: &Coded<i16>, floor: f32, bounds: &mut Bounds) -> bool {
+        let products = self.products(&places, &query.codes);
         let (scales, residuals) = (&self.scales[places.clone()], &self.residuals[places.clone()]);
         let by_length = query.residual * 1.001 + 1e-4 * query.length;
         let by_residual = (query.length + query.residual) * 1.001;
@@ -238,7 +257,7 @@ fn search_with(level: Level, views: &[View], access: &Access, vector: &[f32], li
     if limit == 0 || !is_searchable(vector) {
         return Vec::new();
     }
-    let query = Coded::of(level, vector);
+    let query = Coded::of(level, vector).widened();
     let mut nearest = Nearest::new(limit);
     for view in views {
         let Some(group) = view.segment.vectors().group(vector.len()) else { continue };
@@ -290,7 +309,7 @@ impl<'a> Nearest<'a> {
         view: &'a View,
         group: &Group,
         within: Range<usize>,
-        query: &Coded,
+        query: &Coded<i16>,
     ) {
         for start in within.clone().step_by(BLOCK) {
             let places = start..within.end.min(start + BLOCK);
@@ -349,8 +368,8 @@ impl Ord for Ordered {
 
 /// At most 127² per dimension: 2³¹ is reached beyond 130,000 dimensions only.
 #[inline(always)]
-fn dot_codes(a: &[i8], b: &[i8]) -> i32 {
-    a.iter().zip(b).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum()
+fn dot_codes(vector: &[i8], query: &[i16]) -> i32 {
+    vector.iter().zip(query).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum()
 }
 
 /// Eight sums side by side: vectorisable, and always added up in the same order, so that a score has

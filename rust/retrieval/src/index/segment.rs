@@ -4,8 +4,10 @@ use super::View;
 use super::dense::Vectors;
 use super::postings::{Builder, Postings, as_u32};
 use crate::bm25::{Terms, chunk_texts};
+use hashbrown::HashTable;
 use smooai_smooth_operator_store::{Access, AccessList, Document, DocumentId};
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,6 +24,9 @@ pub(super) struct Segment {
     documents: Vec<Arc<Document>>,
     /// The places of the documents, by id.
     by_id: Vec<u32>,
+    /// The same by the hashes of the ids: to find one takes fewer steps through memory than halving does.
+    by_hash: HashTable<u32>,
+    hashes: RandomState,
     classes: Vec<Class>,
     /// Where a document's chunks begin; one more than documents.
     first_chunk: Vec<u32>,
@@ -120,6 +125,12 @@ impl Segment {
         first_chunk.push(as_u32(owners.len()));
         let mut by_id: Vec<u32> = (0..as_u32(documents.len())).collect();
         by_id.sort_unstable_by(|a, b| documents[*a as usize].id.cmp(&documents[*b as usize].id));
+        let hashes = RandomState::new();
+        let hash = |place: &u32| hashes.hash_one(&documents[*place as usize].id);
+        let mut by_hash = HashTable::with_capacity(documents.len());
+        for place in 0..as_u32(documents.len()) {
+            by_hash.insert_unique(hash(&place), place, hash);
+        }
         let mut classes: Vec<Class> = Vec::new();
         for (place, document) in documents.iter().enumerate() {
             let chunks = first_chunk[place]..first_chunk[place + 1];
@@ -134,7 +145,7 @@ impl Segment {
                 _ => classes.push(Class { documents: place..place + 1, chunks, length }),
             }
         }
-        Self { documents, by_id, classes, first_chunk, owners, lengths, postings, vectors }
+        Self { documents, by_id, by_hash, hashes, classes, first_chunk, owners, lengths, postings, vectors }
     }
 
     pub(super) fn chunk_count(&self) -> usize {
@@ -169,8 +180,8 @@ impl Segment {
 
     /// Where the document with the id stands.
     pub(super) fn place(&self, id: &DocumentId) -> Option<usize> {
-        let found = self.by_id.binary_search_by(|place| self.documents[*place as usize].id.cmp(id)).ok()?;
-        Some(self.by_id[found] as usize)
+        let is_it = |place: &u32| self.documents[*place as usize].id == *id;
+        self.by_hash.find(self.hashes.hash_one(id), is_it).map(|place| *place as usize)
     }
 
     /// The places of the documents after an id, by id.

@@ -174,8 +174,8 @@ proptest! {
             prop_assert_eq!(&coded.codes, &plain.codes);
             let parts = |coded: &Coded| [coded.scale, coded.residual, coded.length].map(f32::to_bits);
             prop_assert_eq!(parts(&coded), parts(&plain));
-            let (all, mut bounds) = (0..vectors.len(), Bounds::NONE);
-            let any = dispatch!(level, _ => group.bound(all, &coded, f32::NEG_INFINITY, &mut bounds));
+            let (all, mut bounds, query_codes) = (0..vectors.len(), Bounds::NONE, coded.widened());
+            let any = dispatch!(level, _ => group.bound(all, &query_codes, f32::NEG_INFINITY, &mut bounds));
             prop_assert!(any);
             for (vector, (lower, upper)) in vectors.iter().zip(bounds.lower.iter().zip(&bounds.upper)) {
                 let product: f64 =
@@ -201,7 +201,7 @@ fn most_vectors_are_left_out_by_their_codes_and_none_wrongly() {
     for (query, limit) in vectors.iter().zip([1, 10, 100]) {
         let found = search_with(Level::new(), &snapshot.views, &access, query, limit);
         assert_eq!(bits(found), plain(&snapshot, query, limit));
-        let (query, mut nearest) = (Coded::of(Level::new(), query), Nearest::new(limit));
+        let (query, mut nearest) = (Coded::of(Level::new(), query).widened(), Nearest::new(limit));
         for view in &snapshot.views {
             if let Some(group) = view.segment.vectors().group(384) {
                 nearest.look_through(Level::new(), view, group, 0..group.chunks.len(), &query);
