@@ -78,9 +78,9 @@ Command: TypeAlias = Union[
 
 
 def decode_command(value: object) -> Command:
-    tag = wire.read_tag(value, "do")
+    tag, source = wire.read_tag(value, "do")
     if read := _COMMAND_READERS.get(tag):
-        return read(value)
+        return read(source)
     raise wire.unknown_tag("do", tag)
 
 
@@ -116,16 +116,7 @@ class OpenCommand:
 
     @staticmethod
     def decode(value: object) -> OpenCommand:
-        source = wire.read_tagged(value, "do", "open")
-        return _make_open_command(
-            id=wire.required(source, "id", wire.uint32),
-            client=wire.required_string(source, "client"),
-            url=wire.required_string(source, "url"),
-            tokens=wire.optional(source, "tokens", wire.read_list(wire.string)),
-            token_by=wire.optional(source, "tokenBy", decode_token_by),
-            heartbeat_ms=wire.optional(source, "heartbeatMs", wire.uint32),
-            timeouts_=wire.optional(source, "timeouts", Timeouts.decode),
-        )
+        return _tagged_open_command(wire.read_tagged(value, "do", "open"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"do": "open"}
@@ -162,6 +153,18 @@ class OpenCommand:
 _make_open_command = wire.maker(OpenCommand)
 
 
+def _tagged_open_command(source: dict[str, object]) -> OpenCommand:
+    return _make_open_command(
+        id=wire.required(source, "id", wire.uint32),
+        client=wire.required_string(source, "client"),
+        url=wire.required_string(source, "url"),
+        tokens=wire.optional(source, "tokens", wire.read_list(wire.string)),
+        token_by=wire.optional(source, "tokenBy", decode_token_by),
+        heartbeat_ms=wire.optional(source, "heartbeatMs", wire.uint32),
+        timeouts_=wire.optional(source, "timeouts", Timeouts.decode),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallCommand:
     """Calls an action that is not a turn by the client's typed method. Answered by replied or failed."""
@@ -180,14 +183,7 @@ class CallCommand:
 
     @staticmethod
     def decode(value: object) -> CallCommand:
-        source = wire.read_tagged(value, "do", "call")
-        return _make_call_command(
-            id=wire.required(source, "id", wire.uint32),
-            client=wire.required_string(source, "client"),
-            action=wire.required_string(source, "action"),
-            params=wire.required(source, "params", wire.json_object),
-            timeouts_=wire.optional(source, "timeouts", Timeouts.decode),
-        )
+        return _tagged_call_command(wire.read_tagged(value, "do", "call"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"do": "call"}
@@ -213,6 +209,16 @@ class CallCommand:
 _make_call_command = wire.maker(CallCommand)
 
 
+def _tagged_call_command(source: dict[str, object]) -> CallCommand:
+    return _make_call_command(
+        id=wire.required(source, "id", wire.uint32),
+        client=wire.required_string(source, "client"),
+        action=wire.required_string(source, "action"),
+        params=wire.required(source, "params", wire.json_object),
+        timeouts_=wire.optional(source, "timeouts", Timeouts.decode),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartTurnCommand:
     """Starts a turn. Answered by started; then turn_event for each event that is read, and turn_ended
@@ -235,15 +241,7 @@ class StartTurnCommand:
 
     @staticmethod
     def decode(value: object) -> StartTurnCommand:
-        source = wire.read_tagged(value, "do", "start_turn")
-        return _make_start_turn_command(
-            id=wire.required(source, "id", wire.uint32),
-            client=wire.required_string(source, "client"),
-            turn=wire.required_string(source, "turn"),
-            params=wire.required(source, "params", wire.json_object),
-            read=wire.required(source, "read", decode_reading),
-            timeouts_=wire.optional(source, "timeouts", Timeouts.decode),
-        )
+        return _tagged_start_turn_command(wire.read_tagged(value, "do", "start_turn"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"do": "start_turn"}
@@ -272,6 +270,17 @@ class StartTurnCommand:
 _make_start_turn_command = wire.maker(StartTurnCommand)
 
 
+def _tagged_start_turn_command(source: dict[str, object]) -> StartTurnCommand:
+    return _make_start_turn_command(
+        id=wire.required(source, "id", wire.uint32),
+        client=wire.required_string(source, "client"),
+        turn=wire.required_string(source, "turn"),
+        params=wire.required(source, "params", wire.json_object),
+        read=wire.required(source, "read", decode_reading),
+        timeouts_=wire.optional(source, "timeouts", Timeouts.decode),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerParkCommand:
     """Answers what the turn waits for by the turn's own method. Answered by replied or failed."""
@@ -286,12 +295,7 @@ class AnswerParkCommand:
 
     @staticmethod
     def decode(value: object) -> AnswerParkCommand:
-        source = wire.read_tagged(value, "do", "answer_park")
-        return _make_answer_park_command(
-            id=wire.required(source, "id", wire.uint32),
-            turn=wire.required_string(source, "turn"),
-            answer=wire.required(source, "answer", decode_park_answer),
-        )
+        return _tagged_answer_park_command(wire.read_tagged(value, "do", "answer_park"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"do": "answer_park"}
@@ -313,6 +317,14 @@ class AnswerParkCommand:
 _make_answer_park_command = wire.maker(AnswerParkCommand)
 
 
+def _tagged_answer_park_command(source: dict[str, object]) -> AnswerParkCommand:
+    return _make_answer_park_command(
+        id=wire.required(source, "id", wire.uint32),
+        turn=wire.required_string(source, "turn"),
+        answer=wire.required(source, "answer", decode_park_answer),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelTurnCommand:
     """Stops the work by the turn's own method. Answered by done."""
@@ -325,11 +337,7 @@ class CancelTurnCommand:
 
     @staticmethod
     def decode(value: object) -> CancelTurnCommand:
-        source = wire.read_tagged(value, "do", "cancel_turn")
-        return _make_cancel_turn_command(
-            id=wire.required(source, "id", wire.uint32),
-            turn=wire.required_string(source, "turn"),
-        )
+        return _tagged_cancel_turn_command(wire.read_tagged(value, "do", "cancel_turn"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"do": "cancel_turn"}
@@ -348,6 +356,13 @@ class CancelTurnCommand:
 _make_cancel_turn_command = wire.maker(CancelTurnCommand)
 
 
+def _tagged_cancel_turn_command(source: dict[str, object]) -> CancelTurnCommand:
+    return _make_cancel_turn_command(
+        id=wire.required(source, "id", wire.uint32),
+        turn=wire.required_string(source, "turn"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonTurnCommand:
     """Stops the waiting but not the work, by the language's own means. Answered by done."""
@@ -360,11 +375,7 @@ class AbandonTurnCommand:
 
     @staticmethod
     def decode(value: object) -> AbandonTurnCommand:
-        source = wire.read_tagged(value, "do", "abandon_turn")
-        return _make_abandon_turn_command(
-            id=wire.required(source, "id", wire.uint32),
-            turn=wire.required_string(source, "turn"),
-        )
+        return _tagged_abandon_turn_command(wire.read_tagged(value, "do", "abandon_turn"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"do": "abandon_turn"}
@@ -383,6 +394,13 @@ class AbandonTurnCommand:
 _make_abandon_turn_command = wire.maker(AbandonTurnCommand)
 
 
+def _tagged_abandon_turn_command(source: dict[str, object]) -> AbandonTurnCommand:
+    return _make_abandon_turn_command(
+        id=wire.required(source, "id", wire.uint32),
+        turn=wire.required_string(source, "turn"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseReadingCommand:
     """Takes no further event of the turn until go_on. Answered by done."""
@@ -395,11 +413,7 @@ class PauseReadingCommand:
 
     @staticmethod
     def decode(value: object) -> PauseReadingCommand:
-        source = wire.read_tagged(value, "do", "pause_reading")
-        return _make_pause_reading_command(
-            id=wire.required(source, "id", wire.uint32),
-            turn=wire.required_string(source, "turn"),
-        )
+        return _tagged_pause_reading_command(wire.read_tagged(value, "do", "pause_reading"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"do": "pause_reading"}
@@ -418,6 +432,13 @@ class PauseReadingCommand:
 _make_pause_reading_command = wire.maker(PauseReadingCommand)
 
 
+def _tagged_pause_reading_command(source: dict[str, object]) -> PauseReadingCommand:
+    return _make_pause_reading_command(
+        id=wire.required(source, "id", wire.uint32),
+        turn=wire.required_string(source, "turn"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoOnCommand:
     """Reads on. Answered by done."""
@@ -430,11 +451,7 @@ class GoOnCommand:
 
     @staticmethod
     def decode(value: object) -> GoOnCommand:
-        source = wire.read_tagged(value, "do", "go_on")
-        return _make_go_on_command(
-            id=wire.required(source, "id", wire.uint32),
-            turn=wire.required_string(source, "turn"),
-        )
+        return _tagged_go_on_command(wire.read_tagged(value, "do", "go_on"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"do": "go_on"}
@@ -453,6 +470,13 @@ class GoOnCommand:
 _make_go_on_command = wire.maker(GoOnCommand)
 
 
+def _tagged_go_on_command(source: dict[str, object]) -> GoOnCommand:
+    return _make_go_on_command(
+        id=wire.required(source, "id", wire.uint32),
+        turn=wire.required_string(source, "turn"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseCommand:
     """Closes the client. Answered by done."""
@@ -465,11 +489,7 @@ class CloseCommand:
 
     @staticmethod
     def decode(value: object) -> CloseCommand:
-        source = wire.read_tagged(value, "do", "close")
-        return _make_close_command(
-            id=wire.required(source, "id", wire.uint32),
-            client=wire.required_string(source, "client"),
-        )
+        return _tagged_close_command(wire.read_tagged(value, "do", "close"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"do": "close"}
@@ -488,6 +508,13 @@ class CloseCommand:
 _make_close_command = wire.maker(CloseCommand)
 
 
+def _tagged_close_command(source: dict[str, object]) -> CloseCommand:
+    return _make_close_command(
+        id=wire.required(source, "id", wire.uint32),
+        client=wire.required_string(source, "client"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeCommand:
     """Decodes one event by the generated code, validates it and encodes it again. Answered by replied, or
@@ -502,11 +529,7 @@ class DecodeCommand:
 
     @staticmethod
     def decode(value: object) -> DecodeCommand:
-        source = wire.read_tagged(value, "do", "decode")
-        return _make_decode_command(
-            id=wire.required(source, "id", wire.uint32),
-            text=wire.required_string(source, "text"),
-        )
+        return _tagged_decode_command(wire.read_tagged(value, "do", "decode"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"do": "decode"}
@@ -523,6 +546,13 @@ class DecodeCommand:
 _make_decode_command = wire.maker(DecodeCommand)
 
 
+def _tagged_decode_command(source: dict[str, object]) -> DecodeCommand:
+    return _make_decode_command(
+        id=wire.required(source, "id", wire.uint32),
+        text=wire.required_string(source, "text"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitCommand:
     """Closes every client and ends the process with status 0. Answered by done."""
@@ -533,10 +563,7 @@ class ExitCommand:
 
     @staticmethod
     def decode(value: object) -> ExitCommand:
-        source = wire.read_tagged(value, "do", "exit")
-        return _make_exit_command(
-            id=wire.required(source, "id", wire.uint32),
-        )
+        return _tagged_exit_command(wire.read_tagged(value, "do", "exit"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"do": "exit"}
@@ -552,14 +579,20 @@ class ExitCommand:
 _make_exit_command = wire.maker(ExitCommand)
 
 
+def _tagged_exit_command(source: dict[str, object]) -> ExitCommand:
+    return _make_exit_command(
+        id=wire.required(source, "id", wire.uint32),
+    )
+
+
 ParkAnswer: TypeAlias = Union["ConfirmAnswer", "CodeAnswer", "FormAnswer", "DeclineAnswer"]
 """What a person answers to a parked turn."""
 
 
 def decode_park_answer(value: object) -> ParkAnswer:
-    tag = wire.read_tag(value, "kind")
+    tag, source = wire.read_tag(value, "kind")
     if read := _PARK_ANSWER_READERS.get(tag):
-        return read(value)
+        return read(source)
     raise wire.unknown_tag("kind", tag)
 
 
@@ -581,10 +614,7 @@ class ConfirmAnswer:
 
     @staticmethod
     def decode(value: object) -> ConfirmAnswer:
-        source = wire.read_tagged(value, "kind", "confirm")
-        return _make_confirm_answer(
-            approved=wire.required(source, "approved", wire.boolean),
-        )
+        return _tagged_confirm_answer(wire.read_tagged(value, "kind", "confirm"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"kind": "confirm"}
@@ -598,6 +628,12 @@ class ConfirmAnswer:
 _make_confirm_answer = wire.maker(ConfirmAnswer)
 
 
+def _tagged_confirm_answer(source: dict[str, object]) -> ConfirmAnswer:
+    return _make_confirm_answer(
+        approved=wire.required(source, "approved", wire.boolean),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeAnswer:
     """Enters a one-time code."""
@@ -608,10 +644,7 @@ class CodeAnswer:
 
     @staticmethod
     def decode(value: object) -> CodeAnswer:
-        source = wire.read_tagged(value, "kind", "code")
-        return _make_code_answer(
-            code=wire.required_string(source, "code"),
-        )
+        return _tagged_code_answer(wire.read_tagged(value, "kind", "code"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"kind": "code"}
@@ -625,6 +658,12 @@ class CodeAnswer:
 _make_code_answer = wire.maker(CodeAnswer)
 
 
+def _tagged_code_answer(source: dict[str, object]) -> CodeAnswer:
+    return _make_code_answer(
+        code=wire.required_string(source, "code"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormAnswer:
     """Fills in a form."""
@@ -635,10 +674,7 @@ class FormAnswer:
 
     @staticmethod
     def decode(value: object) -> FormAnswer:
-        source = wire.read_tagged(value, "kind", "form")
-        return _make_form_answer(
-            values=wire.required(source, "values", wire.json_object),
-        )
+        return _tagged_form_answer(wire.read_tagged(value, "kind", "form"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"kind": "form"}
@@ -650,6 +686,12 @@ class FormAnswer:
 
 
 _make_form_answer = wire.maker(FormAnswer)
+
+
+def _tagged_form_answer(source: dict[str, object]) -> FormAnswer:
+    return _make_form_answer(
+        values=wire.required(source, "values", wire.json_object),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -773,9 +815,9 @@ Report: TypeAlias = Union[
 
 
 def decode_report(value: object) -> Report:
-    tag = wire.read_tag(value, "saw")
+    tag, source = wire.read_tag(value, "saw")
     if read := _REPORT_READERS.get(tag):
-        return read(value)
+        return read(source)
     raise wire.unknown_tag("saw", tag)
 
 
@@ -799,11 +841,7 @@ class ReadyReport:
 
     @staticmethod
     def decode(value: object) -> ReadyReport:
-        source = wire.read_tagged(value, "saw", "ready")
-        return _make_ready_report(
-            language=wire.required_string(source, "language"),
-            client=wire.required_string(source, "client"),
-        )
+        return _tagged_ready_report(wire.read_tagged(value, "saw", "ready"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"saw": "ready"}
@@ -818,6 +856,13 @@ class ReadyReport:
 _make_ready_report = wire.maker(ReadyReport)
 
 
+def _tagged_ready_report(source: dict[str, object]) -> ReadyReport:
+    return _make_ready_report(
+        language=wire.required_string(source, "language"),
+        client=wire.required_string(source, "client"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoneReport:
     """A command has been carried out."""
@@ -828,10 +873,7 @@ class DoneReport:
 
     @staticmethod
     def decode(value: object) -> DoneReport:
-        source = wire.read_tagged(value, "saw", "done")
-        return _make_done_report(
-            id=wire.required(source, "id", wire.uint32),
-        )
+        return _tagged_done_report(wire.read_tagged(value, "saw", "done"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"saw": "done"}
@@ -847,6 +889,12 @@ class DoneReport:
 _make_done_report = wire.maker(DoneReport)
 
 
+def _tagged_done_report(source: dict[str, object]) -> DoneReport:
+    return _make_done_report(
+        id=wire.required(source, "id", wire.uint32),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedReport:
     """A command's call has failed."""
@@ -859,11 +907,7 @@ class FailedReport:
 
     @staticmethod
     def decode(value: object) -> FailedReport:
-        source = wire.read_tagged(value, "saw", "failed")
-        return _make_failed_report(
-            id=wire.required(source, "id", wire.uint32),
-            error=wire.required(source, "error", ErrorSeen.decode),
-        )
+        return _tagged_failed_report(wire.read_tagged(value, "saw", "failed"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"saw": "failed"}
@@ -882,6 +926,13 @@ class FailedReport:
 _make_failed_report = wire.maker(FailedReport)
 
 
+def _tagged_failed_report(source: dict[str, object]) -> FailedReport:
+    return _make_failed_report(
+        id=wire.required(source, "id", wire.uint32),
+        error=wire.required(source, "error", ErrorSeen.decode),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepliedReport:
     """A call has returned."""
@@ -894,11 +945,7 @@ class RepliedReport:
 
     @staticmethod
     def decode(value: object) -> RepliedReport:
-        source = wire.read_tagged(value, "saw", "replied")
-        return _make_replied_report(
-            id=wire.required(source, "id", wire.uint32),
-            reply=wire.required(source, "reply", wire.json_value),
-        )
+        return _tagged_replied_report(wire.read_tagged(value, "saw", "replied"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"saw": "replied"}
@@ -915,6 +962,13 @@ class RepliedReport:
 _make_replied_report = wire.maker(RepliedReport)
 
 
+def _tagged_replied_report(source: dict[str, object]) -> RepliedReport:
+    return _make_replied_report(
+        id=wire.required(source, "id", wire.uint32),
+        reply=wire.required(source, "reply", wire.json_value),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedReport:
     """A turn has been started."""
@@ -927,11 +981,7 @@ class StartedReport:
 
     @staticmethod
     def decode(value: object) -> StartedReport:
-        source = wire.read_tagged(value, "saw", "started")
-        return _make_started_report(
-            id=wire.required(source, "id", wire.uint32),
-            request_id=wire.required_string(source, "requestId"),
-        )
+        return _tagged_started_report(wire.read_tagged(value, "saw", "started"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"saw": "started"}
@@ -948,6 +998,13 @@ class StartedReport:
 _make_started_report = wire.maker(StartedReport)
 
 
+def _tagged_started_report(source: dict[str, object]) -> StartedReport:
+    return _make_started_report(
+        id=wire.required(source, "id", wire.uint32),
+        request_id=wire.required_string(source, "requestId"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnEventReport:
     """The caller has read an event of a turn."""
@@ -962,12 +1019,7 @@ class TurnEventReport:
 
     @staticmethod
     def decode(value: object) -> TurnEventReport:
-        source = wire.read_tagged(value, "saw", "turn_event")
-        return _make_turn_event_report(
-            turn=wire.required_string(source, "turn"),
-            event=wire.required(source, "event", wire.json_object),
-            known=wire.required(source, "known", wire.boolean),
-        )
+        return _tagged_turn_event_report(wire.read_tagged(value, "saw", "turn_event"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"saw": "turn_event"}
@@ -983,6 +1035,14 @@ class TurnEventReport:
 
 
 _make_turn_event_report = wire.maker(TurnEventReport)
+
+
+def _tagged_turn_event_report(source: dict[str, object]) -> TurnEventReport:
+    return _make_turn_event_report(
+        turn=wire.required_string(source, "turn"),
+        event=wire.required(source, "event", wire.json_object),
+        known=wire.required(source, "known", wire.boolean),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1009,15 +1069,7 @@ class TurnEndedReport:
 
     @staticmethod
     def decode(value: object) -> TurnEndedReport:
-        source = wire.read_tagged(value, "saw", "turn_ended")
-        return _make_turn_ended_report(
-            turn=wire.required_string(source, "turn"),
-            events=wire.required(source, "events", wire.uint32),
-            text=wire.optional_string(source, "text"),
-            result=wire.unless_absent(source, "result", wire.json_value),
-            error=wire.optional(source, "error", ErrorSeen.decode),
-            iteration_error=wire.optional(source, "iterationError", ErrorSeen.decode),
-        )
+        return _tagged_turn_ended_report(wire.read_tagged(value, "saw", "turn_ended"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"saw": "turn_ended"}
@@ -1050,6 +1102,17 @@ class TurnEndedReport:
 _make_turn_ended_report = wire.maker(TurnEndedReport)
 
 
+def _tagged_turn_ended_report(source: dict[str, object]) -> TurnEndedReport:
+    return _make_turn_ended_report(
+        turn=wire.required_string(source, "turn"),
+        events=wire.required(source, "events", wire.uint32),
+        text=wire.optional_string(source, "text"),
+        result=wire.unless_absent(source, "result", wire.json_value),
+        error=wire.optional(source, "error", ErrorSeen.decode),
+        iteration_error=wire.optional(source, "iterationError", ErrorSeen.decode),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrayEventReport:
     """The client delivered an event that belongs to no call and no turn."""
@@ -1064,12 +1127,7 @@ class StrayEventReport:
 
     @staticmethod
     def decode(value: object) -> StrayEventReport:
-        source = wire.read_tagged(value, "saw", "stray_event")
-        return _make_stray_event_report(
-            client=wire.required_string(source, "client"),
-            event=wire.required(source, "event", wire.json_object),
-            known=wire.required(source, "known", wire.boolean),
-        )
+        return _tagged_stray_event_report(wire.read_tagged(value, "saw", "stray_event"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"saw": "stray_event"}
@@ -1087,6 +1145,14 @@ class StrayEventReport:
 _make_stray_event_report = wire.maker(StrayEventReport)
 
 
+def _tagged_stray_event_report(source: dict[str, object]) -> StrayEventReport:
+    return _make_stray_event_report(
+        client=wire.required_string(source, "client"),
+        event=wire.required(source, "event", wire.json_object),
+        known=wire.required(source, "known", wire.boolean),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenReport:
     """The driver itself could not do what a command says; the scenario fails."""
@@ -1099,11 +1165,7 @@ class BrokenReport:
 
     @staticmethod
     def decode(value: object) -> BrokenReport:
-        source = wire.read_tagged(value, "saw", "broken")
-        return _make_broken_report(
-            id=wire.optional(source, "id", wire.uint32),
-            message=wire.required_string(source, "message"),
-        )
+        return _tagged_broken_report(wire.read_tagged(value, "saw", "broken"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"saw": "broken"}
@@ -1120,6 +1182,13 @@ class BrokenReport:
 
 
 _make_broken_report = wire.maker(BrokenReport)
+
+
+def _tagged_broken_report(source: dict[str, object]) -> BrokenReport:
+    return _make_broken_report(
+        id=wire.optional(source, "id", wire.uint32),
+        message=wire.required_string(source, "message"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1252,37 +1321,37 @@ def decode_timeout_kind(value: object) -> TimeoutKind:
     return wire.one_of(value, "connect", "request", "idle", "turn")
 
 
-_COMMAND_READERS: Final[dict[str, wire.Reader[Command]]] = {
-    "open": OpenCommand.decode,
-    "call": CallCommand.decode,
-    "start_turn": StartTurnCommand.decode,
-    "answer_park": AnswerParkCommand.decode,
-    "cancel_turn": CancelTurnCommand.decode,
-    "abandon_turn": AbandonTurnCommand.decode,
-    "pause_reading": PauseReadingCommand.decode,
-    "go_on": GoOnCommand.decode,
-    "close": CloseCommand.decode,
-    "decode": DecodeCommand.decode,
-    "exit": ExitCommand.decode,
+_COMMAND_READERS: Final[dict[str, wire.ObjectReader[Command]]] = {
+    "open": _tagged_open_command,
+    "call": _tagged_call_command,
+    "start_turn": _tagged_start_turn_command,
+    "answer_park": _tagged_answer_park_command,
+    "cancel_turn": _tagged_cancel_turn_command,
+    "abandon_turn": _tagged_abandon_turn_command,
+    "pause_reading": _tagged_pause_reading_command,
+    "go_on": _tagged_go_on_command,
+    "close": _tagged_close_command,
+    "decode": _tagged_decode_command,
+    "exit": _tagged_exit_command,
 }
 
 
-_PARK_ANSWER_READERS: Final[dict[str, wire.Reader[ParkAnswer]]] = {
-    "confirm": ConfirmAnswer.decode,
-    "code": CodeAnswer.decode,
-    "form": FormAnswer.decode,
+_PARK_ANSWER_READERS: Final[dict[str, wire.ObjectReader[ParkAnswer]]] = {
+    "confirm": _tagged_confirm_answer,
+    "code": _tagged_code_answer,
+    "form": _tagged_form_answer,
     "decline": DeclineAnswer.decode,
 }
 
 
-_REPORT_READERS: Final[dict[str, wire.Reader[Report]]] = {
-    "ready": ReadyReport.decode,
-    "done": DoneReport.decode,
-    "failed": FailedReport.decode,
-    "replied": RepliedReport.decode,
-    "started": StartedReport.decode,
-    "turn_event": TurnEventReport.decode,
-    "turn_ended": TurnEndedReport.decode,
-    "stray_event": StrayEventReport.decode,
-    "broken": BrokenReport.decode,
+_REPORT_READERS: Final[dict[str, wire.ObjectReader[Report]]] = {
+    "ready": _tagged_ready_report,
+    "done": _tagged_done_report,
+    "failed": _tagged_failed_report,
+    "replied": _tagged_replied_report,
+    "started": _tagged_started_report,
+    "turn_event": _tagged_turn_event_report,
+    "turn_ended": _tagged_turn_ended_report,
+    "stray_event": _tagged_stray_event_report,
+    "broken": _tagged_broken_report,
 }

@@ -194,6 +194,8 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
 
 def _limits(timeouts: Timeouts | None, general: Limits) -> Limits:
     """The limits, with the general ones for what is left out."""
+    if timeouts is None:
+        return general
 
     def limit(name: Limit) -> float:
         own: float | None = getattr(timeouts, name, None)

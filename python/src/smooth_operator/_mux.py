@@ -23,6 +23,11 @@ def _ends_turn(event: ErrorEvent) -> bool:
     return info is not None and info.ends_turn
 
 
+def _unknown_id(event: UnknownEvent) -> str | None:
+    request_id = event.raw.get("requestId")
+    return request_id if isinstance(request_id, str) else None
+
+
 class Receiver(Protocol):
     """A turn, as far as events go."""
 
@@ -71,26 +76,26 @@ class Mux:
 
     def deliver(self, event: Event) -> bool:
         """Whether somebody waited for the event."""
-        request_id = event.raw.get("requestId") if isinstance(event, UnknownEvent) else event.request_id
-        if not isinstance(request_id, str):
+        request_id = _unknown_id(event) if isinstance(event, UnknownEvent) else event.request_id
+        if request_id is None:
             return False
-        turn = self._turns.get(request_id)
-        is_turns = turn is not None and isinstance(event, ErrorEvent) and _ends_turn(event)
-        taken, calls = False, None if is_turns else self._calls.get(request_id)
-        for answer, take in calls.items() if calls else ():
-            if answer.done():
-                continue
-            if isinstance(event, ErrorEvent):
-                answer.set_exception(ServerError(event))
-                return True
-            if isinstance(event, InteractionInvalidEvent):
-                answer.set_exception(ServerError(event))
-            elif take(event, answer):
-                return True
-            taken = taken or answer.done()
+        turn, calls = self._turns.get(request_id), self._calls.get(request_id)
+        taken = turn is not None
+        if calls and not (turn and isinstance(event, ErrorEvent) and _ends_turn(event)):
+            for answer, take in calls.items():
+                if answer.done():
+                    continue
+                if isinstance(event, ErrorEvent):
+                    answer.set_exception(ServerError(event))
+                    return True
+                if isinstance(event, InteractionInvalidEvent):
+                    answer.set_exception(ServerError(event))
+                elif take(event, answer):
+                    return True
+                taken = taken or answer.done()
         if turn:
             turn.deliver(event)
-        return taken or turn is not None
+        return taken
 
     def fail_one(self, request_id: str, error: SmoothError) -> None:
         """Fails what waits under one id."""

@@ -28,7 +28,7 @@ TokenBy: TypeAlias = Literal["header", "subprotocol"]
 LONGEST_FRAME = 1024 * 1024
 """The longest frame in either direction, in bytes."""
 
-_BURST = 128
+_BURST = 1024
 """How many frames are read before others have their turn."""
 
 logger = logging.getLogger("smooth_operator")

@@ -51,7 +51,8 @@ class Turn:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._events: deque[Event] = deque()
-        self._more = asyncio.Event()
+        self._readers: set[asyncio.Future[None]] = set()
+        """Who wait for the next event."""
         self._failure: SmoothError | None = None
         self._result: asyncio.Future[TurnResult] = self._loop.create_future()
         self._when_ended: list[Callable[[], object]] = []
@@ -90,8 +91,12 @@ class Turn:
             elif self.ended:
                 return
             else:
-                self._more.clear()
-                await self._more.wait()
+                reader: asyncio.Future[None] = self._loop.create_future()
+                self._readers.add(reader)
+                try:
+                    await reader
+                finally:
+                    self._readers.discard(reader)
 
     async def confirm(self, approved: bool) -> ConfirmToolActionReply:
         """Approves or denies the tool call that the turn waits on."""
@@ -141,8 +146,17 @@ class Turn:
         """Takes an event of the server. For the client."""
         if self._result.done():
             return
-        self._watch(event)
-        self._keep(event)
+        self._heard = self._loop.time()
+        if event.turn_effect == "parks":
+            self._park(event)
+        elif not self._running and not (self.parked and event.turn_effect in ("informs", "passes")):
+            self._go_on()
+        if len(self._events) < _MOST_WAITING:
+            self._events.append(event)
+        else:
+            self._keep_some(event)
+        if self._readers:
+            self._wake()
         if event.turn_effect != "ends":
             return
         if isinstance(event, EventualResponseEvent):
@@ -164,16 +178,14 @@ class Turn:
         """Calls a function when the turn has ended, in whatever way."""
         self._when_ended.append(run)
 
-    def _keep(self, event: Event) -> None:
-        if len(self._events) < _MOST_WAITING:
-            self._events.append(event)
-        elif isinstance(event, StreamTokenEvent):
+    def _keep_some(self, event: Event) -> None:
+        """Keeps of an event what a slow reader cannot do without."""
+        if isinstance(event, StreamTokenEvent):
             self._join(event)
         elif event.turn_effect in ("streams", "passes"):
             self.dropped += 1
         else:
             self._events.append(event)
-        self._more.set()
 
     def _join(self, event: StreamTokenEvent) -> None:
         """Joins a piece of text with the one before it, so that none is lost."""
@@ -192,21 +204,27 @@ class Turn:
         while self._when_ended:
             self._when_ended.pop()()
         self.parked = None
-        self._more.set()
+        self._wake()
 
-    def _watch(self, event: Event) -> None:
-        """The clocks start with the first event, and stand still while the turn is parked."""
-        self._heard = self._loop.time()
-        if event.turn_effect == "parks":
-            self.parked = event
-            self._left = min(self._left, self._over - self._heard)
-            self._over, self._running = math.inf, False
-            self._stop()
-        elif not self._running and not (self.parked and event.turn_effect in ("informs", "passes")):
-            self.parked = None
-            self._over, self._running = self._heard + self._left, True
-            self._silence = "idle"
-            self._arm()
+    def _wake(self) -> None:
+        for reader in self._readers:
+            if not reader.done():
+                reader.set_result(None)
+        self._readers.clear()
+
+    def _park(self, event: ParkEvent) -> None:
+        """The clocks stand still."""
+        self.parked = event
+        self._left = min(self._left, self._over - self._heard)
+        self._over, self._running = math.inf, False
+        self._stop()
+
+    def _go_on(self) -> None:
+        """The clocks run: from the first event, and from the first after a park that is no mere information."""
+        self.parked = None
+        self._over, self._running = self._heard + self._left, True
+        self._silence = "idle"
+        self._arm()
 
     def _look(self) -> None:
         """A limit may have passed. The timer is not moved further: it looks, and goes on."""

@@ -70,11 +70,7 @@ class CancelParams:
 
     @staticmethod
     def decode(value: object) -> CancelParams:
-        source = wire.read_tagged(value, "action", "cancel")
-        return _make_cancel_params(
-            request_id=wire.optional_string(source, "requestId"),
-            session_id=wire.optional_string(source, "sessionId"),
-        )
+        return _tagged_cancel_params(wire.read_tagged(value, "action", "cancel"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "cancel"}
@@ -89,6 +85,13 @@ class CancelParams:
 
 
 _make_cancel_params = wire.maker(CancelParams)
+
+
+def _tagged_cancel_params(source: dict[str, object]) -> CancelParams:
+    return _make_cancel_params(
+        request_id=wire.optional_string(source, "requestId"),
+        session_id=wire.optional_string(source, "sessionId"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +114,7 @@ class ConfirmToolActionParams:
 
     @staticmethod
     def decode(value: object) -> ConfirmToolActionParams:
-        source = wire.read_tagged(value, "action", "confirm_tool_action")
-        return _make_confirm_tool_action_params(
-            request_id=wire.optional_string(source, "requestId"),
-            session_id=wire.required_string(source, "sessionId"),
-            approved=wire.required(source, "approved", wire.boolean),
-        )
+        return _tagged_confirm_tool_action_params(wire.read_tagged(value, "action", "confirm_tool_action"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "confirm_tool_action"}
@@ -133,6 +131,14 @@ class ConfirmToolActionParams:
 
 
 _make_confirm_tool_action_params = wire.maker(ConfirmToolActionParams)
+
+
+def _tagged_confirm_tool_action_params(source: dict[str, object]) -> ConfirmToolActionParams:
+    return _make_confirm_tool_action_params(
+        request_id=wire.optional_string(source, "requestId"),
+        session_id=wire.required_string(source, "sessionId"),
+        approved=wire.required(source, "approved", wire.boolean),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,17 +205,8 @@ class CreateConversationSessionParams:
 
     @staticmethod
     def decode(value: object) -> CreateConversationSessionParams:
-        source = wire.read_tagged(value, "action", "create_conversation_session")
-        return _make_create_conversation_session_params(
-            request_id=wire.optional_string(source, "requestId"),
-            agent_id=wire.optional_string(source, "agentId"),
-            user_name=wire.optional_string(source, "userName"),
-            user_email=wire.optional_string(source, "userEmail"),
-            browser_fingerprint=wire.optional_string(source, "browserFingerprint"),
-            metadata=wire.optional(source, "metadata", wire.json_object),
-            supports=wire.optional(source, "supports", wire.read_list(decode_capability)),
-            conversation_id=wire.optional_string(source, "conversationId"),
-            auth_context=wire.optional(source, "authContext", AuthContext.decode),
+        return _tagged_create_conversation_session_params(
+            wire.read_tagged(value, "action", "create_conversation_session"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -247,6 +244,20 @@ class CreateConversationSessionParams:
 _make_create_conversation_session_params = wire.maker(CreateConversationSessionParams)
 
 
+def _tagged_create_conversation_session_params(source: dict[str, object]) -> CreateConversationSessionParams:
+    return _make_create_conversation_session_params(
+        request_id=wire.optional_string(source, "requestId"),
+        agent_id=wire.optional_string(source, "agentId"),
+        user_name=wire.optional_string(source, "userName"),
+        user_email=wire.optional_string(source, "userEmail"),
+        browser_fingerprint=wire.optional_string(source, "browserFingerprint"),
+        metadata=wire.optional(source, "metadata", wire.json_object),
+        supports=wire.optional(source, "supports", wire.read_list(decode_capability)),
+        conversation_id=wire.optional_string(source, "conversationId"),
+        auth_context=wire.optional(source, "authContext", AuthContext.decode),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthContext:
     """A signed statement of who the user is."""
@@ -266,7 +277,7 @@ class AuthContext:
         return _make_auth_context(
             user_id=wire.required_string(source, "userId"),
             signature=wire.required_string(source, "signature"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
+            timestamp=wire.required_int64(source, "timestamp"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -363,13 +374,8 @@ class GetConversationMessagesParams:
 
     @staticmethod
     def decode(value: object) -> GetConversationMessagesParams:
-        source = wire.read_tagged(value, "action", "get_conversation_messages")
-        return _make_get_conversation_messages_params(
-            request_id=wire.optional_string(source, "requestId"),
-            session_id=wire.required_string(source, "sessionId"),
-            limit=wire.optional(source, "limit", wire.uint32),
-            cursor=wire.optional_string(source, "cursor"),
-            before=wire.optional_string(source, "before"),
+        return _tagged_get_conversation_messages_params(
+            wire.read_tagged(value, "action", "get_conversation_messages"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -395,6 +401,16 @@ class GetConversationMessagesParams:
 
 
 _make_get_conversation_messages_params = wire.maker(GetConversationMessagesParams)
+
+
+def _tagged_get_conversation_messages_params(source: dict[str, object]) -> GetConversationMessagesParams:
+    return _make_get_conversation_messages_params(
+        request_id=wire.optional_string(source, "requestId"),
+        session_id=wire.required_string(source, "sessionId"),
+        limit=wire.optional(source, "limit", wire.uint32),
+        cursor=wire.optional_string(source, "cursor"),
+        before=wire.optional_string(source, "before"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -537,11 +553,7 @@ class GetSessionParams:
 
     @staticmethod
     def decode(value: object) -> GetSessionParams:
-        source = wire.read_tagged(value, "action", "get_session")
-        return _make_get_session_params(
-            request_id=wire.optional_string(source, "requestId"),
-            session_id=wire.required_string(source, "sessionId"),
-        )
+        return _tagged_get_session_params(wire.read_tagged(value, "action", "get_session"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "get_session"}
@@ -557,6 +569,13 @@ class GetSessionParams:
 
 
 _make_get_session_params = wire.maker(GetSessionParams)
+
+
+def _tagged_get_session_params(source: dict[str, object]) -> GetSessionParams:
+    return _make_get_session_params(
+        request_id=wire.optional_string(source, "requestId"),
+        session_id=wire.required_string(source, "sessionId"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -637,11 +656,7 @@ class ListConversationsParams:
 
     @staticmethod
     def decode(value: object) -> ListConversationsParams:
-        source = wire.read_tagged(value, "action", "list_conversations")
-        return _make_list_conversations_params(
-            request_id=wire.optional_string(source, "requestId"),
-            limit=wire.optional(source, "limit", wire.uint32),
-        )
+        return _tagged_list_conversations_params(wire.read_tagged(value, "action", "list_conversations"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "list_conversations"}
@@ -659,6 +674,13 @@ class ListConversationsParams:
 
 
 _make_list_conversations_params = wire.maker(ListConversationsParams)
+
+
+def _tagged_list_conversations_params(source: dict[str, object]) -> ListConversationsParams:
+    return _make_list_conversations_params(
+        request_id=wire.optional_string(source, "requestId"),
+        limit=wire.optional(source, "limit", wire.uint32),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -741,10 +763,7 @@ class PingParams:
 
     @staticmethod
     def decode(value: object) -> PingParams:
-        source = wire.read_tagged(value, "action", "ping")
-        return _make_ping_params(
-            request_id=wire.optional_string(source, "requestId"),
-        )
+        return _tagged_ping_params(wire.read_tagged(value, "action", "ping"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "ping"}
@@ -757,6 +776,12 @@ class PingParams:
 
 
 _make_ping_params = wire.maker(PingParams)
+
+
+def _tagged_ping_params(source: dict[str, object]) -> PingParams:
+    return _make_ping_params(
+        request_id=wire.optional_string(source, "requestId"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -773,12 +798,7 @@ class RenameConversationParams:
 
     @staticmethod
     def decode(value: object) -> RenameConversationParams:
-        source = wire.read_tagged(value, "action", "rename_conversation")
-        return _make_rename_conversation_params(
-            request_id=wire.optional_string(source, "requestId"),
-            conversation_id=wire.required_string(source, "conversationId"),
-            title=wire.required_string(source, "title"),
-        )
+        return _tagged_rename_conversation_params(wire.read_tagged(value, "action", "rename_conversation"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "rename_conversation"}
@@ -797,6 +817,14 @@ class RenameConversationParams:
 
 
 _make_rename_conversation_params = wire.maker(RenameConversationParams)
+
+
+def _tagged_rename_conversation_params(source: dict[str, object]) -> RenameConversationParams:
+    return _make_rename_conversation_params(
+        request_id=wire.optional_string(source, "requestId"),
+        conversation_id=wire.required_string(source, "conversationId"),
+        title=wire.required_string(source, "title"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -859,17 +887,7 @@ class SendMessageParams:
 
     @staticmethod
     def decode(value: object) -> SendMessageParams:
-        source = wire.read_tagged(value, "action", "send_message")
-        return _make_send_message_params(
-            request_id=wire.optional_string(source, "requestId"),
-            session_id=wire.required_string(source, "sessionId"),
-            message=wire.required_string(source, "message"),
-            stream=wire.optional(source, "stream", wire.boolean),
-            model=wire.optional_string(source, "model"),
-            skill=wire.optional_string(source, "skill"),
-            images=wire.optional(source, "images", wire.read_list(ImageInput.decode)),
-            files=wire.optional(source, "files", wire.read_list(FileInput.decode)),
-        )
+        return _tagged_send_message_params(wire.read_tagged(value, "action", "send_message"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "send_message"}
@@ -913,6 +931,19 @@ class SendMessageParams:
 
 
 _make_send_message_params = wire.maker(SendMessageParams)
+
+
+def _tagged_send_message_params(source: dict[str, object]) -> SendMessageParams:
+    return _make_send_message_params(
+        request_id=wire.optional_string(source, "requestId"),
+        session_id=wire.required_string(source, "sessionId"),
+        message=wire.required_string(source, "message"),
+        stream=wire.optional(source, "stream", wire.boolean),
+        model=wire.optional_string(source, "model"),
+        skill=wire.optional_string(source, "skill"),
+        images=wire.optional(source, "images", wire.read_list(ImageInput.decode)),
+        files=wire.optional(source, "files", wire.read_list(FileInput.decode)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1031,15 +1062,7 @@ class SubmitInteractionParams:
 
     @staticmethod
     def decode(value: object) -> SubmitInteractionParams:
-        source = wire.read_tagged(value, "action", "submit_interaction")
-        return _make_submit_interaction_params(
-            request_id=wire.required_string(source, "requestId"),
-            session_id=wire.required_string(source, "sessionId"),
-            interaction_id=wire.required_string(source, "interactionId"),
-            kind=wire.optional(source, "kind", decode_interaction_kind),
-            values=wire.optional(source, "values", wire.json_object),
-            declined=wire.optional(source, "declined", wire.boolean),
-        )
+        return _tagged_submit_interaction_params(wire.read_tagged(value, "action", "submit_interaction"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "submit_interaction"}
@@ -1063,6 +1086,17 @@ class SubmitInteractionParams:
 
 
 _make_submit_interaction_params = wire.maker(SubmitInteractionParams)
+
+
+def _tagged_submit_interaction_params(source: dict[str, object]) -> SubmitInteractionParams:
+    return _make_submit_interaction_params(
+        request_id=wire.required_string(source, "requestId"),
+        session_id=wire.required_string(source, "sessionId"),
+        interaction_id=wire.required_string(source, "interactionId"),
+        kind=wire.optional(source, "kind", decode_interaction_kind),
+        values=wire.optional(source, "values", wire.json_object),
+        declined=wire.optional(source, "declined", wire.boolean),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1130,12 +1164,7 @@ class VerifyOtpParams:
 
     @staticmethod
     def decode(value: object) -> VerifyOtpParams:
-        source = wire.read_tagged(value, "action", "verify_otp")
-        return _make_verify_otp_params(
-            request_id=wire.required_string(source, "requestId"),
-            session_id=wire.required_string(source, "sessionId"),
-            code=wire.required_string(source, "code"),
-        )
+        return _tagged_verify_otp_params(wire.read_tagged(value, "action", "verify_otp"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "verify_otp"}
@@ -1155,6 +1184,14 @@ class VerifyOtpParams:
 _make_verify_otp_params = wire.maker(VerifyOtpParams)
 
 
+def _tagged_verify_otp_params(source: dict[str, object]) -> VerifyOtpParams:
+    return _make_verify_otp_params(
+        request_id=wire.required_string(source, "requestId"),
+        session_id=wire.required_string(source, "sessionId"),
+        code=wire.required_string(source, "code"),
+    )
+
+
 Action: TypeAlias = Union[
     CancelParams,
     ConfirmToolActionParams,
@@ -1171,25 +1208,25 @@ Action: TypeAlias = Union[
 """Everything that a client may say."""
 
 
-_ACTION_READERS: Final[dict[str, wire.Reader[Action]]] = {
-    "cancel": CancelParams.decode,
-    "confirm_tool_action": ConfirmToolActionParams.decode,
-    "create_conversation_session": CreateConversationSessionParams.decode,
-    "get_conversation_messages": GetConversationMessagesParams.decode,
-    "get_session": GetSessionParams.decode,
-    "list_conversations": ListConversationsParams.decode,
-    "ping": PingParams.decode,
-    "rename_conversation": RenameConversationParams.decode,
-    "send_message": SendMessageParams.decode,
-    "submit_interaction": SubmitInteractionParams.decode,
-    "verify_otp": VerifyOtpParams.decode,
+_ACTION_READERS: Final[dict[str, wire.ObjectReader[Action]]] = {
+    "cancel": _tagged_cancel_params,
+    "confirm_tool_action": _tagged_confirm_tool_action_params,
+    "create_conversation_session": _tagged_create_conversation_session_params,
+    "get_conversation_messages": _tagged_get_conversation_messages_params,
+    "get_session": _tagged_get_session_params,
+    "list_conversations": _tagged_list_conversations_params,
+    "ping": _tagged_ping_params,
+    "rename_conversation": _tagged_rename_conversation_params,
+    "send_message": _tagged_send_message_params,
+    "submit_interaction": _tagged_submit_interaction_params,
+    "verify_otp": _tagged_verify_otp_params,
 }
 
 
 def decode_action(value: object) -> Action:
-    tag = wire.read_tag(value, "action")
+    tag, source = wire.read_tag(value, "action")
     if read := _ACTION_READERS.get(tag):
-        return read(value)
+        return read(source)
     raise wire.unknown_tag("action", tag)
 
 

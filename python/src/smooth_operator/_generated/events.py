@@ -97,13 +97,7 @@ class CancelledEvent:
 
     @staticmethod
     def decode(value: object) -> CancelledEvent:
-        source = wire.read_tagged(value, "type", "cancelled")
-        return _make_cancelled_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            status=wire.required(source, "status", wire.int32),
-            data=wire.required(source, "data", CancelledData.decode),
-        )
+        return _tagged_cancelled_event(wire.read_tagged(value, "type", "cancelled"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "cancelled"}
@@ -125,6 +119,15 @@ class CancelledEvent:
 
 
 _make_cancelled_event = wire.maker(CancelledEvent)
+
+
+def _tagged_cancelled_event(source: dict[str, object]) -> CancelledEvent:
+    return _make_cancelled_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        status=wire.required(source, "status", wire.int32),
+        data=wire.required(source, "data", CancelledData.decode),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,13 +180,7 @@ class ErrorEvent:
 
     @staticmethod
     def decode(value: object) -> ErrorEvent:
-        source = wire.read_tagged(value, "type", "error")
-        return _make_error_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            error=wire.required(source, "error", ErrorBody.decode),
-            data=wire.required(source, "data", ErrorData.decode),
-        )
+        return _tagged_error_event(wire.read_tagged(value, "type", "error"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "error"}
@@ -205,6 +202,15 @@ class ErrorEvent:
 
 
 _make_error_event = wire.maker(ErrorEvent)
+
+
+def _tagged_error_event(source: dict[str, object]) -> ErrorEvent:
+    return _make_error_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        error=wire.required(source, "error", ErrorBody.decode),
+        data=wire.required(source, "data", ErrorData.decode),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,13 +356,7 @@ class EventualResponseEvent:
 
     @staticmethod
     def decode(value: object) -> EventualResponseEvent:
-        source = wire.read_tagged(value, "type", "eventual_response")
-        return _make_eventual_response_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            status=wire.required(source, "status", wire.int32),
-            data=wire.required(source, "data", EventualResponseData.decode),
-        )
+        return _tagged_eventual_response_event(wire.read_tagged(value, "type", "eventual_response"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "eventual_response"}
@@ -378,6 +378,15 @@ class EventualResponseEvent:
 
 
 _make_eventual_response_event = wire.maker(EventualResponseEvent)
+
+
+def _tagged_eventual_response_event(source: dict[str, object]) -> EventualResponseEvent:
+    return _make_eventual_response_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        status=wire.required(source, "status", wire.int32),
+        data=wire.required(source, "data", EventualResponseData.decode),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -632,14 +641,7 @@ class ImmediateResponseEvent:
 
     @staticmethod
     def decode(value: object) -> ImmediateResponseEvent:
-        source = wire.read_tagged(value, "type", "immediate_response")
-        return _make_immediate_response_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            status=wire.required(source, "status", wire.int32),
-            message=wire.required_string(source, "message"),
-            data=wire.required(source, "data", wire.json_object),
-        )
+        return _tagged_immediate_response_event(wire.read_tagged(value, "type", "immediate_response"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "immediate_response"}
@@ -662,6 +664,16 @@ class ImmediateResponseEvent:
 _make_immediate_response_event = wire.maker(ImmediateResponseEvent)
 
 
+def _tagged_immediate_response_event(source: dict[str, object]) -> ImmediateResponseEvent:
+    return _make_immediate_response_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        status=wire.required(source, "status", wire.int32),
+        message=wire.required_string(source, "message"),
+        data=wire.required(source, "data", wire.json_object),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionInvalidEvent:
     """Says that submitted values were not accepted; the turn still waits. Answer with submit_interaction
@@ -679,12 +691,7 @@ class InteractionInvalidEvent:
 
     @staticmethod
     def decode(value: object) -> InteractionInvalidEvent:
-        source = wire.read_tagged(value, "type", "interaction_invalid")
-        return _make_interaction_invalid_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            data=wire.required(source, "data", InteractionInvalidData.decode),
-        )
+        return _tagged_interaction_invalid_event(wire.read_tagged(value, "type", "interaction_invalid"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "interaction_invalid"}
@@ -703,6 +710,14 @@ class InteractionInvalidEvent:
 
 
 _make_interaction_invalid_event = wire.maker(InteractionInvalidEvent)
+
+
+def _tagged_interaction_invalid_event(source: dict[str, object]) -> InteractionInvalidEvent:
+    return _make_interaction_invalid_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        data=wire.required(source, "data", InteractionInvalidData.decode),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -824,12 +839,7 @@ class InteractionRequiredEvent:
 
     @staticmethod
     def decode(value: object) -> InteractionRequiredEvent:
-        source = wire.read_tagged(value, "type", "interaction_required")
-        return _make_interaction_required_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            data=wire.required(source, "data", InteractionRequiredData.decode),
-        )
+        return _tagged_interaction_required_event(wire.read_tagged(value, "type", "interaction_required"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "interaction_required"}
@@ -848,6 +858,14 @@ class InteractionRequiredEvent:
 
 
 _make_interaction_required_event = wire.maker(InteractionRequiredEvent)
+
+
+def _tagged_interaction_required_event(source: dict[str, object]) -> InteractionRequiredEvent:
+    return _make_interaction_required_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        data=wire.required(source, "data", InteractionRequiredData.decode),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -935,12 +953,7 @@ class KeepaliveEvent:
 
     @staticmethod
     def decode(value: object) -> KeepaliveEvent:
-        source = wire.read_tagged(value, "type", "keepalive")
-        return _make_keepalive_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            data=wire.required(source, "data", KeepaliveData.decode),
-        )
+        return _tagged_keepalive_event(wire.read_tagged(value, "type", "keepalive"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "keepalive"}
@@ -959,6 +972,14 @@ class KeepaliveEvent:
 
 
 _make_keepalive_event = wire.maker(KeepaliveEvent)
+
+
+def _tagged_keepalive_event(source: dict[str, object]) -> KeepaliveEvent:
+    return _make_keepalive_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        data=wire.required(source, "data", KeepaliveData.decode),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1002,12 +1023,7 @@ class OtpInvalidEvent:
 
     @staticmethod
     def decode(value: object) -> OtpInvalidEvent:
-        source = wire.read_tagged(value, "type", "otp_invalid")
-        return _make_otp_invalid_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            data=wire.required(source, "data", OtpInvalidData.decode),
-        )
+        return _tagged_otp_invalid_event(wire.read_tagged(value, "type", "otp_invalid"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "otp_invalid"}
@@ -1026,6 +1042,14 @@ class OtpInvalidEvent:
 
 
 _make_otp_invalid_event = wire.maker(OtpInvalidEvent)
+
+
+def _tagged_otp_invalid_event(source: dict[str, object]) -> OtpInvalidEvent:
+    return _make_otp_invalid_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        data=wire.required(source, "data", OtpInvalidData.decode),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1129,12 +1153,7 @@ class OtpSentEvent:
 
     @staticmethod
     def decode(value: object) -> OtpSentEvent:
-        source = wire.read_tagged(value, "type", "otp_sent")
-        return _make_otp_sent_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            data=wire.required(source, "data", OtpSentData.decode),
-        )
+        return _tagged_otp_sent_event(wire.read_tagged(value, "type", "otp_sent"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "otp_sent"}
@@ -1153,6 +1172,14 @@ class OtpSentEvent:
 
 
 _make_otp_sent_event = wire.maker(OtpSentEvent)
+
+
+def _tagged_otp_sent_event(source: dict[str, object]) -> OtpSentEvent:
+    return _make_otp_sent_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        data=wire.required(source, "data", OtpSentData.decode),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1234,11 +1261,8 @@ class OtpVerificationRequiredEvent:
 
     @staticmethod
     def decode(value: object) -> OtpVerificationRequiredEvent:
-        source = wire.read_tagged(value, "type", "otp_verification_required")
-        return _make_otp_verification_required_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            data=wire.required(source, "data", OtpVerificationRequiredData.decode),
+        return _tagged_otp_verification_required_event(
+            wire.read_tagged(value, "type", "otp_verification_required"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1258,6 +1282,14 @@ class OtpVerificationRequiredEvent:
 
 
 _make_otp_verification_required_event = wire.maker(OtpVerificationRequiredEvent)
+
+
+def _tagged_otp_verification_required_event(source: dict[str, object]) -> OtpVerificationRequiredEvent:
+    return _make_otp_verification_required_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        data=wire.required(source, "data", OtpVerificationRequiredData.decode),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1345,12 +1377,7 @@ class OtpVerifiedEvent:
 
     @staticmethod
     def decode(value: object) -> OtpVerifiedEvent:
-        source = wire.read_tagged(value, "type", "otp_verified")
-        return _make_otp_verified_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            data=wire.required(source, "data", OtpVerifiedData.decode),
-        )
+        return _tagged_otp_verified_event(wire.read_tagged(value, "type", "otp_verified"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "otp_verified"}
@@ -1369,6 +1396,14 @@ class OtpVerifiedEvent:
 
 
 _make_otp_verified_event = wire.maker(OtpVerifiedEvent)
+
+
+def _tagged_otp_verified_event(source: dict[str, object]) -> OtpVerifiedEvent:
+    return _make_otp_verified_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        data=wire.required(source, "data", OtpVerifiedData.decode),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1444,12 +1479,7 @@ class PongEvent:
 
     @staticmethod
     def decode(value: object) -> PongEvent:
-        source = wire.read_tagged(value, "type", "pong")
-        return _make_pong_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            data=wire.required(source, "data", PongData.decode),
-        )
+        return _tagged_pong_event(wire.read_tagged(value, "type", "pong"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "pong"}
@@ -1470,6 +1500,14 @@ class PongEvent:
 _make_pong_event = wire.maker(PongEvent)
 
 
+def _tagged_pong_event(source: dict[str, object]) -> PongEvent:
+    return _make_pong_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        data=wire.required(source, "data", PongData.decode),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PongData:
     """The server's clock."""
@@ -1481,7 +1519,7 @@ class PongData:
     def decode(value: object) -> PongData:
         source = wire.read_object(value)
         return _make_pong_data(
-            timestamp=wire.required(source, "timestamp", wire.int64),
+            timestamp=wire.required_int64(source, "timestamp"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1517,13 +1555,7 @@ class StreamChunkEvent:
 
     @staticmethod
     def decode(value: object) -> StreamChunkEvent:
-        source = wire.read_tagged(value, "type", "stream_chunk")
-        return _make_stream_chunk_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            node=wire.required_string(source, "node"),
-            data=wire.required(source, "data", StreamChunkData.decode),
-        )
+        return _tagged_stream_chunk_event(wire.read_tagged(value, "type", "stream_chunk"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "stream_chunk"}
@@ -1543,6 +1575,15 @@ class StreamChunkEvent:
 
 
 _make_stream_chunk_event = wire.maker(StreamChunkEvent)
+
+
+def _tagged_stream_chunk_event(source: dict[str, object]) -> StreamChunkEvent:
+    return _make_stream_chunk_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        node=wire.required_string(source, "node"),
+        data=wire.required(source, "data", StreamChunkData.decode),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1758,13 +1799,7 @@ class StreamPreambleEvent:
 
     @staticmethod
     def decode(value: object) -> StreamPreambleEvent:
-        source = wire.read_tagged(value, "type", "stream_preamble")
-        return _make_stream_preamble_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            token=wire.required_string(source, "token"),
-            data=wire.required(source, "data", TokenData.decode),
-        )
+        return _tagged_stream_preamble_event(wire.read_tagged(value, "type", "stream_preamble"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "stream_preamble"}
@@ -1788,6 +1823,15 @@ class StreamPreambleEvent:
 _make_stream_preamble_event = wire.maker(StreamPreambleEvent)
 
 
+def _tagged_stream_preamble_event(source: dict[str, object]) -> StreamPreambleEvent:
+    return _make_stream_preamble_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        token=wire.required_string(source, "token"),
+        data=wire.required(source, "data", TokenData.decode),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamReasoningEvent:
     """A piece of the model's reasoning, which is never part of the answer. Not sent when stream is false."""
@@ -1805,13 +1849,7 @@ class StreamReasoningEvent:
 
     @staticmethod
     def decode(value: object) -> StreamReasoningEvent:
-        source = wire.read_tagged(value, "type", "stream_reasoning")
-        return _make_stream_reasoning_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            token=wire.required_string(source, "token"),
-            data=wire.required(source, "data", TokenData.decode),
-        )
+        return _tagged_stream_reasoning_event(wire.read_tagged(value, "type", "stream_reasoning"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "stream_reasoning"}
@@ -1835,6 +1873,15 @@ class StreamReasoningEvent:
 _make_stream_reasoning_event = wire.maker(StreamReasoningEvent)
 
 
+def _tagged_stream_reasoning_event(source: dict[str, object]) -> StreamReasoningEvent:
+    return _make_stream_reasoning_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        token=wire.required_string(source, "token"),
+        data=wire.required(source, "data", TokenData.decode),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamTokenEvent:
     """A piece of the answer, while it is written. Not sent when stream is false."""
@@ -1852,13 +1899,7 @@ class StreamTokenEvent:
 
     @staticmethod
     def decode(value: object) -> StreamTokenEvent:
-        source = wire.read_tagged(value, "type", "stream_token")
-        return _make_stream_token_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            token=wire.required_string(source, "token"),
-            data=wire.required(source, "data", TokenData.decode),
-        )
+        return _tagged_stream_token_event(wire.read_tagged(value, "type", "stream_token"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "stream_token"}
@@ -1882,6 +1923,15 @@ class StreamTokenEvent:
 _make_stream_token_event = wire.maker(StreamTokenEvent)
 
 
+def _tagged_stream_token_event(source: dict[str, object]) -> StreamTokenEvent:
+    return _make_stream_token_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        token=wire.required_string(source, "token"),
+        data=wire.required(source, "data", TokenData.decode),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteConfirmationRequiredEvent:
     """Asks the user to approve a tool call; the turn waits. Answer with confirm_tool_action."""
@@ -1897,11 +1947,8 @@ class WriteConfirmationRequiredEvent:
 
     @staticmethod
     def decode(value: object) -> WriteConfirmationRequiredEvent:
-        source = wire.read_tagged(value, "type", "write_confirmation_required")
-        return _make_write_confirmation_required_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            data=wire.required(source, "data", WriteConfirmationRequiredData.decode),
+        return _tagged_write_confirmation_required_event(
+            wire.read_tagged(value, "type", "write_confirmation_required"),
         )
 
     def encode(self) -> wire.JsonObject:
@@ -1921,6 +1968,14 @@ class WriteConfirmationRequiredEvent:
 
 
 _make_write_confirmation_required_event = wire.maker(WriteConfirmationRequiredEvent)
+
+
+def _tagged_write_confirmation_required_event(source: dict[str, object]) -> WriteConfirmationRequiredEvent:
+    return _make_write_confirmation_required_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        data=wire.required(source, "data", WriteConfirmationRequiredData.decode),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -2045,32 +2100,32 @@ ParkEvent: TypeAlias = Union[
 """An event on which a turn stands still until a person has answered."""
 
 
-_EVENT_READERS: Final[dict[str, wire.Reader[Event]]] = {
-    "cancelled": CancelledEvent.decode,
-    "error": ErrorEvent.decode,
-    "eventual_response": EventualResponseEvent.decode,
-    "immediate_response": ImmediateResponseEvent.decode,
-    "interaction_invalid": InteractionInvalidEvent.decode,
-    "interaction_required": InteractionRequiredEvent.decode,
-    "keepalive": KeepaliveEvent.decode,
-    "otp_invalid": OtpInvalidEvent.decode,
-    "otp_sent": OtpSentEvent.decode,
-    "otp_verification_required": OtpVerificationRequiredEvent.decode,
-    "otp_verified": OtpVerifiedEvent.decode,
-    "pong": PongEvent.decode,
-    "stream_chunk": StreamChunkEvent.decode,
-    "stream_preamble": StreamPreambleEvent.decode,
-    "stream_reasoning": StreamReasoningEvent.decode,
-    "stream_token": StreamTokenEvent.decode,
-    "write_confirmation_required": WriteConfirmationRequiredEvent.decode,
+_EVENT_READERS: Final[dict[str, wire.ObjectReader[Event]]] = {
+    "cancelled": _tagged_cancelled_event,
+    "error": _tagged_error_event,
+    "eventual_response": _tagged_eventual_response_event,
+    "immediate_response": _tagged_immediate_response_event,
+    "interaction_invalid": _tagged_interaction_invalid_event,
+    "interaction_required": _tagged_interaction_required_event,
+    "keepalive": _tagged_keepalive_event,
+    "otp_invalid": _tagged_otp_invalid_event,
+    "otp_sent": _tagged_otp_sent_event,
+    "otp_verification_required": _tagged_otp_verification_required_event,
+    "otp_verified": _tagged_otp_verified_event,
+    "pong": _tagged_pong_event,
+    "stream_chunk": _tagged_stream_chunk_event,
+    "stream_preamble": _tagged_stream_preamble_event,
+    "stream_reasoning": _tagged_stream_reasoning_event,
+    "stream_token": _tagged_stream_token_event,
+    "write_confirmation_required": _tagged_write_confirmation_required_event,
 }
 
 
 def decode_event(value: object) -> Event:
-    tag = wire.read_tag(value, "type")
+    tag, source = wire.read_tag(value, "type")
     if read := _EVENT_READERS.get(tag):
-        return read(value)
-    return UnknownEvent(tag=tag, raw=wire.json_object(value))
+        return read(source)
+    return UnknownEvent(tag=tag, raw=wire.json_object(source))
 
 
 def encode_event(value: Event) -> wire.JsonObject:

@@ -1048,7 +1048,7 @@ class Session:
             agent_participant_id=wire.required_string(source, "agentParticipantId"),
             thread_id=wire.required_string(source, "threadId"),
             status=wire.required(source, "status", decode_session_status),
-            token_count=wire.required(source, "tokenCount", wire.int64),
+            token_count=wire.required_int64(source, "tokenCount"),
             message_count=wire.required(source, "messageCount", wire.uint32),
             metadata=wire.optional(source, "metadata", wire.json_object),
             created_at=wire.required_string(source, "createdAt"),

@@ -18,31 +18,53 @@ impl<'a> Sheet<'a> {
 
     fn decode(&mut self, page: &mut Page, id: TypeId, shape: &'a Struct) {
         let name = self.name(id);
-        let refused = shape.additional == Additional::Refused;
-        let kept = matches!(shape.additional, Additional::Kept(_));
-        if shape.tag.is_none() && shape.fields.is_empty() && !refused && !kept {
-            page.line("wire.read_object(value)").line(format!("return {name}()"));
-            return;
-        }
-        match &shape.tag {
+        let object = match &shape.tag {
             Some(tag) => {
                 let items = vec![text("value"), literal(&tag.property), literal(&tag.value)];
-                let source = if shape.fields.is_empty() && !refused && !kept { "" } else { "source = " };
-                text::put(page, &bracket(format!("{source}wire.read_tagged("), items, ")"));
+                bracket("wire.read_tagged(", items, ")")
             }
-            None => {
-                page.line("source = wire.read_object(value)");
-            }
+            None => text("wire.read_object(value)"),
+        };
+        if !reads_members(shape) {
+            text::put(page, &object);
+            page.line(format!("return {name}()"));
+        } else if shape.tag.is_some() {
+            let reader = self.function_name(TAGGED, id);
+            text::put(page, &text::before("return ", &call(&reader, vec![object])));
+        } else {
+            text::put(page, &text::before("source = ", &object));
+            self.members(page, id, shape);
         }
-        if refused {
+    }
+
+    /// The function that reads an object whose tag is known: nothing looks at a tag twice.
+    pub(super) fn tagged_reader(&mut self, id: TypeId, shape: &'a Struct) {
+        let (name, function) = (self.name(id), self.function_name(TAGGED, id));
+        self.block(|sheet, page| {
+            let head = bracket(
+                format!("def {function}("),
+                vec![text("source: dict[str, object]")],
+                format!(") -> {name}:"),
+            );
+            text::put(page, &head);
+            page.indented(|page| sheet.members(page, id, shape));
+        });
+    }
+
+    /// From an object to a value.
+    fn members(&mut self, page: &mut Page, id: TypeId, shape: &'a Struct) {
+        let name = self.name(id);
+        if shape.additional == Additional::Refused {
             let known = std::iter::once(text("source")).chain(known(shape)).collect();
             text::put(page, &call("wire.only", known));
         }
         let mut arguments = Vec::new();
         for (index, field) in shape.fields.iter().enumerate() {
             let is_text = field.ty.kind == Kind::String && !field.ty.nullable;
+            let is_whole = matches!(field.ty.kind, Kind::Int(Int::Safe64 | Int::I64)) && !field.ty.nullable;
             let (read, reader) = match self.missing(field.presence(), &field.ty) {
                 Missing::Never if is_text => ("required_string", None),
+                Missing::Never if is_whole => ("required_int64", None),
                 Missing::None if is_text => ("optional_string", None),
                 Missing::Never => ("required", Some(self.reader(&field.ty, &self.path(id, index)))),
                 Missing::None => ("optional", Some(self.reader(&field.ty, &self.path(id, index)))),
@@ -209,15 +231,16 @@ impl<'a> Sheet<'a> {
             page.line(format!("def {function}(value: object) -> {name}:"));
             page.indented(|page| {
                 let tag = vec![text("value"), literal(&union.tag)];
-                text::put(page, &bracket("tag = wire.read_tag(", tag, ")"));
+                let source = if readers.is_some() || unknown.is_some() { "source" } else { "_" };
+                text::put(page, &bracket(format!("tag, {source} = wire.read_tag("), tag, ")"));
                 if let Some(readers) = readers {
                     page.line(format!("if read := {readers}.get(tag):")).indented(|page| {
-                        page.line("return read(value)");
+                        page.line("return read(source)");
                     });
                 }
                 match unknown {
                     Some(unknown) => {
-                        page.line(format!("return {unknown}(tag=tag, raw=wire.json_object(value))"));
+                        page.line(format!("return {unknown}(tag=tag, raw=wire.json_object(source))"));
                     }
                     None => {
                         let items = vec![literal(&union.tag), text("tag")];
@@ -232,10 +255,14 @@ impl<'a> Sheet<'a> {
     fn readers_by_tag(&mut self, id: TypeId, union: &TaggedUnion) -> String {
         let name = self.name(id);
         let table = format!("_{}_READERS", super::snake(name).to_ascii_uppercase());
-        let open = format!("{table}: {}[dict[str, wire.Reader[{name}]]] = {{", self.typing("Final"));
+        let open = format!("{table}: {}[dict[str, wire.ObjectReader[{name}]]] = {{", self.typing("Final"));
         let mut entries = Vec::new();
         for member in &union.members {
-            let reader = format!("{}.decode", self.type_name(member.ty));
+            let here = self.merged || self.model.ty(member.ty).section == self.section;
+            let reader = match &self.model.ty(member.ty).shape {
+                Shape::Struct(shape) if here && reads_members(shape) => self.function_name(TAGGED, member.ty),
+                _ => format!("{}.decode", self.type_name(member.ty)),
+            };
             entries.push(text(format!("{}: {reader}", text::string(&member.value))));
         }
         let blocks = if union.members.iter().any(|member| self.is_later(member.ty, id)) {
@@ -345,6 +372,14 @@ fn assigned(key: &str, value: &Doc) -> impl FnOnce(&mut Page) + use<> {
             });
         }
     }
+}
+
+/// What the names of the functions begin with that read an object whose tag is known.
+const TAGGED: &str = "_tagged";
+
+/// Whether there is anything to read in an object but its tag.
+pub(super) fn reads_members(shape: &Struct) -> bool {
+    !shape.fields.is_empty() || shape.additional != Additional::Ignored
 }
 
 /// A string as an argument.

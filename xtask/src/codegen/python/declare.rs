@@ -69,6 +69,9 @@ impl<'a> Sheet<'a> {
         if !shape.fields.is_empty() || matches!(shape.additional, Additional::Kept(_)) {
             self.maker(id);
         }
+        if shape.tag.is_some() && super::codec::reads_members(shape) {
+            self.tagged_reader(id, shape);
+        }
         for (path, ty) in tuples {
             self.tuple_functions(&path, ty);
         }
