@@ -365,8 +365,75 @@ pub struct Action {
     pub params: TypeId,
     /// How it is answered.
     pub reply: Reply,
+    /// What it is to a turn.
+    pub turn: TurnPart,
+}
+
+/// What an action is to a turn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TurnPart {
+    /// Nothing.
+    #[default]
+    None,
+    /// It starts one.
+    Starts,
+    /// It lets one go on that waits for a person.
+    Answers(TurnAnswer),
+    /// It stops one; a client's turn has a method of the same name.
+    Stops,
+}
+
+/// How an action answers the event that a turn waits in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnAnswer {
+    /// The payload of the event.
+    pub event: TypeId,
+    /// The methods by which a client's turn gives the answer.
+    pub methods: Vec<TurnMethod>,
+    /// The fields that take their value from the event.
+    pub repeats: Vec<Repeat>,
+}
+
+/// A method of a client's turn. It fills one field of the action; the turn and the event that it waits in fill others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnMethod {
+    /// The name, as the schema has it.
+    pub name: String,
+    /// The field on the wire. An optional boolean becomes true; anything else is the method's parameter.
+    pub field: String,
+    /// The description, as written.
+    pub doc: String,
+}
+
+/// A field of an action that takes its value from the event that the action answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repeat {
+    /// The field on the wire.
+    pub field: String,
+    /// Where the value stands in the event: the name of a property on the wire, of one in there, and so on.
+    pub path: Vec<String>,
+}
+
+impl Reply {
+    /// Whether an `immediate_response` and then further events answer: what follows that is written by hand.
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Self::Events(names) if names.first().is_some_and(|name| name == "immediate_response"))
+    }
+}
+
+impl TurnPart {
+    /// The names of the methods that answer for the action on a turn.
+    pub fn methods(&self) -> impl Iterator<Item = &str> {
+        let answer = if let Self::Answers(answer) = self { answer.methods.as_slice() } else { &[] };
+        answer.iter().map(|method| method.name.as_str())
+    }
+}
+
+impl Action {
     /// Whether it starts or continues a turn.
-    pub is_turn: bool,
+    pub fn is_turn(&self) -> bool {
+        matches!(self.turn, TurnPart::Starts | TurnPart::Answers(_))
+    }
 }
 
 /// How an action is answered.
