@@ -53,11 +53,8 @@ public sealed partial class Turn : IAsyncEnumerable<ServerEvent>
     public Task<TurnResult> WaitAsync(CancellationToken cancellationToken) => Result.WaitAsync(cancellationToken);
 
     /// <summary>Waits for the answer and returns its text.</summary>
-    public async Task<string> GetTextAsync(CancellationToken cancellationToken = default)
-    {
-        var result = await Result.WaitAsync(cancellationToken).ConfigureAwait(false);
-        return result.Response.ResponseParts.FirstOrDefault() ?? "";
-    }
+    public async Task<string> GetTextAsync(CancellationToken cancellationToken = default) =>
+        (await WaitAsync(cancellationToken).ConfigureAwait(false)).Response.ResponseParts.FirstOrDefault() ?? "";
 
     /// <summary>
     /// The events as they come, each one once, up to the one that ends the turn. A failure on this side (a lost

@@ -82,6 +82,13 @@ public sealed partial class SmoothAgentClient
     }
 
     /// <summary>
+    /// Says something to the agent and starts a turn: a 202 at once, then the stream, then one terminal
+    /// event.
+    /// </summary>
+    public Turn SendMessage(string sessionId, string message) =>
+        SendMessage(new SendMessageParams { SessionId = sessionId, Message = message });
+
+    /// <summary>
     /// Answers the form that interaction_required asked for. Valid values or a refusal let the turn go on;
     /// invalid ones give interaction_invalid.
     /// </summary>

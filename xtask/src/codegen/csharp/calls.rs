@@ -11,12 +11,16 @@ pub fn print(plan: &Plan<'_>) -> String {
     page.gap();
     page.line("/// <summary>A client of the service, with a method for every action.</summary>");
     page.line("public sealed partial class SmoothAgentClient").block("{", "}", |page| {
-        let mut calls =
-            plan.model.actions.iter().enumerate().filter(|(_, action)| !action.reply.is_stream()).peekable();
-        while let Some((index, action)) = calls.next() {
-            call(plan, page, index, action);
-            if calls.peek().is_some() {
+        // Standing alone there are no turns to start.
+        let calls = |(_, action): &(usize, &Action)| !plan.standalone || !action.reply.is_stream();
+        for (position, (index, action)) in plan.model.actions.iter().enumerate().filter(calls).enumerate() {
+            if position > 0 {
                 page.gap();
+            }
+            if action.reply.is_stream() {
+                start(plan, page, index, action);
+            } else {
+                call(plan, page, index, action);
             }
         }
     });
@@ -28,6 +32,22 @@ pub fn print(plan: &Plan<'_>) -> String {
         turn(plan, &mut page);
     }
     page.finish()
+}
+
+/// A turn from what its action requires; the client starts it by all of its parameters.
+fn start(plan: &Plan<'_>, page: &mut Page, index: usize, action: &Action) {
+    let (method, params) = (plan.method(index), plan.name(action.params));
+    let Shape::Struct(shape) = super::shape(plan, action.params) else { return };
+    let (mut parameters, mut values) = (Vec::new(), Vec::new());
+    for (at, field) in shape.fields.iter().enumerate().filter(|(_, field)| field.required) {
+        let own = join(&words(&field.wire), Case::Camel, &[]);
+        values.push(format!("{} = {own}", plan.member(action.params, at)));
+        parameters.push(format!("{} {own}", plan.field_ty(field)));
+    }
+    summary(page, &plan.def(action.params).doc, method);
+    page.line(format!("public Turn {method}({}) =>", parameters.join(", "))).indented(|page| {
+        page.line(format!("{method}(new {params} {{ {} }});", values.join(", ")));
+    });
 }
 
 fn call(plan: &Plan<'_>, page: &mut Page, index: usize, action: &Action) {
