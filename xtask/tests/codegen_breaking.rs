@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 const BASE: &[(&str, &str)] = &[
     (
         "actions/ask.json",
-        r##"{"x-turn":true,"x-reply":{"$ref":"#/$defs/AskReply"},"type":"object","required":["action","text"],"properties":{
+        r##"{"x-turn":"starts","x-reply":{"$ref":"#/$defs/AskReply"},"type":"object","required":["action","text"],"properties":{
             "action":{"const":"ask"},
             "text":{"type":"string","minLength":2,"maxLength":10,"pattern":"^a"},
             "count":{"type":"integer","format":"int32","minimum":1,"maximum":9,"default":3},
@@ -94,9 +94,23 @@ const FORTH: &[Case] = &[
         &["breaking[type-removed] types/alone.json#: the type `Alone` is gone; breaks code that names it"],
     ),
     case(
-        &[(ASK, r#""x-turn":true,"#, "")],
-        &["breaking[turn-changed] actions/ask.json#/x-turn: it no longer is a turn; \
-           breaks old client → new server, new client → old server"],
+        &[(ASK, r#""x-turn":"starts","#, "")],
+        &[
+            "breaking[turn-changed] actions/ask.json#/x-turn: its part in a turn was `starts` and is now `none`; \
+           breaks old client → new server, new client → old server",
+        ],
+    ),
+    case(
+        &[
+            (ASK, r#""x-turn":"starts","#, r#""x-turn":{"answers":"ended"},"#),
+            ("events/ended.json", r#"{"type":"object""#, r#"{"x-turn":"parks","type":"object""#),
+        ],
+        &[
+            "breaking[turn-changed] actions/ask.json#/x-turn: its part in a turn was `starts` and is now \
+             `answers ended`; breaks old client → new server, new client → old server",
+            "breaking[turn-changed] events/ended.json#/x-turn: it means something else to its turn; \
+             breaks old server → new client, new server → old client",
+        ],
     ),
     case(
         &[(TOLD, r#"{"type":"object""#, r#"{"x-turn":"parks","type":"object""#)],

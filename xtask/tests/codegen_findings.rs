@@ -66,6 +66,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+const NAME_READER: &str = "actions/name_reader.json";
+
 /// Runs a broken protocol and compares the one line that it gives.
 fn gives(spec: &Spec, expected: &str) {
     let (status, lines) = spec.findings();
@@ -104,6 +106,43 @@ fn an_event_that_means_something_unheard_of_to_its_turn() {
         &Spec::new().replace("events/error.json", "\"x-turn\": \"ends\"", "\"x-turn\": \"explodes\""),
         "error[turn] events/error.json#/x-turn: it is not what an event can mean to a turn; \
          write one of goes_on, streams, parks, informs, passes, ends",
+    );
+}
+
+#[test]
+fn an_action_that_is_something_unheard_of_to_its_turn() {
+    gives(
+        &Spec::new().replace("actions/lend_book.json", "\"x-turn\": \"starts\"", "\"x-turn\": true"),
+        "error[turn] actions/lend_book.json#/x-turn: it is not what an action can be to a turn; \
+         write \"starts\", \"stops\", or an object with the event that it `answers` and its `methods`",
+    );
+}
+
+#[test]
+fn an_action_that_answers_an_event_in_which_no_turn_waits() {
+    gives(
+        &Spec::new().replace(NAME_READER, "\"answers\": \"reader_wanted\"", "\"answers\": \"shelf_scanned\""),
+        "error[turn] actions/name_reader.json#/x-turn/answers: `shelf_scanned` is no event that a turn waits in; \
+         name one whose x-turn is \"parks\"",
+    );
+}
+
+#[test]
+fn a_method_of_a_turn_that_fills_no_field_of_its_action() {
+    gives(
+        &Spec::new().replace(NAME_READER, "\"field\": \"kept\"", "\"field\": \"keeps\""),
+        "error[turn] actions/name_reader.json#/x-turn/methods/keep: it lacks a field of the action or a description; \
+         write {\"field\": \"…\", \"description\": \"…\"}",
+    );
+}
+
+#[test]
+fn a_method_of_a_turn_that_leaves_a_required_field_empty() {
+    let required = "\"sessionId\",\n    \"slipNumber\"";
+    gives(
+        &Spec::new().replace(NAME_READER, required, &format!("{required},\n    \"reader\"")),
+        "error[turn] actions/name_reader.json#/x-turn/methods/describe: nothing gives the action its `reader`; \
+         make that optional, or let the event have it",
     );
 }
 

@@ -26,23 +26,17 @@ internal sealed class Mux(Action<ServerEvent> stray)
     /// <summary>Takes one frame to whoever waits for it.</summary>
     public void Deliver(ReadOnlyMemory<byte> frame)
     {
-        JsonDocument? document = null;
         try
         {
-            document = Wire.Document(frame);
-            Deliver(Wire.Read<ServerEvent>(document.RootElement), document.RootElement);
+            Wire.Parse(frame, Deliver);
         }
         catch (DecodeException error)
         {
             ClientLog.Instance.UnreadableFrame(error.Message);
-            if (document is { RootElement: { ValueKind: JsonValueKind.Object } json } && Wire.Lenient(json, "requestId"u8, Wire.Text) is { } id)
+            if (error.RequestId is { } id)
             {
                 Fail(id, new ProtocolException($"an event cannot be read: {error.Message}", id, error));
             }
-        }
-        finally
-        {
-            document?.Dispose();
         }
     }
 
@@ -63,8 +57,10 @@ internal sealed class Mux(Action<ServerEvent> stray)
         }
     }
 
-    private void Deliver(ServerEvent serverEvent, JsonElement frame)
+    /// <summary>Takes one event, which it returns, to whoever waits for it.</summary>
+    private ServerEvent Deliver(JsonElement frame)
     {
+        var serverEvent = Wire.Read<ServerEvent>(frame);
         var id = serverEvent.GetRequestId() ?? "";
         var turn = _turns.GetValueOrDefault(id);
 
@@ -86,6 +82,8 @@ internal sealed class Mux(Action<ServerEvent> stray)
                 stray(serverEvent);
                 break;
         }
+
+        return serverEvent;
     }
 
     /// <summary>Fails what waits under an id.</summary>

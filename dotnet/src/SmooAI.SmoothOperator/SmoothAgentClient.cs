@@ -66,12 +66,6 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
         return turn;
     }
 
-    /// <summary>Sends a message of the user and starts a turn.</summary>
-    /// <param name="sessionId">The session, from <see cref="CreateConversationSessionAsync"/>.</param>
-    /// <param name="message">The message.</param>
-    public Turn SendMessage(string sessionId, string message) =>
-        SendMessage(new SendMessageParams { SessionId = sessionId, Message = message });
-
     /// <summary>Ends what is under way with <see cref="ClientClosedException"/>; then nothing of the client runs.</summary>
     public ValueTask DisposeAsync() => new(_socket.CloseAsync());
 

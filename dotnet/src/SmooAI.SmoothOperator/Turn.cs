@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json.Nodes;
 using System.Threading.Channels;
 
 namespace SmooAI.SmoothOperator;
@@ -8,7 +7,7 @@ namespace SmooAI.SmoothOperator;
 /// One message and everything that answers it. It may be iterated, awaited, both or neither; it holds no thread and is
 /// forgotten when it ends. Its members may be used from several threads at once.
 /// </summary>
-public sealed class Turn : IAsyncEnumerable<ServerEvent>
+public sealed partial class Turn : IAsyncEnumerable<ServerEvent>
 {
     /// <summary>
     /// How many events are kept for a reader who is late, or never comes. Beyond it one that only streams is not kept;
@@ -54,11 +53,8 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
     public Task<TurnResult> WaitAsync(CancellationToken cancellationToken) => Result.WaitAsync(cancellationToken);
 
     /// <summary>Waits for the answer and returns its text.</summary>
-    public async Task<string> GetTextAsync(CancellationToken cancellationToken = default)
-    {
-        var result = await Result.WaitAsync(cancellationToken).ConfigureAwait(false);
-        return result.Response.ResponseParts.FirstOrDefault() ?? "";
-    }
+    public async Task<string> GetTextAsync(CancellationToken cancellationToken = default) =>
+        (await WaitAsync(cancellationToken).ConfigureAwait(false)).Response.ResponseParts.FirstOrDefault() ?? "";
 
     /// <summary>
     /// The events as they come, each one once, up to the one that ends the turn. A failure on this side (a lost
@@ -67,34 +63,6 @@ public sealed class Turn : IAsyncEnumerable<ServerEvent>
     /// </summary>
     public IAsyncEnumerator<ServerEvent> GetAsyncEnumerator(CancellationToken cancellationToken = default) =>
         _events.Reader.ReadAllAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
-
-    /// <summary>Asks the server to stop the work. The turn ends as cancelled, or with its answer if that was faster.</summary>
-    public Task CancelAsync(CancellationToken cancellationToken = default) =>
-        _client.CancelAsync(new CancelParams { RequestId = RequestId, SessionId = SessionId }, cancellationToken);
-
-    /// <summary>Approves or denies the tool call that a <see cref="WriteConfirmationRequiredEvent"/> asked about.</summary>
-    public Task<ConfirmToolActionReply> ConfirmAsync(bool approved, CancellationToken cancellationToken = default) =>
-        _client.ConfirmToolActionAsync(new ConfirmToolActionParams { RequestId = RequestId, SessionId = SessionId, Approved = approved }, cancellationToken);
-
-    /// <summary>Answers an <see cref="OtpVerificationRequiredEvent"/>.</summary>
-    /// <returns>An <see cref="OtpVerifiedEvent"/> or an <see cref="OtpInvalidEvent"/>.</returns>
-    public Task<ServerEvent> VerifyOtpAsync(string code, CancellationToken cancellationToken = default) =>
-        _client.VerifyOtpAsync(new VerifyOtpParams { RequestId = RequestId, SessionId = SessionId, Code = code }, cancellationToken);
-
-    /// <summary>Answers the form of an <see cref="InteractionRequiredEvent"/>.</summary>
-    /// <exception cref="InteractionInvalidException">The server finds values wrong; the turn stays parked.</exception>
-    /// <exception cref="NotParkedException">The turn waits for no form.</exception>
-    public async Task<SubmitInteractionReply> SubmitAsync(JsonObject values, CancellationToken cancellationToken = default) =>
-        await _client.SubmitInteractionAsync(Form() with { Values = values }, cancellationToken).ConfigureAwait(false);
-
-    /// <summary>Answers an <see cref="InteractionRequiredEvent"/> by saying no.</summary>
-    /// <exception cref="NotParkedException">The turn waits for no form.</exception>
-    public async Task<SubmitInteractionReply> DeclineAsync(CancellationToken cancellationToken = default) =>
-        await _client.SubmitInteractionAsync(Form() with { Declined = true }, cancellationToken).ConfigureAwait(false);
-
-    private SubmitInteractionParams Form() => Parked is InteractionRequiredEvent { Data.Data: var form }
-        ? new SubmitInteractionParams { RequestId = RequestId, SessionId = SessionId, InteractionId = form.InteractionId, Kind = form.Kind }
-        : throw new NotParkedException(RequestId);
 
     /// <summary>Adds an event of the turn, and does what it means to the turn.</summary>
     internal void Push(ServerEvent serverEvent) => UnlessEnded(() =>

@@ -6,6 +6,7 @@ use crate::socket::{self, Link, MAX_FRAME};
 use crate::turn::{Turn, Waiting};
 use futures_util::future::{BoxFuture, FutureExt as _, TryFutureExt as _, ready};
 use futures_util::stream::{BoxStream, StreamExt as _};
+use smart_default::SmartDefault;
 use smooai_smooth_operator_protocol::*;
 use std::convert::Infallible;
 use std::fmt;
@@ -15,23 +16,20 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::DropGuard;
 
 /// The four time limits. `Duration::MAX` is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, SmartDefault)]
 pub struct Timeouts {
     /// For an attempt to connect, and for how long an action waits for a connection. 10 seconds.
+    #[default(Duration::from_secs(10))]
     pub connect: Duration,
     /// For the first answer to an action that was sent. 30 seconds.
+    #[default(Duration::from_secs(30))]
     pub request: Duration,
     /// For the next event of a running turn; a server sends a keepalive every 30 seconds. 90 seconds.
+    #[default(Duration::from_secs(90))]
     pub idle: Duration,
     /// For a whole turn, without the time in which it waits for a person. 10 minutes.
+    #[default(Duration::from_secs(600))]
     pub turn: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self { connect: seconds(10), request: seconds(30), idle: seconds(90), turn: seconds(600) }
-    }
 }
 
 /// Where the token is put.
@@ -71,7 +69,7 @@ impl Token {
 }
 
 /// Options of a client, for [`Client::connect_with`].
-#[derive(Clone)]
+#[derive(Clone, SmartDefault)]
 pub struct Options {
     /// None by default.
     pub token: Option<Token>,
@@ -80,25 +78,15 @@ pub struct Options {
     /// The time limits of all calls; [`Client::with_timeouts`] sets those of one.
     pub timeouts: Timeouts,
     /// How often the line is tried by a ping; it counts as lost when nothing is heard for twice as long. 20 seconds.
+    #[default(Duration::from_secs(20))]
     pub heartbeat: Duration,
     /// The longest that the first pause before connecting again may be; the bound doubles with each failure, and the
     /// pause is a random part of it. 0.5 seconds.
+    #[default(Duration::from_millis(500))]
     pub first_pause: Duration,
     /// The longest that any such pause may be. 20 seconds.
+    #[default(Duration::from_secs(20))]
     pub longest_pause: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            token: None,
-            token_place: TokenPlace::default(),
-            timeouts: Timeouts::default(),
-            heartbeat: Duration::from_secs(20),
-            first_pause: Duration::from_millis(500),
-            longest_pause: Duration::from_secs(20),
-        }
-    }
 }
 
 /// A connection to a server. Clones share it; it is closed by [`Client::close`], or when the last clone and the
@@ -151,36 +139,6 @@ impl Client {
         Turn::new(self.clone(), session, self.begin(params))
     }
 
-    /// Enters a one-time code.
-    ///
-    /// # Errors
-    /// [`Error::CodeRejected`] with what remains; otherwise why there is no answer.
-    pub async fn verify_otp(&self, params: VerifyOtpParams) -> Result<OtpVerifiedEvent, Error> {
-        match self.ask(params).await? {
-            Event::OtpVerified(event) => Ok(event),
-            other => Err(unfit(other)),
-        }
-    }
-
-    /// Asks whether the server answers.
-    ///
-    /// # Errors
-    /// Why there is no answer.
-    pub async fn ping(&self) -> Result<PongEvent, Error> {
-        match self.ask(PingParams::default()).await? {
-            Event::Pong(pong) => Ok(pong),
-            other => Err(unfit(other)),
-        }
-    }
-
-    /// Asks the server to stop a turn, which then ends with `cancelled`. There is no answer to wait for.
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::Busy`].
-    pub fn cancel(&self, params: CancelParams) -> Result<(), Error> {
-        self.post(None, &params.into())
-    }
-
     /// Any action that is answered by a typed reply.
     ///
     /// # Errors
@@ -189,7 +147,7 @@ impl Client {
         match self.ask(params).await? {
             Event::ImmediateResponse(event) => serde_json::from_value(event.data.into())
                 .map_err(|error| Error::Protocol(format!("the answer to {}: {error}", C::ACTION))),
-            other => Err(unfit(other)),
+            other => Err(Error::unfit(other)),
         }
     }
 
@@ -202,7 +160,7 @@ impl Client {
 
     /// Whether there is a connection at this moment.
     pub fn is_connected(&self) -> bool {
-        self.link.mux().trouble.is_none()
+        self.link.mux.lock().trouble.is_none()
     }
 
     /// Closes the connection in good order and waits until that is done. What is pending, here and in every
@@ -212,7 +170,8 @@ impl Client {
         self.link.tasks.wait().await;
     }
 
-    async fn ask(&self, action: impl Into<Action>) -> Result<Event, Error> {
+    /// The one event that answers an action.
+    pub(crate) async fn ask(&self, action: impl Into<Action>) -> Result<Event, Error> {
         self.begin(action).next().await.unwrap_or(Err(Error::Closed))
     }
 
@@ -222,13 +181,13 @@ impl Client {
         let waiting = Waiting::new(&self.link, action.request_id(), Role::from(&action), self.timeouts);
         action.set_request_id(waiting.id.clone());
         if let Err(error) = self.post(Some(waiting.id.clone()), &action) {
-            self.link.mux().fail(&waiting.id, error);
+            self.link.mux.lock().fail(&waiting.id, error);
         }
         waiting
     }
 
     /// Checks an action and puts it into the queue.
-    fn post(&self, id: Option<String>, action: &Action) -> Result<(), Error> {
+    pub(crate) fn post(&self, id: Option<String>, action: &Action) -> Result<(), Error> {
         action.validate().map_err(|violation| Error::Invalid(violation.to_string()))?;
         let text = action.to_json();
         if text.len() > MAX_FRAME {
@@ -244,14 +203,5 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("connected", &self.is_connected()).finish_non_exhaustive()
-    }
-}
-
-/// An answer that is not the one that was hoped for.
-fn unfit(answer: Event) -> Error {
-    match answer {
-        Event::OtpInvalid(event) => Error::CodeRejected(Box::new(event)),
-        Event::InteractionInvalid(event) => Error::ValuesRejected(Box::new(event)),
-        other => Error::Protocol(format!("{} answers no such action", other.tag())),
     }
 }

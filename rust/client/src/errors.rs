@@ -73,7 +73,7 @@ pub enum Error {
     #[error("not valid, and not sent: {0}")]
     Invalid(String),
     /// A turn's or subscriber's reader was so slow that the oldest events were dropped; reading goes on after
-    /// them. Of a turn these are pieces of text and steps, and old questions only where a thousand of them wait unread.
+    /// them. Of a turn these are pieces of text and steps, and old questions only where those alone are too many.
     #[error("the reader was too slow: {events} events were dropped")]
     Missed {
         /// How many.
@@ -105,6 +105,15 @@ pub enum Phase {
 }
 
 impl Error {
+    /// What an answer says that is not the one that was hoped for.
+    pub(crate) fn unfit(answer: Event) -> Self {
+        match answer {
+            Event::OtpInvalid(event) => Self::CodeRejected(Box::new(event)),
+            Event::InteractionInvalid(event) => Self::ValuesRejected(Box::new(event)),
+            other => Self::Protocol(format!("{} answers no such action", other.tag())),
+        }
+    }
+
     /// The protocol's code, where the server gave one.
     pub fn code(&self) -> Option<&ErrorCode> {
         match self {
@@ -119,10 +128,7 @@ impl Error {
     /// may have done its work all the same.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Server(event) => {
-                let details = event.data.details.as_ref();
-                details.map_or(event.error.code.retryable(), |details| details.retryable)
-            }
+            Self::Server(event) => event.is_retryable(),
             Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
             Self::Connect(_) | Self::Lost { .. } | Self::Timeout { .. } | Self::Busy | Self::Token(_) => true,
             _ => false,
@@ -132,10 +138,7 @@ impl Error {
     /// How long the server asks to wait before the next try.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Server(event) => {
-                let millis = event.data.details.as_ref()?.retry_after_ms?;
-                u64::try_from(millis).ok().map(Duration::from_millis)
-            }
+            Self::Server(event) => event.retry_after(),
             Self::Refused { retry_after, .. } => *retry_after,
             _ => None,
         }

@@ -4,15 +4,17 @@
 use crate::client::Timeouts;
 use crate::errors::{Error, Phase};
 use futures_util::task::AtomicWaker;
-use smooai_smooth_operator_protocol::{Action, Event, TurnEffect};
+use smooai_smooth_operator_protocol::{Event, TurnEffect};
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A queue holds this many events.
+/// A queue holds this many events,
 const MAX_EVENTS: usize = 1024;
+/// and events whose frames have this many bytes together, unless those that must be kept have more.
+const MAX_BYTES: usize = 1 << 20;
 
 /// All requests in flight on one socket, and those who listen to what is nobody's.
 pub(crate) struct Mux {
@@ -44,7 +46,10 @@ type Deadline = (Instant, Phase, Duration);
 struct Inbox {
     role: Role,
     timeouts: Timeouts,
-    queue: VecDeque<Result<Event, Error>>,
+    /// What waits to be read, each with the size of its frame.
+    queue: VecDeque<(Result<Event, Error>, usize)>,
+    /// The sizes of all frames in the queue.
+    bytes: usize,
     missed: u64,
     sent: bool,
     ended: bool,
@@ -93,8 +98,8 @@ impl Mux {
         true
     }
 
-    /// Takes an event to whom waits for it.
-    pub fn offer(&mut self, event: Event) {
+    /// Takes an event, whose frame had so many bytes, to whom waits for it.
+    pub fn offer(&mut self, event: Event, size: usize) {
         let id = event.request_id().unwrap_or_default();
         match self.inboxes.get_mut(id) {
             Some(inbox) if inbox.is_turn() || !is_droppable(&event) => {
@@ -102,7 +107,7 @@ impl Mux {
                     Role::Verdict(session) if lets_go_on(&event) => Some(Role::Turn(session.clone())),
                     _ => None,
                 };
-                inbox.offer(event);
+                inbox.offer(event, size);
                 // Now, not when the caller reads the answer: the turn may be parked anew by then.
                 if let Some(turn) = freed {
                     self.inboxes.values_mut().filter(|inbox| inbox.role == turn).for_each(Inbox::resume);
@@ -112,7 +117,7 @@ impl Mux {
             None if id.starts_with(&self.prefix) => {}
             _ => {
                 let strays = self.inboxes.values_mut().filter(|inbox| inbox.role == Role::Stray);
-                strays.for_each(|inbox| inbox.push(event.clone()));
+                strays.for_each(|inbox| inbox.push(event.clone(), size));
             }
         }
     }
@@ -125,7 +130,7 @@ impl Mux {
                 return Poll::Ready(Some(Err(Error::Missed { events: std::mem::take(&mut inbox.missed) })));
             }
             if inbox.ended || !inbox.queue.is_empty() {
-                return Poll::Ready(inbox.queue.pop_front());
+                return Poll::Ready(inbox.take(0));
             }
             inbox.waker.register(cx.waker());
             let Some((at, phase, limit)) = inbox.due else { return Poll::Pending };
@@ -170,13 +175,13 @@ impl Inbox {
 
     fn fail(&mut self, error: Error) {
         if !self.ended && self.role != Role::Stray {
-            self.queue.push_back(Err(error));
+            self.queue.push_back((Err(error), 0));
         }
         (self.ended, self.park) = (true, None);
         self.waker.wake();
     }
 
-    fn offer(&mut self, event: Event) {
+    fn offer(&mut self, event: Event, size: usize) {
         if self.ended {
             return;
         }
@@ -194,7 +199,7 @@ impl Inbox {
         }
         self.ended = effect == TurnEffect::Ends || !self.is_turn();
         self.wait_on();
-        self.push(event);
+        self.push(event, size);
     }
 
     /// The turn's clock runs again.
@@ -214,27 +219,28 @@ impl Inbox {
         self.due = next.filter(|_| self.park.is_none());
     }
 
-    /// Keeps the queue within its bound: the oldest that a reader can do without gives way.
-    fn push(&mut self, event: Event) {
-        if self.queue.len() >= MAX_EVENTS {
-            let spare = self.queue.iter().position(|item| item.as_ref().is_ok_and(is_droppable));
-            self.queue.remove(spare.unwrap_or_default());
+    /// Keeps the queue within its bounds: the oldest that a reader can do without gives way.
+    fn push(&mut self, event: Event, size: usize) {
+        self.queue.push_back((Ok(event), size));
+        self.bytes += size;
+        while (self.queue.len() > MAX_EVENTS || self.bytes > MAX_BYTES) && self.take(self.spare()).is_some() {
             self.missed += 1;
         }
-        self.queue.push_back(Ok(event));
         self.waker.wake();
     }
-}
 
-impl From<&Action> for Role {
-    fn from(action: &Action) -> Self {
-        match action {
-            Action::SendMessage(params) => Self::Turn(params.session_id.clone()),
-            Action::ConfirmToolAction(params) => Self::Verdict(params.session_id.clone()),
-            Action::SubmitInteraction(params) => Self::Verdict(params.session_id.clone()),
-            Action::VerifyOtp(params) => Self::Verdict(params.session_id.clone()),
-            _ => Self::Call,
-        }
+    /// Where the event stands that is missed least. What the turn waits in now and what came last are always kept.
+    fn spare(&self) -> usize {
+        let events = self.queue.iter().map(|(item, _)| item.as_ref().ok());
+        let streamed = events.clone().position(|event| event.is_some_and(is_droppable));
+        let (count, park) = (self.queue.len(), self.park.as_ref().map(|(event, _)| event));
+        streamed.or_else(|| events.take(count - 1).position(|event| event != park)).unwrap_or(count)
+    }
+
+    fn take(&mut self, index: usize) -> Option<Result<Event, Error>> {
+        let (item, size) = self.queue.remove(index)?;
+        self.bytes -= size;
+        Some(item)
     }
 }
 

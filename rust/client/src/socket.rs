@@ -9,9 +9,10 @@ use futures_util::future::ready;
 use futures_util::stream::{self, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _, TryFutureExt as _};
 use handshake::{Line, dial};
+use parking_lot::Mutex;
 use smooai_smooth_operator_protocol::Event;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::select;
 use tokio::sync::mpsc;
@@ -33,7 +34,7 @@ pub(crate) type Frame = (Option<String>, String);
 
 /// What the callers and the line's task share.
 pub(crate) struct Link {
-    mux: Mutex<Mux>,
+    pub mux: Mutex<Mux>,
     pub frames: mpsc::Sender<Frame>,
     pub closing: CancellationToken,
     pub tasks: TaskTracker,
@@ -51,12 +52,6 @@ pub(crate) async fn start(url: String, options: Options) -> Result<Arc<Link>, Er
     Ok(link)
 }
 
-impl Link {
-    pub fn mux(&self) -> MutexGuard<'_, Mux> {
-        self.mux.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Serves one line after the other, with pauses that grow as long as none lasts, until the client closes or trying
 /// again is of no use.
 async fn run(link: Arc<Link>, mut queue: mpsc::Receiver<Frame>, url: String, options: Options, line: Line) {
@@ -70,7 +65,7 @@ async fn run(link: Arc<Link>, mut queue: mpsc::Receiver<Frame>, url: String, opt
         };
         if !error.is_retryable() {
             tracing::info!(%error, "the client ends");
-            return link.mux().cut(error);
+            return link.mux.lock().cut(error);
         }
         if began.elapsed() > options.longest_pause {
             failures = 0;
@@ -79,7 +74,7 @@ async fn run(link: Arc<Link>, mut queue: mpsc::Receiver<Frame>, url: String, opt
         let pause = pause(&options, failures, fastrand::f64()).max(asked);
         failures += 1;
         tracing::info!(%error, ?pause, "there is no connection");
-        link.mux().cut(error);
+        link.mux.lock().cut(error);
         let redial = async {
             sleep(pause).await;
             dial(&url, &options).await
@@ -91,7 +86,7 @@ async fn run(link: Arc<Link>, mut queue: mpsc::Receiver<Frame>, url: String, opt
 /// Serves a line until it is lost or the client closes; returns which.
 async fn serve(link: &Link, queue: &mut mpsc::Receiver<Frame>, line: Line, heartbeat: Duration) -> Error {
     tracing::debug!("connected");
-    link.mux().trouble = None;
+    link.mux.lock().trouble = None;
     let (mut sink, mut stream) = line.split();
     let waiting = stream::poll_fn(|cx| {
         if link.closing.is_cancelled() {
@@ -100,7 +95,7 @@ async fn serve(link: &Link, queue: &mut mpsc::Receiver<Frame>, line: Line, heart
         queue.poll_recv(cx)
     });
     let mut frames = waiting.filter_map(|(id, text)| {
-        let wanted = id.is_none_or(|id| link.mux().sending(&id));
+        let wanted = id.is_none_or(|id| link.mux.lock().sending(&id));
         ready(wanted.then(|| Ok(Message::text(text))))
     });
     let mut ticks = interval(heartbeat.max(Duration::from_millis(1)));
@@ -117,7 +112,7 @@ async fn serve(link: &Link, queue: &mut mpsc::Receiver<Frame>, line: Line, heart
         () = link.closing.cancelled() => {}
     }
     // What waits for an answer is no longer sent, a cancellation still is.
-    link.mux().cut(Error::Closed);
+    link.mux.lock().cut(Error::Closed);
     let goodbye = async {
         sink.send_all(&mut frames).await?;
         let close = CloseFrame { code: CloseCode::Normal, reason: "".into() };
@@ -136,11 +131,11 @@ async fn read(link: &Link, stream: &mut SplitStream<Line>, patience: Duration) -
         let next = timeout(patience, stream.next()).await.map_err(silence)?;
         match next.ok_or("the line ended").map_err(lost)?.map_err(lost)? {
             Message::Text(text) => match Event::from_json(text.as_str()) {
-                Ok(event) => link.mux().offer(event),
+                Ok(event) => link.mux.lock().offer(event, text.len()),
                 Err(error) => {
                     tracing::warn!(%error, "a frame could not be read");
                     let id = error.request_id.as_deref().unwrap_or_default();
-                    link.mux().fail(id, Error::Protocol(error.to_string()));
+                    link.mux.lock().fail(id, Error::Protocol(error.to_string()));
                 }
             },
             Message::Close(frame) => {

@@ -4,10 +4,8 @@ use crate::client::{Client, Timeouts};
 use crate::errors::Error;
 use crate::mux::Role;
 use crate::socket::Link;
-use futures_util::future::{BoxFuture, FutureExt as _, ready};
+use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt as _};
-use serde::Serialize;
-use serde_json::Value;
 use smooai_smooth_operator_protocol::*;
 use std::fmt;
 use std::pin::Pin;
@@ -23,9 +21,10 @@ pub type Verdict<T> = BoxFuture<'static, Result<T, Error>>;
 /// the work.
 ///
 /// A turn that ends badly gives the error as the stream's last item. [`Error::Missed`] alone is not the last:
-/// a turn keeps a thousand unread events, and always the one that it waits in now and the one that it ends with.
+/// a turn keeps a thousand unread events of a mebibyte, and always the one that it waits in now and the one that it
+/// ends with.
 pub struct Turn {
-    client: Client,
+    pub(crate) client: Client,
     session: String,
     request_id: String,
     /// Until the end has been read.
@@ -73,64 +72,10 @@ impl Turn {
         Ok(self.finish().await?.response.response_parts.into_iter().next().unwrap_or_default())
     }
 
-    /// Lets the tool call that waits for approval run, or denies it. The answer is `NO_PENDING_CONFIRMATION`
-    /// when none waits.
-    pub fn confirm(&self, approved: bool) -> Verdict<ConfirmToolActionReply> {
-        self.call(ConfirmToolActionParams::new(&self.session, approved))
-    }
-
-    /// Enters the one-time code. The answer is [`Error::CodeRejected`], with what remains, when it is wrong.
-    pub fn verify(&self, code: impl Into<String>) -> Verdict<OtpVerifiedEvent> {
-        let params = VerifyOtpParams::new("", &self.session, code);
-        let client = self.client.clone();
-        async move { client.verify_otp(params).await }.boxed()
-    }
-
-    /// Answers the form that the turn waits for, with the values of its kind: `IdentityIntakeValues`,
-    /// `ChoicesValues`, or any JSON object. The answer is [`Error::ValuesRejected`] when something is wrong
-    /// with them, and [`Error::NotParked`] when there is no form.
-    pub fn submit(&self, values: &impl Serialize) -> Verdict<SubmitInteractionReply> {
-        match serde_json::to_value(values) {
-            Ok(Value::Object(values)) => self.answer(Some(values)),
-            _ => ready(Err(Error::Invalid("a form's values must be a JSON object".to_owned()))).boxed(),
-        }
-    }
-
-    /// Refuses to answer the form that the turn waits for. The answer is [`Error::NotParked`] when there is none.
-    pub fn decline(&self) -> Verdict<SubmitInteractionReply> {
-        self.answer(None)
-    }
-
-    /// Asks the server to stop the work; the turn then ends with `cancelled`. Does not wait for that.
-    ///
-    /// # Errors
-    /// [`Error::Closed`], [`Error::Busy`].
-    pub fn cancel(&self) -> Result<(), Error> {
-        let (request_id, session_id) = (Some(self.request_id.clone()), Some(self.session.clone()));
-        self.client.cancel(CancelParams { request_id, session_id })
-    }
-
-    fn answer(&self, values: Option<JsonObject>) -> Verdict<SubmitInteractionReply> {
-        let Some(Event::InteractionRequired(event)) = self.park() else {
-            return ready(Err(Error::NotParked)).boxed();
-        };
-        let form = event.data.data;
-        self.call(SubmitInteractionParams {
-            kind: Some(form.kind),
-            declined: values.is_none().then_some(true),
-            values,
-            ..SubmitInteractionParams::new("", &self.session, form.interaction_id)
-        })
-    }
-
-    fn call<C: Call<Reply: Send> + Send + 'static>(&self, params: C) -> Verdict<C::Reply> {
-        let client = self.client.clone();
-        async move { client.call(params).await }.boxed()
-    }
-
-    fn park(&self) -> Option<Event> {
+    /// The event that the turn waits in for a person.
+    pub(crate) fn park(&self) -> Option<Event> {
         let events = self.events.as_ref()?;
-        events.link.mux().park(&events.id).cloned()
+        events.link.mux.lock().park(&events.id).cloned()
     }
 }
 
@@ -168,7 +113,7 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     pub fn new(link: &Arc<Link>, wanted: Option<&str>, role: Role, timeouts: Timeouts) -> Self {
-        let id = link.mux().claim(wanted, role, timeouts);
+        let id = link.mux.lock().claim(wanted, role, timeouts);
         Self { id, link: Arc::clone(link) }
     }
 }
@@ -177,12 +122,12 @@ impl Stream for Waiting {
     type Item = Result<Event, Error>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.link.mux().poll(&self.id, cx)
+        self.link.mux.lock().poll(&self.id, cx)
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.link.mux().forget(&self.id);
+        self.link.mux.lock().forget(&self.id);
     }
 }

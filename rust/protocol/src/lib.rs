@@ -4,6 +4,7 @@
 //! `validate` on every type checks what the schema asks beyond the types. The types come from `spec/` by
 //! `cargo xtask codegen`.
 pub mod decode;
+mod error_event;
 mod generated;
 pub mod locate;
 pub mod others;

@@ -2,8 +2,11 @@
 //!
 //! A printer walks [`Model::types`] (every named type, already in printing order), then the actions, events and
 //! error codes. How a name is spelled in a language is not here: see [`super::names::Names`].
+mod turn;
+
 use super::finding::Place;
 use super::json::{Json, Number};
+pub use turn::{Repeat, TurnAnswer, TurnEffect, TurnMethod, TurnPart};
 
 /// Everything that is generated from one set of schemas.
 #[derive(Debug, Clone, Default)]
@@ -365,8 +368,22 @@ pub struct Action {
     pub params: TypeId,
     /// How it is answered.
     pub reply: Reply,
+    /// What it is to a turn.
+    pub turn: TurnPart,
+}
+
+impl Reply {
+    /// Whether an `immediate_response` and then further events answer: what follows that is written by hand.
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Self::Events(names) if names.first().is_some_and(|name| name == "immediate_response"))
+    }
+}
+
+impl Action {
     /// Whether it starts or continues a turn.
-    pub is_turn: bool,
+    pub fn is_turn(&self) -> bool {
+        matches!(self.turn, TurnPart::Starts | TurnPart::Answers(_))
+    }
 }
 
 /// How an action is answered.
@@ -389,52 +406,6 @@ pub struct Event {
     pub payload: TypeId,
     /// What it means to the turn that it belongs to.
     pub effect: TurnEffect,
-}
-
-/// What an event means to its turn.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum TurnEffect {
-    /// The turn goes on, and is no longer parked: what holds for an event whose schema says nothing.
-    #[default]
-    GoesOn,
-    /// The turn shows its work; a reader who is far behind can do without.
-    Streams,
-    /// The turn stands still until a person has answered.
-    Parks,
-    /// Whether the turn is parked does not change, and the event must be kept.
-    Informs,
-    /// Whether the turn is parked does not change, and a reader who is far behind can do without.
-    Passes,
-    /// Nothing of the turn comes after it.
-    Ends,
-}
-
-impl TurnEffect {
-    /// What holds for an event that a version does not know.
-    pub const OF_UNKNOWN: Self = Self::Passes;
-
-    /// All of them, with the word that the schema's `x-turn` has for it, and what it means.
-    pub const ALL: [(Self, &str, &str); 6] = [
-        (Self::GoesOn, "goes_on", "The turn goes on, and is no longer parked if it was."),
-        (
-            Self::Streams,
-            "streams",
-            "The turn goes on and shows its work, which a reader who is far behind can do without.",
-        ),
-        (Self::Parks, "parks", "The turn stands still until a person has answered."),
-        (Self::Informs, "informs", "The turn stays as it is, parked or not."),
-        (
-            Self::Passes,
-            "passes",
-            "The turn stays as it is, and a reader who is far behind can do without the event.",
-        ),
-        (Self::Ends, "ends", "Nothing of the turn comes after it."),
-    ];
-
-    /// The word that the schema has for it.
-    pub fn word(self) -> &'static str {
-        Self::ALL.iter().find(|(effect, ..)| *effect == self).map_or("", |(_, word, _)| word)
-    }
 }
 
 /// The error codes with what is known about each.

@@ -66,6 +66,7 @@ pub struct Names {
     fields: Vec<Vec<String>>,
     variants: Vec<Vec<String>>,
     methods: Vec<String>,
+    turn_methods: Vec<Vec<String>>,
     extras: Vec<String>,
 }
 
@@ -89,6 +90,11 @@ impl Names {
     /// The name of the method for the action at `index` of the model's `actions`.
     pub fn method(&self, index: usize) -> &str {
         &self.methods[index]
+    }
+
+    /// The name of the method on a turn at `method` of those of the action at `action`.
+    pub fn turn_method(&self, action: usize, method: usize) -> &str {
+        &self.turn_methods[action][method]
     }
 
     /// The name of the map that holds a struct's further properties ([`super::model::Additional::Kept`]): `additional`
@@ -158,6 +164,13 @@ pub fn resolve(
     for action in &model.actions {
         let place = &model.ty(action.params).place;
         names.methods.push(table.claim(&mut methods, &action.name, rules.methods, "", place));
+    }
+    let mut on_turns = Namespace::new(&[]);
+    for action in &model.actions {
+        let place = model.ty(action.params).place.child("x-turn");
+        let spelled =
+            action.turn.methods().map(|name| table.claim(&mut on_turns, name, rules.methods, "", &place));
+        names.turn_methods.push(spelled.collect());
     }
     if table.findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(table.findings);

@@ -23,13 +23,20 @@ internal static class Wire
     public static T Parse<T>(ReadOnlyMemory<byte> utf8, Func<JsonElement, T> read)
     {
         using var document = Document(utf8);
-        return read(document.RootElement);
+        var json = document.RootElement;
+        try
+        {
+            return read(json);
+        }
+        catch (DecodeException error) when (json.ValueKind == JsonValueKind.Object && Lenient(json, "requestId"u8, Text) is { } requestId)
+        {
+            throw error.From(requestId);
+        }
     }
 
     public static T Parse<T>(string text, Func<JsonElement, T> read) => Parse(Encoding.UTF8.GetBytes(text), read);
 
-    /// <summary>The document of a text; the caller disposes of it.</summary>
-    public static JsonDocument Document(ReadOnlyMemory<byte> utf8)
+    private static JsonDocument Document(ReadOnlyMemory<byte> utf8)
     {
         try
         {

@@ -46,7 +46,13 @@ impl Bench {
     }
 
     fn hear(&mut self, event: Event) {
-        self.mux.offer(event);
+        let size = event.to_json().len();
+        self.mux.offer(event, size);
+    }
+
+    /// What waits unread, to its end.
+    fn rest(&mut self, id: &str) -> Vec<Event> {
+        std::iter::from_fn(|| self.next(id)).map(Result::unwrap).collect()
     }
 
     /// The server answers a verdict for a session.
@@ -195,6 +201,44 @@ async fn a_turn_that_nobody_reads_stays_small_and_keeps_what_matters() {
     assert!(matches!(kept.get(1), Some(Event::WriteConfirmationRequired(_))));
     assert!(matches!(kept.last(), Some(Event::EventualResponse(_))));
     assert!(kept.len() > 100, "it keeps what fits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_of_long_events_that_nobody_reads_stays_small_too() {
+    let mut bench = Bench::new();
+    let turn = bench.start(turn());
+    bench.hear(events::confirmation_required(&turn, "refund", "Refund it."));
+    let long = events::token(&turn, &"x".repeat(100_000));
+    for _ in 0..MAX_EVENTS / 2 {
+        bench.hear(long.clone());
+    }
+    bench.hear(events::answer(&turn, &"y".repeat(300_000)));
+    assert!(matches!(bench.next(&turn), Some(Err(Error::Missed { events })) if events > 500));
+    let kept = bench.rest(&turn);
+    let bytes: usize = kept.iter().map(|event| event.to_json().len()).sum();
+    assert!(bytes <= MAX_BYTES && kept.contains(&long), "it keeps {} events of {bytes} bytes", kept.len());
+    assert!(matches!(kept.first(), Some(Event::WriteConfirmationRequired(_))));
+    assert!(matches!(kept.last(), Some(Event::EventualResponse(_))));
+    assert_eq!(bench.mux.inboxes[&turn].bytes, 0, "what was read is no longer counted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_turn_waits_in_and_what_it_ends_with_are_kept_at_any_length() {
+    let mut bench = Bench::new();
+    let turn = bench.start(turn());
+    let (question, end) = ("Refund it? ".repeat(70_000), "No. ".repeat(200_000));
+    bench.hear(events::otp_required(&turn, "refund", &question));
+    for _ in 0..2 * MAX_EVENTS {
+        bench.hear(events::otp_invalid(&turn, 3));
+    }
+    let Some(Err(Error::Missed { .. })) = bench.next(&turn) else { panic!("much was dropped") };
+    assert!(matches!(bench.next(&turn), Some(Ok(Event::OtpVerificationRequired(_)))));
+
+    bench.hear(events::otp_required(&turn, "refund", &question));
+    bench.hear(events::answer(&turn, &end));
+    let Some(Err(Error::Missed { .. })) = bench.next(&turn) else { panic!("both are too much") };
+    let kept = bench.rest(&turn);
+    assert!(matches!(kept.as_slice(), [Event::EventualResponse(_)]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 use std::collections::BTreeSet;
 
 use super::super::finding::Place;
-use super::super::model::{Action, Model, Reply, Role, TypeDef, TypeId};
+use super::super::model::{Action, Model, Reply, Role, TurnPart, TypeDef, TypeId};
 use super::report::{Breaks, Pair, Writer};
 use super::types::Walk;
 
@@ -29,14 +29,28 @@ fn actions(walk: &mut Walk<'_>) -> BTreeSet<String> {
         };
         let place = walk.new.ty(new.params).place.clone();
         walk.named(old.params, new.params, Writer::Client);
-        if old.is_turn != new.is_turn {
-            let problem = format!("it {} a turn", if new.is_turn { "now is" } else { "no longer is" });
+        let (was, is) = (part(walk.old, &old.turn), part(walk.new, &new.turn));
+        if was != is {
+            let problem = format!("its part in a turn was `{was}` and is now `{is}`");
             let pairs = Writer::Client.both_ways();
             walk.breaks.add("turn-changed", &place.child("x-turn"), problem, pairs);
         }
         reply(walk, old, new, &place.child("x-reply"));
     }
     gone
+}
+
+/// What an action is to a turn, in the schema's words. The methods of clients are seen by no peer.
+fn part(model: &Model, part: &TurnPart) -> String {
+    match part {
+        TurnPart::None => "none".to_owned(),
+        TurnPart::Starts => "starts".to_owned(),
+        TurnPart::Stops => "stops".to_owned(),
+        TurnPart::Answers(answer) => {
+            let event = model.events.iter().find(|event| event.payload == answer.event);
+            format!("answers {}", event.map_or("", |event| &event.name))
+        }
+    }
 }
 
 fn reply(walk: &mut Walk<'_>, old: &Action, new: &Action, place: &Place) {

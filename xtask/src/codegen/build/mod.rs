@@ -6,6 +6,7 @@ mod protocol;
 pub mod rules;
 mod scalar;
 mod shape;
+mod turn;
 mod union;
 
 pub use scalar::SAFE;

@@ -5,7 +5,7 @@ use super::super::finding::{Finding, Place};
 use super::super::json::Json;
 use super::super::model::{
     Action, ErrorCode, ErrorCodes, Event, Field, Kind, Member, Reply, Role, Section, Shape, Struct, Tag,
-    TaggedUnion, TurnEffect, TypeDef, TypeId,
+    TaggedUnion, TurnEffect, TurnPart, TypeDef, TypeId,
 };
 use super::super::source::Source;
 use super::Builder;
@@ -26,8 +26,7 @@ impl Builder<'_> {
                 Role::Params => {
                     actions.push(Member { value: name.clone(), ty: id });
                     let reply = self.reply(root, &place);
-                    let is_turn = root.get("x-turn").and_then(Json::as_bool) == Some(true);
-                    self.model.actions.push(Action { name, params: id, reply, is_turn });
+                    self.model.actions.push(Action { name, params: id, reply, turn: TurnPart::default() });
                 }
                 Role::Event => {
                     events.push(Member { value: name.clone(), ty: id });
@@ -51,6 +50,7 @@ impl Builder<'_> {
                 Some(self.implied_union("Event", Role::Events, Section::Events, doc, union));
         }
         self.take_tags();
+        self.turn_parts();
     }
 
     fn implied_union(

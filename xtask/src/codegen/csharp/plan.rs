@@ -57,6 +57,10 @@ impl<'a> Plan<'a> {
         self.names.method(index)
     }
 
+    pub fn turn_method(&self, action: usize, method: usize) -> &'a str {
+        self.names.turn_method(action, method)
+    }
+
     /// The property of a field. It may not have the name of its type.
     pub fn member(&self, id: TypeId, index: usize) -> String {
         let (own, name) = (self.names.field(id, index), self.name(id));

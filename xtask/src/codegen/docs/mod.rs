@@ -1,8 +1,8 @@
 //! The documentation printer: `docs/protocol.md`, a reference that can be read from top to bottom.
 use super::finding::Finding;
 use super::model::{
-    Constraints, Field, Int, Kind, Model, Presence, Reply, Role, Section, Shape, Struct, TurnEffect, Ty,
-    TypeDef, TypeId,
+    Constraints, Field, Int, Kind, Model, Presence, Reply, Role, Section, Shape, Struct, TurnEffect,
+    TurnPart, Ty, TypeDef, TypeId,
 };
 use super::names::{Case, Rules, Scope};
 use super::printer::{Input, NOTICE, Output, Page, Printer};
@@ -73,10 +73,10 @@ impl Reference<'_> {
             page.line(line);
         }
         page.gap();
-        page.line("| action | starts or continues a turn | answered by |");
+        page.line("| action | in a turn | answered by |");
         page.line("|---|---|---|");
         for action in &self.model.actions {
-            let turn = if action.is_turn { "yes" } else { "" };
+            let turn = self.part(&action.turn);
             page.line(format!(
                 "| [`{0}`](#{0}) | {turn} | {1} |",
                 code(&action.name),
@@ -91,6 +91,15 @@ impl Reference<'_> {
             page.line(format!("| [`{0}`](#{0}) | {1} |", code(&event.name), cell(doc)));
         }
         page.gap();
+    }
+
+    fn part(&self, part: &TurnPart) -> String {
+        match part {
+            TurnPart::None => String::new(),
+            TurnPart::Starts => "starts it".to_owned(),
+            TurnPart::Stops => "stops it".to_owned(),
+            TurnPart::Answers(answer) => format!("answers {}", self.link(answer.event)),
+        }
     }
 
     fn reply(&self, reply: &Reply) -> String {

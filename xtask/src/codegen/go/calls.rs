@@ -27,7 +27,7 @@ fn call(plan: &Plan<'_>, page: &mut Page, index: usize, action: &Action) {
             let reader = plan.reply_reader(*reply);
             (format!("(*{}, error)", plan.name(*reply)), format!("return call(ctx, c, &params, {reader})"))
         }
-        Reply::Events(names) if names.first().is_some_and(|name| name == "immediate_response") => return,
+        reply if reply.is_stream() => return,
         Reply::Events(names) => {
             let event = match (names.as_slice(), plan.model.event_union) {
                 ([name], _) => {

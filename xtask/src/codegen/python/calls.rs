@@ -91,9 +91,7 @@ impl Sheet<'_> {
                 ("async def", name, "return await self._request_data(", Some(text(read)))
             }
             // An action that is accepted at once and goes on with events is a turn; its client has a type for it.
-            Reply::Events(events) if events.first().is_some_and(|name| name == "immediate_response") => {
-                ("def", "TurnT".to_owned(), "return self._start_turn(", None)
-            }
+            reply if reply.is_stream() => ("def", "TurnT".to_owned(), "return self._start_turn(", None),
             Reply::Events(events) => {
                 let types: Vec<String> = events.iter().filter_map(|name| self.event_type(name)).collect();
                 let tuple = match types.as_slice() {

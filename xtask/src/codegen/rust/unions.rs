@@ -1,5 +1,7 @@
 //! Tagged unions: an enum with its own codec that reads the tag wherever it stands.
-use super::super::model::{Field, Kind, Presence, Role, Shape, TaggedUnion, TurnEffect, TypeDef, TypeId};
+use super::super::model::{
+    Action, Field, Kind, Presence, Role, Shape, TaggedUnion, TurnEffect, TypeDef, TypeId,
+};
 use super::super::printer::Page;
 use super::Ctx;
 use super::text::{self, array, doc, quote};
@@ -209,7 +211,7 @@ impl Ctx<'_> {
             page.block("match self {", "}", |page| {
                 for (index, member) in union.members.iter().enumerate() {
                     let action = self.model.actions.iter().find(|action| action.params == member.ty);
-                    let is_turn = action.is_some_and(|action| action.is_turn);
+                    let is_turn = action.is_some_and(Action::is_turn);
                     page.line(format!("Self::{}(_) => {is_turn},", self.names.names.variant(id, index)));
                 }
             });

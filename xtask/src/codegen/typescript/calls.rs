@@ -83,9 +83,7 @@ impl Sheet<'_> {
                 (result, "requestData", Some(text(self.function("decode", *reply))))
             }
             // An action that is accepted at once and goes on with events is a turn; its client has a type for it.
-            Reply::Events(events) if events.first().is_some_and(|name| name == "immediate_response") => {
-                ("Turn".to_owned(), "startTurn", None)
-            }
+            reply if reply.is_stream() => ("Turn".to_owned(), "startTurn", None),
             Reply::Events(events) => {
                 let types: Vec<String> = events.iter().filter_map(|name| self.event_type(name)).collect();
                 let list = events.iter().map(|name| text(quoting::string(name))).collect();

@@ -237,6 +237,70 @@ public sealed record LendBookReply : IWire<LendBookReply>
     }
 }
 
+/// <summary>Fills in the slip that reader_wanted asked for.</summary>
+[JsonConverter(typeof(WireConverter<NameReaderParams, NameReaderParams>))]
+public sealed record NameReaderParams : ClientAction, IWire<NameReaderParams>
+{
+    /// <summary>Any string; the answer echoes it.</summary>
+    public required string RequestId { get; init; }
+
+    /// <summary>The reader's visit.</summary>
+    public required string SessionId { get; init; }
+
+    /// <summary>Which slip.</summary>
+    public required string SlipNumber { get; init; }
+
+    /// <summary>Which book.</summary>
+    public Isbn? Isbn { get; init; }
+
+    /// <summary>The reader's name.</summary>
+    public string? Reader { get; init; }
+
+    /// <summary>Whatever is known of the reader.</summary>
+    public JsonObject? Notes { get; init; }
+
+    /// <summary>True when nobody wants the book.</summary>
+    public bool? Kept { get; init; }
+
+    /// <inheritdoc/>
+    public override string Tag => "name_reader";
+
+    /// <inheritdoc/>
+    public override string? GetRequestId() => RequestId;
+
+    /// <summary>The first constraint of the schema that a value breaks, or null.</summary>
+    public static Violation? Validate(NameReaderParams value) => Check.Maybe("isbn", value.Isbn, Isbn.Validate);
+
+    static NameReaderParams IWire<NameReaderParams>.Read(JsonElement json)
+    {
+        Wire.Constant(json, "action"u8, "name_reader");
+        return new NameReaderParams
+        {
+            RequestId = Wire.Required(json, "requestId"u8, Wire.Text),
+            SessionId = Wire.Required(json, "sessionId"u8, Wire.Text),
+            SlipNumber = Wire.Required(json, "slipNumber"u8, Wire.Text),
+            Isbn = Wire.Optional(json, "isbn"u8, Wire.Read<Isbn>),
+            Reader = Wire.Optional(json, "reader"u8, Wire.Text),
+            Notes = Wire.Optional(json, "notes"u8, Wire.Free),
+            Kept = Wire.Optional<bool?>(json, "kept"u8, static json => Wire.Bool(json)),
+        };
+    }
+
+    static void IWire<NameReaderParams>.Write(Utf8JsonWriter writer, NameReaderParams value)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("action"u8, "name_reader"u8);
+        writer.WriteString("requestId"u8, value.RequestId);
+        writer.WriteString("sessionId"u8, value.SessionId);
+        writer.WriteString("slipNumber"u8, value.SlipNumber);
+        Wire.WriteMaybe(writer, "isbn"u8, value.Isbn, Wire.Write<Isbn>);
+        Wire.WriteMaybe(writer, "reader"u8, value.Reader, static (writer, it) => writer.WriteStringValue(it));
+        Wire.WriteMaybe(writer, "notes"u8, value.Notes, static (writer, it) => it.WriteTo(writer));
+        Wire.WriteMaybeValue(writer, "kept"u8, value.Kept, static (writer, it) => writer.WriteBooleanValue(it));
+        writer.WriteEndObject();
+    }
+}
+
 /// <summary>Asks for a sign of life.</summary>
 [JsonConverter(typeof(WireConverter<PingParams, PingParams>))]
 public sealed record PingParams : ClientAction, IWire<PingParams>
@@ -303,6 +367,7 @@ public abstract record ClientAction : IWire<ClientAction>
         ChangeBookParams it => ChangeBookParams.Validate(it),
         FindBooksParams it => FindBooksParams.Validate(it),
         LendBookParams it => LendBookParams.Validate(it),
+        NameReaderParams it => NameReaderParams.Validate(it),
         _ => null,
     };
 
@@ -314,6 +379,7 @@ public abstract record ClientAction : IWire<ClientAction>
             "change_book" => Wire.Read<ChangeBookParams>(json),
             "find_books" => Wire.Read<FindBooksParams>(json),
             "lend_book" => Wire.Read<LendBookParams>(json),
+            "name_reader" => Wire.Read<NameReaderParams>(json),
             "ping" => Wire.Read<PingParams>(json),
             _ => throw Wire.UnknownTag("action", tag),
         });
@@ -330,6 +396,9 @@ public abstract record ClientAction : IWire<ClientAction>
                 Wire.Write(writer, it);
                 break;
             case LendBookParams it:
+                Wire.Write(writer, it);
+                break;
+            case NameReaderParams it:
                 Wire.Write(writer, it);
                 break;
             case PingParams it:

@@ -233,6 +233,90 @@ public sealed record PongEvent : ServerEvent, IWire<PongEvent>
     }
 }
 
+/// <summary>Asks who the book is for; the turn waits. Answer with name_reader.</summary>
+[JsonConverter(typeof(WireConverter<ReaderWantedEvent, ReaderWantedEvent>))]
+public sealed record ReaderWantedEvent : ServerEvent, IWire<ReaderWantedEvent>
+{
+    /// <summary>Any string; the answer echoes it.</summary>
+    public string? RequestId { get; init; }
+
+    /// <summary>When it was sent, in Unix milliseconds.</summary>
+    public required long Timestamp { get; init; }
+
+    /// <summary>The slip to fill in.</summary>
+    public required LoanSlip Slip { get; init; }
+
+    /// <inheritdoc/>
+    public override string Tag => "reader_wanted";
+
+    /// <inheritdoc/>
+    public override TurnEffect GetTurnEffect() => TurnEffect.Parks;
+
+    /// <inheritdoc/>
+    public override string? GetRequestId() => RequestId;
+
+    /// <inheritdoc/>
+    public override long? GetTimestamp() => Timestamp;
+
+    /// <summary>The first constraint of the schema that a value breaks, or null.</summary>
+    public static Violation? Validate(ReaderWantedEvent value) =>
+        Check.At("timestamp", value.Timestamp, static it => Check.Minimum(it, 0L) ?? Check.Maximum(it, 9007199254740991L))
+        ?? Check.At("slip", value.Slip, LoanSlip.Validate);
+
+    static ReaderWantedEvent IWire<ReaderWantedEvent>.Read(JsonElement json)
+    {
+        Wire.Constant(json, "type"u8, "reader_wanted");
+        return new ReaderWantedEvent
+        {
+            RequestId = Wire.Optional(json, "requestId"u8, Wire.Text),
+            Timestamp = Wire.Required(json, "timestamp"u8, Wire.Int64),
+            Slip = Wire.Required(json, "slip"u8, Wire.Read<LoanSlip>),
+        };
+    }
+
+    static void IWire<ReaderWantedEvent>.Write(Utf8JsonWriter writer, ReaderWantedEvent value)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("type"u8, "reader_wanted"u8);
+        Wire.WriteMaybe(writer, "requestId"u8, value.RequestId, static (writer, it) => writer.WriteStringValue(it));
+        writer.WriteNumber("timestamp"u8, value.Timestamp);
+        Wire.WriteMember(writer, "slip"u8, value.Slip, Wire.Write<LoanSlip>);
+        writer.WriteEndObject();
+    }
+}
+
+/// <summary>A slip to fill in.</summary>
+[JsonConverter(typeof(WireConverter<LoanSlip, LoanSlip>))]
+public sealed record LoanSlip : IWire<LoanSlip>
+{
+    /// <summary>Which slip.</summary>
+    public required string SlipNumber { get; init; }
+
+    /// <summary>Which book.</summary>
+    public required Isbn Isbn { get; init; }
+
+    /// <summary>The first constraint of the schema that a value breaks, or null.</summary>
+    public static Violation? Validate(LoanSlip value) => Check.At("isbn", value.Isbn, Isbn.Validate);
+
+    static LoanSlip IWire<LoanSlip>.Read(JsonElement json)
+    {
+        Wire.Object(json);
+        return new LoanSlip
+        {
+            SlipNumber = Wire.Required(json, "slipNumber"u8, Wire.Text),
+            Isbn = Wire.Required(json, "isbn"u8, Wire.Read<Isbn>),
+        };
+    }
+
+    static void IWire<LoanSlip>.Write(Utf8JsonWriter writer, LoanSlip value)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("slipNumber"u8, value.SlipNumber);
+        Wire.WriteMember(writer, "isbn"u8, value.Isbn, Wire.Write<Isbn>);
+        writer.WriteEndObject();
+    }
+}
+
 /// <summary>What stands on a shelf.</summary>
 [JsonConverter(typeof(WireConverter<ShelfScannedEvent, ShelfScannedEvent>))]
 public sealed record ShelfScannedEvent : ServerEvent, IWire<ShelfScannedEvent>
@@ -334,6 +418,7 @@ public abstract record ServerEvent : IWire<ServerEvent>
         BooksFoundEvent it => BooksFoundEvent.Validate(it),
         ErrorEvent it => ErrorEvent.Validate(it),
         PongEvent it => PongEvent.Validate(it),
+        ReaderWantedEvent it => ReaderWantedEvent.Validate(it),
         ShelfScannedEvent it => ShelfScannedEvent.Validate(it),
         _ => null,
     };
@@ -347,6 +432,7 @@ public abstract record ServerEvent : IWire<ServerEvent>
             "books_found" => Wire.Read<BooksFoundEvent>(json),
             "error" => Wire.Read<ErrorEvent>(json),
             "pong" => Wire.Read<PongEvent>(json),
+            "reader_wanted" => Wire.Read<ReaderWantedEvent>(json),
             "shelf_scanned" => Wire.Read<ShelfScannedEvent>(json),
             _ => new UnknownEvent(tag, json.Clone()),
         });
@@ -366,6 +452,9 @@ public abstract record ServerEvent : IWire<ServerEvent>
                 Wire.Write(writer, it);
                 break;
             case PongEvent it:
+                Wire.Write(writer, it);
+                break;
+            case ReaderWantedEvent it:
                 Wire.Write(writer, it);
                 break;
             case ShelfScannedEvent it:

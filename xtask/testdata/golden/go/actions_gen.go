@@ -444,6 +444,128 @@ func (v *LendBookReply) check() *Violation {
 	return nil
 }
 
+// NameReaderParams: Fills in the slip that reader_wanted asked for.
+type NameReaderParams struct {
+	// Any string; the answer echoes it.
+	RequestID string `json:"requestId"`
+	// The reader's visit.
+	SessionID string `json:"sessionId"`
+	// Which slip.
+	SlipNumber string `json:"slipNumber"`
+	// Which book.
+	Isbn *Isbn `json:"isbn,omitzero"`
+	// The reader's name.
+	Reader *string `json:"reader,omitzero"`
+	// Whatever is known of the reader.
+	Notes map[string]any `json:"notes,omitzero"`
+	// True when nobody wants the book.
+	Kept *bool `json:"kept,omitzero"`
+}
+
+// MarshalJSON writes the value as the schema says.
+func (v NameReaderParams) MarshalJSON() ([]byte, error) {
+	return marshal(v, writeNameReaderParams)
+}
+
+// UnmarshalJSON reads the value; keys count exactly as they are written. What it refuses, it
+// refuses with a *DecodeError.
+func (v *NameReaderParams) UnmarshalJSON(data []byte) error {
+	return unmarshalInto(data, v, readNameReaderParams)
+}
+
+// ActionTag returns "name_reader".
+func (*NameReaderParams) ActionTag() string {
+	return "name_reader"
+}
+
+func (*NameReaderParams) isAction() {}
+
+// GetRequestID returns RequestID.
+func (v *NameReaderParams) GetRequestID() string {
+	return v.RequestID
+}
+
+func readNameReaderParams(r *reader) (v NameReaderParams, err error) {
+	var seen [4]bool
+	if err = r.object(); err != nil {
+		return v, err
+	}
+	for r.more('}') {
+		key := r.key()
+		switch string(key) {
+		case "action":
+			seen[0] = true
+			err = r.constant("name_reader")
+		case "requestId":
+			seen[1] = true
+			v.RequestID, err = r.text()
+		case "sessionId":
+			seen[2] = true
+			v.SessionID, err = r.text()
+		case "slipNumber":
+			seen[3] = true
+			v.SlipNumber, err = r.text()
+		case "isbn":
+			v.Isbn, err = asPointer(readIsbn)(r)
+		case "reader":
+			v.Reader, err = asPointer((*reader).text)(r)
+		case "notes":
+			v.Notes, err = r.free()
+		case "kept":
+			v.Kept, err = asPointer((*reader).boolean)(r)
+		default:
+			r.skip()
+		}
+		if err != nil {
+			return v, under(err, string(key))
+		}
+	}
+	return v, missing(seen[:], "action", "requestId", "sessionId", "slipNumber")
+}
+
+func writeNameReaderParams(w *writer, v NameReaderParams) {
+	w.byte('{')
+	w.key("action")
+	w.text("name_reader")
+	w.key("requestId")
+	w.text(v.RequestID)
+	w.key("sessionId")
+	w.text(v.SessionID)
+	w.key("slipNumber")
+	w.text(v.SlipNumber)
+	if v.Isbn != nil {
+		w.key("isbn")
+		writeIsbn(w, *v.Isbn)
+	}
+	if v.Reader != nil {
+		w.key("reader")
+		w.text(*v.Reader)
+	}
+	if v.Notes != nil {
+		w.key("notes")
+		w.free(v.Notes)
+	}
+	if v.Kept != nil {
+		w.key("kept")
+		w.boolean(*v.Kept)
+	}
+	w.byte('}')
+}
+
+// Validate returns the first *Violation of what the schema asks beyond the types.
+func (v *NameReaderParams) Validate() error {
+	return verdict(v.check())
+}
+
+func (v *NameReaderParams) check() *Violation {
+	if v.Isbn != nil {
+		if x := v.Isbn.check(); x != nil {
+			return x.under("isbn")
+		}
+	}
+	return nil
+}
+
 // PingParams: Asks for a sign of life.
 type PingParams struct {
 	// Any string; the answer echoes it.
@@ -518,6 +640,7 @@ func (*PingParams) Validate() error {
 //   - *ChangeBookParams
 //   - *FindBooksParams
 //   - *LendBookParams
+//   - *NameReaderParams
 //   - *PingParams
 type Action interface {
 	// ActionTag returns the value of "action", which tells them apart.
@@ -549,6 +672,9 @@ func readAction(r *reader) (Action, error) {
 	case "lend_book":
 		v, err := readLendBookParams(r)
 		return &v, tagged(err, tag)
+	case "name_reader":
+		v, err := readNameReaderParams(r)
+		return &v, tagged(err, tag)
 	case "ping":
 		v, err := readPingParams(r)
 		return &v, tagged(err, tag)
@@ -564,6 +690,8 @@ func writeAction(w *writer, v Action) {
 		writeFindBooksParams(w, *v)
 	case *LendBookParams:
 		writeLendBookParams(w, *v)
+	case *NameReaderParams:
+		writeNameReaderParams(w, *v)
 	case *PingParams:
 		writePingParams(w, *v)
 	default:
@@ -578,6 +706,8 @@ func checkAction(v Action) *Violation {
 	case *FindBooksParams:
 		return v.check()
 	case *LendBookParams:
+		return v.check()
+	case *NameReaderParams:
 		return v.check()
 	}
 	return nil

@@ -23,6 +23,11 @@ func (c *Client) LendBook(ctx context.Context, params LendBookParams) (*LendBook
 	return call(ctx, c, &params, readLendBookReply)
 }
 
+// NameReader: Fills in the slip that reader_wanted asked for.
+func (c *Client) NameReader(ctx context.Context, params NameReaderParams) (Event, error) {
+	return await[Event](ctx, c, &params, "book_changed", "reader_wanted")
+}
+
 // Ping: Asks for a sign of life.
 func (c *Client) Ping(ctx context.Context, params PingParams) (*PongEvent, error) {
 	params.RequestID = withID(params.RequestID)

@@ -457,6 +457,175 @@ func (v *PongEvent) check() *Violation {
 	return nil
 }
 
+// ReaderWantedEvent: Asks who the book is for; the turn waits. Answer with name_reader.
+type ReaderWantedEvent struct {
+	// Any string; the answer echoes it.
+	RequestID *string `json:"requestId,omitzero"`
+	// When it was sent, in Unix milliseconds.
+	Timestamp int64 `json:"timestamp"`
+	// The slip to fill in.
+	Slip LoanSlip `json:"slip"`
+}
+
+// MarshalJSON writes the value as the schema says.
+func (v ReaderWantedEvent) MarshalJSON() ([]byte, error) {
+	return marshal(v, writeReaderWantedEvent)
+}
+
+// UnmarshalJSON reads the value; keys count exactly as they are written. What it refuses, it
+// refuses with a *DecodeError.
+func (v *ReaderWantedEvent) UnmarshalJSON(data []byte) error {
+	return unmarshalInto(data, v, readReaderWantedEvent)
+}
+
+// EventTag returns "reader_wanted".
+func (*ReaderWantedEvent) EventTag() string {
+	return "reader_wanted"
+}
+
+func (*ReaderWantedEvent) isEvent() {}
+
+// TurnEffect returns what the event means to the turn that it belongs to.
+func (*ReaderWantedEvent) TurnEffect() TurnEffect {
+	return TurnParks
+}
+
+// GetRequestID returns RequestID, or "" when it is absent.
+func (v *ReaderWantedEvent) GetRequestID() string {
+	return orZero(v.RequestID)
+}
+
+// GetTimestamp returns Timestamp.
+func (v *ReaderWantedEvent) GetTimestamp() int64 {
+	return v.Timestamp
+}
+
+func readReaderWantedEvent(r *reader) (v ReaderWantedEvent, err error) {
+	var seen [3]bool
+	if err = r.object(); err != nil {
+		return v, err
+	}
+	for r.more('}') {
+		key := r.key()
+		switch string(key) {
+		case "type":
+			seen[0] = true
+			err = r.constant("reader_wanted")
+		case "requestId":
+			v.RequestID, err = asPointer((*reader).text)(r)
+		case "timestamp":
+			seen[1] = true
+			v.Timestamp, err = r.int64()
+		case "slip":
+			seen[2] = true
+			v.Slip, err = readLoanSlip(r)
+		default:
+			r.skip()
+		}
+		if err != nil {
+			return v, under(err, string(key))
+		}
+	}
+	return v, missing(seen[:], "type", "timestamp", "slip")
+}
+
+func writeReaderWantedEvent(w *writer, v ReaderWantedEvent) {
+	w.byte('{')
+	w.key("type")
+	w.text("reader_wanted")
+	if v.RequestID != nil {
+		w.key("requestId")
+		w.text(*v.RequestID)
+	}
+	w.key("timestamp")
+	w.int64(v.Timestamp)
+	w.key("slip")
+	writeLoanSlip(w, v.Slip)
+	w.byte('}')
+}
+
+// Validate returns the first *Violation of what the schema asks beyond the types.
+func (v *ReaderWantedEvent) Validate() error {
+	return verdict(v.check())
+}
+
+func (v *ReaderWantedEvent) check() *Violation {
+	if v.Timestamp < 0 {
+		return violation("minimum", "must be at least 0", "timestamp")
+	}
+	if v.Timestamp > 9007199254740991 {
+		return violation("maximum", "must be at most 9007199254740991", "timestamp")
+	}
+	if x := v.Slip.check(); x != nil {
+		return x.under("slip")
+	}
+	return nil
+}
+
+// LoanSlip: A slip to fill in.
+type LoanSlip struct {
+	// Which slip.
+	SlipNumber string `json:"slipNumber"`
+	// Which book.
+	Isbn Isbn `json:"isbn"`
+}
+
+// MarshalJSON writes the value as the schema says.
+func (v LoanSlip) MarshalJSON() ([]byte, error) {
+	return marshal(v, writeLoanSlip)
+}
+
+// UnmarshalJSON reads the value; keys count exactly as they are written. What it refuses, it
+// refuses with a *DecodeError.
+func (v *LoanSlip) UnmarshalJSON(data []byte) error {
+	return unmarshalInto(data, v, readLoanSlip)
+}
+
+func readLoanSlip(r *reader) (v LoanSlip, err error) {
+	var seen [2]bool
+	if err = r.object(); err != nil {
+		return v, err
+	}
+	for r.more('}') {
+		key := r.key()
+		switch string(key) {
+		case "slipNumber":
+			seen[0] = true
+			v.SlipNumber, err = r.text()
+		case "isbn":
+			seen[1] = true
+			v.Isbn, err = readIsbn(r)
+		default:
+			r.skip()
+		}
+		if err != nil {
+			return v, under(err, string(key))
+		}
+	}
+	return v, missing(seen[:], "slipNumber", "isbn")
+}
+
+func writeLoanSlip(w *writer, v LoanSlip) {
+	w.byte('{')
+	w.key("slipNumber")
+	w.text(v.SlipNumber)
+	w.key("isbn")
+	writeIsbn(w, v.Isbn)
+	w.byte('}')
+}
+
+// Validate returns the first *Violation of what the schema asks beyond the types.
+func (v *LoanSlip) Validate() error {
+	return verdict(v.check())
+}
+
+func (v *LoanSlip) check() *Violation {
+	if x := v.Isbn.check(); x != nil {
+		return x.under("isbn")
+	}
+	return nil
+}
+
 // ShelfScannedEvent: What stands on a shelf.
 type ShelfScannedEvent struct {
 	// Any string; the answer echoes it.
@@ -597,6 +766,7 @@ func (v *ShelfScannedEvent) check() *Violation {
 //   - *BooksFoundEvent
 //   - *ErrorEvent
 //   - *PongEvent
+//   - *ReaderWantedEvent
 //   - *ShelfScannedEvent
 //   - *UnknownEvent, for what this version does not know
 type Event interface {
@@ -695,6 +865,9 @@ func readEvent(r *reader) (Event, error) {
 	case "pong":
 		v, err := readPongEvent(r)
 		return &v, tagged(err, tag)
+	case "reader_wanted":
+		v, err := readReaderWantedEvent(r)
+		return &v, tagged(err, tag)
 	case "shelf_scanned":
 		v, err := readShelfScannedEvent(r)
 		return &v, tagged(err, tag)
@@ -713,6 +886,8 @@ func writeEvent(w *writer, v Event) {
 		writeErrorEvent(w, *v)
 	case *PongEvent:
 		writePongEvent(w, *v)
+	case *ReaderWantedEvent:
+		writeReaderWantedEvent(w, *v)
 	case *ShelfScannedEvent:
 		writeShelfScannedEvent(w, *v)
 	case *UnknownEvent:
@@ -731,6 +906,8 @@ func checkEvent(v Event) *Violation {
 	case *ErrorEvent:
 		return v.check()
 	case *PongEvent:
+		return v.check()
+	case *ReaderWantedEvent:
 		return v.check()
 	case *ShelfScannedEvent:
 		return v.check()

@@ -35,6 +35,8 @@ func roundTrip(name string, data []byte) ([]byte, error) {
 		return trip(data, readLendBookParams, writeLendBookParams)
 	case "LendBookReply":
 		return trip(data, readLendBookReply, writeLendBookReply)
+	case "NameReaderParams":
+		return trip(data, readNameReaderParams, writeNameReaderParams)
 	case "PingParams":
 		return trip(data, readPingParams, writePingParams)
 	case "ErrorCode":
@@ -47,6 +49,10 @@ func roundTrip(name string, data []byte) ([]byte, error) {
 		return trip(data, readErrorEvent, writeErrorEvent)
 	case "PongEvent":
 		return trip(data, readPongEvent, writePongEvent)
+	case "ReaderWantedEvent":
+		return trip(data, readReaderWantedEvent, writeReaderWantedEvent)
+	case "LoanSlip":
+		return trip(data, readLoanSlip, writeLoanSlip)
 	case "ShelfScannedEvent":
 		return trip(data, readShelfScannedEvent, writeShelfScannedEvent)
 	case "Book":

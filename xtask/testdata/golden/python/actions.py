@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Generic, Literal, TypeAlias, TypeVar, Union
 
 from . import wire
-from .events import BooksFoundEvent, PongEvent
+from .events import BookChangedEvent, BooksFoundEvent, PongEvent, ReaderWantedEvent
 from .types import Isbn, decode_isbn, validate_isbn
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "decode_find_order",
     "LendBookParams",
     "LendBookReply",
+    "NameReaderParams",
     "PingParams",
     "Action",
     "decode_action",
@@ -230,6 +231,64 @@ _make_lend_book_reply = wire.maker(LendBookReply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NameReaderParams:
+    """Fills in the slip that reader_wanted asked for."""
+
+    action: ClassVar[Literal["name_reader"]] = "name_reader"
+    request_id: str
+    """Any string; the answer echoes it."""
+    session_id: str
+    """The reader's visit."""
+    slip_number: str
+    """Which slip."""
+    isbn: Isbn | None = None
+    """Which book."""
+    reader: str | None = None
+    """The reader's name."""
+    notes: wire.JsonObject | None = None
+    """Whatever is known of the reader."""
+    kept: bool | None = None
+    """True when nobody wants the book."""
+
+    @staticmethod
+    def decode(value: object) -> NameReaderParams:
+        source = wire.read_tagged(value, "action", "name_reader")
+        return _make_name_reader_params(
+            request_id=wire.required_string(source, "requestId"),
+            session_id=wire.required_string(source, "sessionId"),
+            slip_number=wire.required_string(source, "slipNumber"),
+            isbn=wire.optional(source, "isbn", decode_isbn),
+            reader=wire.optional_string(source, "reader"),
+            notes=wire.optional(source, "notes", wire.json_object),
+            kept=wire.optional(source, "kept", wire.boolean),
+        )
+
+    def encode(self) -> wire.JsonObject:
+        to: wire.JsonObject = {"action": "name_reader"}
+        to["requestId"] = self.request_id
+        to["sessionId"] = self.session_id
+        to["slipNumber"] = self.slip_number
+        if self.isbn is not None:
+            to["isbn"] = self.isbn
+        if self.reader is not None:
+            to["reader"] = self.reader
+        if self.notes is not None:
+            to["notes"] = self.notes
+        if self.kept is not None:
+            to["kept"] = self.kept
+        return to
+
+    def validate(self) -> wire.Violation | None:
+        if self.isbn is not None:
+            if broken := wire.at("isbn", self.isbn, validate_isbn):
+                return broken
+        return None
+
+
+_make_name_reader_params = wire.maker(NameReaderParams)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PingParams:
     """Asks for a sign of life."""
 
@@ -258,7 +317,7 @@ class PingParams:
 _make_ping_params = wire.maker(PingParams)
 
 
-Action: TypeAlias = Union[ChangeBookParams, FindBooksParams, LendBookParams, PingParams]
+Action: TypeAlias = Union[ChangeBookParams, FindBooksParams, LendBookParams, NameReaderParams, PingParams]
 """Everything that a client may say."""
 
 
@@ -266,6 +325,7 @@ _ACTION_READERS: Final[dict[str, wire.Reader[Action]]] = {
     "change_book": ChangeBookParams.decode,
     "find_books": FindBooksParams.decode,
     "lend_book": LendBookParams.decode,
+    "name_reader": NameReaderParams.decode,
     "ping": PingParams.decode,
 }
 
@@ -364,6 +424,33 @@ class ActionCalls(ABC, Generic[OptionsT, TurnT]):
         return await self._request_data(
             LendBookParams(request_id=request_id, isbn=isbn, reader=reader, until=until),
             LendBookReply.decode,
+            timeouts,
+        )
+
+    async def name_reader(
+        self,
+        *,
+        request_id: str,
+        session_id: str,
+        slip_number: str,
+        isbn: Isbn | None = None,
+        reader: str | None = None,
+        notes: wire.JsonObject | None = None,
+        kept: bool | None = None,
+        timeouts: OptionsT | None = None,
+    ) -> BookChangedEvent | ReaderWantedEvent:
+        """Fills in the slip that reader_wanted asked for."""
+        return await self._request_event(
+            NameReaderParams(
+                request_id=request_id,
+                session_id=session_id,
+                slip_number=slip_number,
+                isbn=isbn,
+                reader=reader,
+                notes=notes,
+                kept=kept,
+            ),
+            (BookChangedEvent, ReaderWantedEvent),
             timeouts,
         )
 

@@ -7,13 +7,15 @@ from typing import ClassVar, Final, Literal, TypeAlias, Union
 
 from . import wire
 from .errors import ErrorCode, decode_error_code
-from .types import Book, ShelfEntry, decode_shelf_entry
+from .types import Book, Isbn, ShelfEntry, decode_isbn, decode_shelf_entry, validate_isbn
 
 __all__ = [
     "BookChangedEvent",
     "BooksFoundEvent",
     "ErrorEvent",
     "PongEvent",
+    "ReaderWantedEvent",
+    "LoanSlip",
     "ShelfScannedEvent",
     "UnknownEvent",
     "Event",
@@ -204,6 +206,79 @@ _make_pong_event = wire.maker(PongEvent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderWantedEvent:
+    """Asks who the book is for; the turn waits. Answer with name_reader."""
+
+    type: ClassVar[Literal["reader_wanted"]] = "reader_wanted"
+    turn_effect: ClassVar[Literal["parks"]] = "parks"
+    request_id: str | None = None
+    """Any string; the answer echoes it."""
+    timestamp: int
+    """When it was sent, in Unix milliseconds."""
+    slip: LoanSlip
+    """The slip to fill in."""
+
+    @staticmethod
+    def decode(value: object) -> ReaderWantedEvent:
+        source = wire.read_tagged(value, "type", "reader_wanted")
+        return _make_reader_wanted_event(
+            request_id=wire.optional_string(source, "requestId"),
+            timestamp=wire.required(source, "timestamp", wire.int64),
+            slip=wire.required(source, "slip", LoanSlip.decode),
+        )
+
+    def encode(self) -> wire.JsonObject:
+        to: wire.JsonObject = {"type": "reader_wanted"}
+        if self.request_id is not None:
+            to["requestId"] = self.request_id
+        to["timestamp"] = self.timestamp
+        to["slip"] = self.slip.encode()
+        return to
+
+    def validate(self) -> wire.Violation | None:
+        if broken := wire.at("timestamp", self.timestamp, wire.minimum(0), wire.maximum(9007199254740991)):
+            return broken
+        if broken := wire.at("slip", self.slip, wire.validated):
+            return broken
+        return None
+
+
+_make_reader_wanted_event = wire.maker(ReaderWantedEvent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoanSlip:
+    """A slip to fill in."""
+
+    slip_number: str
+    """Which slip."""
+    isbn: Isbn
+    """Which book."""
+
+    @staticmethod
+    def decode(value: object) -> LoanSlip:
+        source = wire.read_object(value)
+        return _make_loan_slip(
+            slip_number=wire.required_string(source, "slipNumber"),
+            isbn=wire.required(source, "isbn", decode_isbn),
+        )
+
+    def encode(self) -> wire.JsonObject:
+        to: wire.JsonObject = {}
+        to["slipNumber"] = self.slip_number
+        to["isbn"] = self.isbn
+        return to
+
+    def validate(self) -> wire.Violation | None:
+        if broken := wire.at("isbn", self.isbn, validate_isbn):
+            return broken
+        return None
+
+
+_make_loan_slip = wire.maker(LoanSlip)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShelfScannedEvent:
     """What stands on a shelf."""
 
@@ -298,6 +373,7 @@ Event: TypeAlias = Union[
     BooksFoundEvent,
     ErrorEvent,
     PongEvent,
+    ReaderWantedEvent,
     ShelfScannedEvent,
     UnknownEvent,
 ]
@@ -320,6 +396,7 @@ _EVENT_READERS: Final[dict[str, wire.Reader[Event]]] = {
     "books_found": BooksFoundEvent.decode,
     "error": ErrorEvent.decode,
     "pong": PongEvent.decode,
+    "reader_wanted": ReaderWantedEvent.decode,
     "shelf_scanned": ShelfScannedEvent.decode,
 }
 

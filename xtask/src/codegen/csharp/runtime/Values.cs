@@ -41,9 +41,14 @@ public sealed class DecodeException : JsonException
     /// <summary>What the text says that it is, such as <c>pong</c>; null when that could not be read.</summary>
     public string? Tag { get; }
 
+    /// <summary>The requestId of the action or event that could not be read; null when it has none that can be read.</summary>
+    public string? RequestId { get; private init; }
+
     internal DecodeException Under(string step) => new(Problem, step + Pointer, Tag, InnerException);
 
     internal DecodeException Of(string tag) => new(Problem, Pointer, tag, InnerException);
+
+    internal DecodeException From(string requestId) => new(Problem, Pointer, Tag, InnerException) { RequestId = requestId };
 }
 
 /// <summary>A property that may be absent, null or a value, where the three differ.</summary>

@@ -250,6 +250,71 @@ impl LendBookReply {
     }
 }
 
+/// Fills in the slip that reader_wanted asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
+#[serde(tag = "action", rename = "name_reader")]
+#[serde(rename_all = "camelCase")]
+pub struct NameReaderParams {
+    /// Any string; the answer echoes it.
+    pub request_id: String,
+    /// The reader's visit.
+    pub session_id: String,
+    /// Which slip.
+    pub slip_number: String,
+    /// Which book.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    pub isbn: Option<Isbn>,
+    /// The reader's name.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    pub reader: Option<String>,
+    /// Whatever is known of the reader.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present_free")]
+    pub notes: Option<JsonObject>,
+    /// True when nobody wants the book.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    pub kept: Option<bool>,
+}
+
+impl Serialize for NameReaderParams {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for NameReaderParams {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "action", "name_reader"))
+    }
+}
+
+impl NameReaderParams {
+    /// From what is required; everything else is absent.
+    pub fn new(
+        request_id: impl Into<String>,
+        session_id: impl Into<String>,
+        slip_number: impl Into<String>,
+    ) -> Self {
+        Self {
+            request_id: request_id.into(),
+            session_id: session_id.into(),
+            slip_number: slip_number.into(),
+            isbn: None,
+            reader: None,
+            notes: None,
+            kept: None,
+        }
+    }
+
+    /// Checks what the schema asks of the values beyond their types; the violation names the place.
+    pub fn validate(&self) -> Result<(), Violation> {
+        if let Some(value) = &self.isbn {
+            value.validate().at("isbn")?;
+        }
+        Ok(())
+    }
+}
+
 /// Asks for a sign of life.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
@@ -290,13 +355,16 @@ pub enum Action {
     FindBooks(FindBooksParams),
     /// Lends a book to a reader.
     LendBook(LendBookParams),
+    /// Fills in the slip that reader_wanted asked for.
+    NameReader(NameReaderParams),
     /// Asks for a sign of life.
     Ping(PingParams),
 }
 
 impl Action {
     /// Every known value of `action`, in the order of the variants.
-    pub const TAGS: &'static [&'static str] = &["change_book", "find_books", "lend_book", "ping"];
+    pub const TAGS: &'static [&'static str] =
+        &["change_book", "find_books", "lend_book", "name_reader", "ping"];
 
     /// The value of `action` on the wire.
     pub fn name(&self) -> &'static str {
@@ -304,6 +372,7 @@ impl Action {
             Self::ChangeBook(_) => "change_book",
             Self::FindBooks(_) => "find_books",
             Self::LendBook(_) => "lend_book",
+            Self::NameReader(_) => "name_reader",
             Self::Ping(_) => "ping",
         }
     }
@@ -314,6 +383,7 @@ impl Action {
             Self::ChangeBook(value) => value.request_id.as_deref(),
             Self::FindBooks(value) => value.request_id.as_deref(),
             Self::LendBook(value) => value.request_id.as_deref(),
+            Self::NameReader(value) => Some(&value.request_id),
             Self::Ping(value) => value.request_id.as_deref(),
         }
     }
@@ -324,6 +394,7 @@ impl Action {
             Self::ChangeBook(value) => value.request_id = Some(id),
             Self::FindBooks(value) => value.request_id = Some(id),
             Self::LendBook(value) => value.request_id = Some(id),
+            Self::NameReader(value) => value.request_id = id,
             Self::Ping(value) => value.request_id = Some(id),
         }
     }
@@ -334,6 +405,7 @@ impl Action {
             Self::ChangeBook(_) => false,
             Self::FindBooks(_) => false,
             Self::LendBook(_) => true,
+            Self::NameReader(_) => true,
             Self::Ping(_) => false,
         }
     }
@@ -344,6 +416,7 @@ impl Action {
             Self::ChangeBook(value) => value.validate(),
             Self::FindBooks(value) => value.validate(),
             Self::LendBook(value) => value.validate(),
+            Self::NameReader(value) => value.validate(),
             Self::Ping(value) => value.validate(),
         }
     }
@@ -369,6 +442,7 @@ impl decode::Union for Action {
             "change_book" => Deserialize::deserialize(content).map(Self::ChangeBook),
             "find_books" => Deserialize::deserialize(content).map(Self::FindBooks),
             "lend_book" => Deserialize::deserialize(content).map(Self::LendBook),
+            "name_reader" => Deserialize::deserialize(content).map(Self::NameReader),
             "ping" => Deserialize::deserialize(content).map(Self::Ping),
             _ => Err(serde::de::Error::unknown_variant(tag, Self::TAGS)),
         }
@@ -381,6 +455,7 @@ impl Serialize for Action {
             Self::ChangeBook(value) => value.serialize(serializer),
             Self::FindBooks(value) => value.serialize(serializer),
             Self::LendBook(value) => value.serialize(serializer),
+            Self::NameReader(value) => value.serialize(serializer),
             Self::Ping(value) => value.serialize(serializer),
         }
     }
@@ -407,6 +482,12 @@ impl From<FindBooksParams> for Action {
 impl From<LendBookParams> for Action {
     fn from(value: LendBookParams) -> Self {
         Self::LendBook(value)
+    }
+}
+
+impl From<NameReaderParams> for Action {
+    fn from(value: NameReaderParams) -> Self {
+        Self::NameReader(value)
     }
 }
 

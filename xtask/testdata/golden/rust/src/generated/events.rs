@@ -191,6 +191,84 @@ impl PongEvent {
     }
 }
 
+/// Asks who the book is for; the turn waits. Answer with name_reader.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
+#[serde(tag = "type", rename = "reader_wanted")]
+#[serde(rename_all = "camelCase")]
+pub struct ReaderWantedEvent {
+    /// Any string; the answer echoes it.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "decode::present")]
+    pub request_id: Option<String>,
+    /// When it was sent, in Unix milliseconds.
+    pub timestamp: i64,
+    /// The slip to fill in.
+    pub slip: LoanSlip,
+}
+
+impl Serialize for ReaderWantedEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ReaderWantedEvent {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Tagged(deserializer, "type", "reader_wanted"))
+    }
+}
+
+impl ReaderWantedEvent {
+    /// From what is required; everything else is absent.
+    pub fn new(timestamp: i64, slip: LoanSlip) -> Self {
+        Self { request_id: None, timestamp, slip }
+    }
+
+    /// Checks what the schema asks of the values beyond their types; the violation names the place.
+    pub fn validate(&self) -> Result<(), Violation> {
+        violation::minimum(self.timestamp, 0).at("timestamp")?;
+        violation::maximum(self.timestamp, 9007199254740991).at("timestamp")?;
+        self.slip.validate().at("slip")?;
+        Ok(())
+    }
+}
+
+/// A slip to fill in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
+#[serde(rename_all = "camelCase")]
+pub struct LoanSlip {
+    /// Which slip.
+    pub slip_number: String,
+    /// Which book.
+    pub isbn: Isbn,
+}
+
+impl Serialize for LoanSlip {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for LoanSlip {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(decode::Object(deserializer))
+    }
+}
+
+impl LoanSlip {
+    /// From what is required; everything else is absent.
+    pub fn new(slip_number: impl Into<String>, isbn: impl Into<Isbn>) -> Self {
+        Self { slip_number: slip_number.into(), isbn: isbn.into() }
+    }
+
+    /// Checks what the schema asks of the values beyond their types; the violation names the place.
+    pub fn validate(&self) -> Result<(), Violation> {
+        self.isbn.validate().at("isbn")?;
+        Ok(())
+    }
+}
+
 /// What stands on a shelf.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
@@ -257,6 +335,8 @@ pub enum Event {
     Error(ErrorEvent),
     /// Answers a ping.
     Pong(PongEvent),
+    /// Asks who the book is for; the turn waits. Answer with name_reader.
+    ReaderWanted(ReaderWantedEvent),
     /// What stands on a shelf.
     ShelfScanned(ShelfScannedEvent),
     /// One whose `type` this version does not know, as it came.
@@ -275,7 +355,7 @@ pub struct UnknownEvent {
 impl Event {
     /// Every known value of `type`, in the order of the variants.
     pub const TAGS: &'static [&'static str] =
-        &["book_changed", "books_found", "error", "pong", "shelf_scanned"];
+        &["book_changed", "books_found", "error", "pong", "reader_wanted", "shelf_scanned"];
 
     /// The value of `type` on the wire.
     pub fn tag(&self) -> &str {
@@ -284,6 +364,7 @@ impl Event {
             Self::BooksFound(_) => "books_found",
             Self::Error(_) => "error",
             Self::Pong(_) => "pong",
+            Self::ReaderWanted(_) => "reader_wanted",
             Self::ShelfScanned(_) => "shelf_scanned",
             Self::Unknown(unknown) => &unknown.tag,
         }
@@ -296,6 +377,7 @@ impl Event {
             Self::BooksFound(value) => value.request_id.as_deref(),
             Self::Error(value) => value.request_id.as_deref(),
             Self::Pong(value) => value.request_id.as_deref(),
+            Self::ReaderWanted(value) => value.request_id.as_deref(),
             Self::ShelfScanned(value) => value.request_id.as_deref(),
             Self::Unknown(unknown) => unknown.raw.get("requestId").and_then(serde_json::Value::as_str),
         }
@@ -308,6 +390,7 @@ impl Event {
             Self::BooksFound(value) => Some(value.timestamp),
             Self::Error(value) => Some(value.timestamp),
             Self::Pong(value) => Some(value.timestamp),
+            Self::ReaderWanted(value) => Some(value.timestamp),
             Self::ShelfScanned(value) => Some(value.timestamp),
             Self::Unknown(unknown) => unknown.raw.get("timestamp").and_then(decode::whole::<i64>),
         }
@@ -320,6 +403,7 @@ impl Event {
             Self::BooksFound(_) => TurnEffect::GoesOn,
             Self::Error(_) => TurnEffect::Ends,
             Self::Pong(_) => TurnEffect::GoesOn,
+            Self::ReaderWanted(_) => TurnEffect::Parks,
             Self::ShelfScanned(_) => TurnEffect::Passes,
             Self::Unknown(_) => TurnEffect::Passes,
         }
@@ -332,6 +416,7 @@ impl Event {
             Self::BooksFound(value) => value.validate(),
             Self::Error(value) => value.validate(),
             Self::Pong(value) => value.validate(),
+            Self::ReaderWanted(value) => value.validate(),
             Self::ShelfScanned(value) => value.validate(),
             Self::Unknown(_) => Ok(()),
         }
@@ -359,6 +444,7 @@ impl decode::Union for Event {
             "books_found" => Deserialize::deserialize(content).map(Self::BooksFound),
             "error" => Deserialize::deserialize(content).map(Self::Error),
             "pong" => Deserialize::deserialize(content).map(Self::Pong),
+            "reader_wanted" => Deserialize::deserialize(content).map(Self::ReaderWanted),
             "shelf_scanned" => Deserialize::deserialize(content).map(Self::ShelfScanned),
             _ => {
                 let raw = serde_json::Value::deserialize(content)?;
@@ -375,6 +461,7 @@ impl Serialize for Event {
             Self::BooksFound(value) => value.serialize(serializer),
             Self::Error(value) => value.serialize(serializer),
             Self::Pong(value) => value.serialize(serializer),
+            Self::ReaderWanted(value) => value.serialize(serializer),
             Self::ShelfScanned(value) => value.serialize(serializer),
             Self::Unknown(unknown) => unknown.raw.serialize(serializer),
         }
@@ -408,6 +495,12 @@ impl From<ErrorEvent> for Event {
 impl From<PongEvent> for Event {
     fn from(value: PongEvent) -> Self {
         Self::Pong(value)
+    }
+}
+
+impl From<ReaderWantedEvent> for Event {
+    fn from(value: ReaderWantedEvent) -> Self {
+        Self::ReaderWanted(value)
     }
 }
 
