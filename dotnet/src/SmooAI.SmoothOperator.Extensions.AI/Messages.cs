@@ -1,5 +1,3 @@
-using Microsoft.Extensions.AI;
-
 namespace SmooAI.SmoothOperator.Extensions.AI;
 
 /// <summary>Chat messages as one message of the protocol.</summary>

@@ -1,6 +1,4 @@
-using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
-using Microsoft.Extensions.AI;
 
 namespace SmooAI.SmoothOperator.Extensions.AI;
 

@@ -1,5 +1,3 @@
-using Microsoft.Extensions.AI;
-
 namespace SmooAI.SmoothOperator.Extensions.AI;
 
 /// <summary>Events of a turn as updates of a chat response.</summary>

@@ -1,5 +1,3 @@
-using System.Threading.Channels;
-
 namespace SmooAI.SmoothOperator;
 
 /// <summary>Keeps a connection: opens it, and opens it again when it is lost.</summary>

@@ -220,7 +220,7 @@ class Turn:
         self._stop()
 
     def _go_on(self) -> None:
-        """The clocks run: from the first event, and from the first after a park that is no mere information."""
+        """The clocks run: from the first event, and from the first that is no mere notice after a park."""
         self.parked = None
         self._over, self._running = self._heard + self._left, True
         self._silence = "idle"

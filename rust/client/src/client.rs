@@ -41,8 +41,6 @@ pub enum TokenPlace {
     Header,
     /// `Sec-WebSocket-Protocol: smooth-operator, bearer.…`
     Subprotocol,
-    /// `?token=…`, for servers that know nothing else: addresses end up in the logs of proxies.
-    Url,
 }
 
 /// What gives a client its token.

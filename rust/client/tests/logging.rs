@@ -56,7 +56,7 @@ async fn tokens_are_never_logged() {
     let _here = tracing::subscriber::set_default(lines.finish());
 
     let server = FakeServer::start().await.unwrap();
-    for place in [TokenPlace::Header, TokenPlace::Subprotocol, TokenPlace::Url] {
+    for place in [TokenPlace::Header, TokenPlace::Subprotocol] {
         let options = Options {
             token: Some(Token::new("5ecre7")),
             token_place: place,

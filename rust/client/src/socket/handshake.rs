@@ -67,7 +67,6 @@ async fn shake_hands(url: &str, options: &Options) -> Result<Line, Error> {
             TokenPlace::Subprotocol => {
                 request.header(header::SEC_WEBSOCKET_PROTOCOL, format!("smooth-operator, bearer.{token}"))
             }
-            TokenPlace::Url => request.query(&[("token", token)]),
         };
     }
     let response = request.send().await.map_err(broken)?;
