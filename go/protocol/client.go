@@ -33,7 +33,7 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// RequestTimeout bounds a call, a wait for a lost connection to come back included; 30 s by default.
 	RequestTimeout time.Duration
-	// IdleTimeout ends a turn of which nothing was heard for so long, keepalives included; 75 s by default.
+	// IdleTimeout ends a turn of which nothing was heard for so long, keepalives included; 90 s by default.
 	IdleTimeout time.Duration
 	// TurnTimeout ends a turn; 10 min by default. Like IdleTimeout it stands still while the turn is parked.
 	TurnTimeout time.Duration
@@ -71,7 +71,7 @@ func Dial(ctx context.Context, url string, options *Options) (*Client, error) {
 func (o *Options) fill() {
 	o.ConnectTimeout = limit(o.ConnectTimeout, 10*time.Second)
 	o.RequestTimeout = limit(o.RequestTimeout, 30*time.Second)
-	o.IdleTimeout = limit(o.IdleTimeout, 75*time.Second)
+	o.IdleTimeout = limit(o.IdleTimeout, 90*time.Second)
 	o.TurnTimeout = limit(o.TurnTimeout, 10*time.Minute)
 	o.Heartbeat = limit(o.Heartbeat, 20*time.Second)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))

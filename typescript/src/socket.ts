@@ -233,7 +233,7 @@ export class Connection {
       }
       if (this.#silentBeats > 0) this.events.ping();
       this.#silentBeats += 1;
-      stopBeat = after(this.options.heartbeat ?? 15_000, beat);
+      stopBeat = after(this.options.heartbeat ?? 20_000, beat);
     };
     beat();
     this.options.logger?.debug("connected", { url: this.options.url.replace(/[?#].*/, "") });

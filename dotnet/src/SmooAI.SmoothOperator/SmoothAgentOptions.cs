@@ -29,7 +29,7 @@ public sealed record SmoothAgentOptions
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Ends a turn of which nothing was heard for so long, keepalives included.</summary>
-    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(75);
+    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(90);
 
     /// <summary>Ends a turn. Like <see cref="IdleTimeout"/> it stands still while the turn is parked.</summary>
     public TimeSpan TurnTimeout { get; init; } = TimeSpan.FromMinutes(10);

@@ -50,7 +50,7 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
         token: Token | None = None,
         token_by: TokenBy = "header",
         timeouts: Timeouts | None = None,
-        heartbeat: float = 15.0,
+        heartbeat: float = 20.0,
         backoff: Backoff | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:

@@ -46,14 +46,7 @@ class ChangeBookParams:
 
     @staticmethod
     def decode(value: object) -> ChangeBookParams:
-        source = wire.read_tagged(value, "action", "change_book")
-        return _make_change_book_params(
-            request_id=wire.optional_string(source, "requestId"),
-            isbn=wire.required(source, "isbn", decode_isbn),
-            note=wire.unless_absent(source, "note", wire.nullable(wire.string)),
-            rating=wire.unless_absent(source, "rating", wire.nullable(wire.number)),
-            extra=wire.optional(source, "extra", wire.json_object),
-        )
+        return _tagged_change_book_params(wire.read_tagged(value, "action", "change_book"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "change_book"}
@@ -85,6 +78,16 @@ class ChangeBookParams:
 _make_change_book_params = wire.maker(ChangeBookParams)
 
 
+def _tagged_change_book_params(source: dict[str, object]) -> ChangeBookParams:
+    return _make_change_book_params(
+        request_id=wire.optional_string(source, "requestId"),
+        isbn=wire.required(source, "isbn", decode_isbn),
+        note=wire.unless_absent(source, "note", wire.nullable(wire.string)),
+        rating=wire.unless_absent(source, "rating", wire.nullable(wire.number)),
+        extra=wire.optional(source, "extra", wire.json_object),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindBooksParams:
     """Looks for books."""
@@ -105,14 +108,7 @@ class FindBooksParams:
 
     @staticmethod
     def decode(value: object) -> FindBooksParams:
-        source = wire.read_tagged(value, "action", "find_books")
-        return _make_find_books_params(
-            request_id=wire.optional_string(source, "requestId"),
-            query=wire.required_string(source, "query"),
-            limit=wire.optional(source, "limit", wire.uint32),
-            order=wire.optional(source, "order", decode_find_order),
-            cursor=wire.required(source, "cursor", wire.nullable(wire.string)),
-        )
+        return _tagged_find_books_params(wire.read_tagged(value, "action", "find_books"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "find_books"}
@@ -136,6 +132,16 @@ class FindBooksParams:
 
 
 _make_find_books_params = wire.maker(FindBooksParams)
+
+
+def _tagged_find_books_params(source: dict[str, object]) -> FindBooksParams:
+    return _make_find_books_params(
+        request_id=wire.optional_string(source, "requestId"),
+        query=wire.required_string(source, "query"),
+        limit=wire.optional(source, "limit", wire.uint32),
+        order=wire.optional(source, "order", decode_find_order),
+        cursor=wire.required(source, "cursor", wire.nullable(wire.string)),
+    )
 
 
 FindOrder: TypeAlias = Literal["newest", "by-title"]
@@ -169,13 +175,7 @@ class LendBookParams:
 
     @staticmethod
     def decode(value: object) -> LendBookParams:
-        source = wire.read_tagged(value, "action", "lend_book")
-        return _make_lend_book_params(
-            request_id=wire.optional_string(source, "requestId"),
-            isbn=wire.required(source, "isbn", decode_isbn),
-            reader=wire.required_string(source, "reader"),
-            until=wire.optional_string(source, "until"),
-        )
+        return _tagged_lend_book_params(wire.read_tagged(value, "action", "lend_book"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "lend_book"}
@@ -198,6 +198,15 @@ class LendBookParams:
 _make_lend_book_params = wire.maker(LendBookParams)
 
 
+def _tagged_lend_book_params(source: dict[str, object]) -> LendBookParams:
+    return _make_lend_book_params(
+        request_id=wire.optional_string(source, "requestId"),
+        isbn=wire.required(source, "isbn", decode_isbn),
+        reader=wire.required_string(source, "reader"),
+        until=wire.optional_string(source, "until"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LendBookReply:
     """The loan."""
@@ -211,7 +220,7 @@ class LendBookReply:
     def decode(value: object) -> LendBookReply:
         source = wire.read_object(value)
         return _make_lend_book_reply(
-            loan_number=wire.required(source, "loanNumber", wire.int64),
+            loan_number=wire.required_int64(source, "loanNumber"),
             due=wire.required(source, "due", wire.nullable(wire.string)),
         )
 
@@ -252,16 +261,7 @@ class NameReaderParams:
 
     @staticmethod
     def decode(value: object) -> NameReaderParams:
-        source = wire.read_tagged(value, "action", "name_reader")
-        return _make_name_reader_params(
-            request_id=wire.required_string(source, "requestId"),
-            session_id=wire.required_string(source, "sessionId"),
-            slip_number=wire.required_string(source, "slipNumber"),
-            isbn=wire.optional(source, "isbn", decode_isbn),
-            reader=wire.optional_string(source, "reader"),
-            notes=wire.optional(source, "notes", wire.json_object),
-            kept=wire.optional(source, "kept", wire.boolean),
-        )
+        return _tagged_name_reader_params(wire.read_tagged(value, "action", "name_reader"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "name_reader"}
@@ -288,6 +288,18 @@ class NameReaderParams:
 _make_name_reader_params = wire.maker(NameReaderParams)
 
 
+def _tagged_name_reader_params(source: dict[str, object]) -> NameReaderParams:
+    return _make_name_reader_params(
+        request_id=wire.required_string(source, "requestId"),
+        session_id=wire.required_string(source, "sessionId"),
+        slip_number=wire.required_string(source, "slipNumber"),
+        isbn=wire.optional(source, "isbn", decode_isbn),
+        reader=wire.optional_string(source, "reader"),
+        notes=wire.optional(source, "notes", wire.json_object),
+        kept=wire.optional(source, "kept", wire.boolean),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PingParams:
     """Asks for a sign of life."""
@@ -298,11 +310,7 @@ class PingParams:
 
     @staticmethod
     def decode(value: object) -> PingParams:
-        source = wire.read_tagged(value, "action", "ping")
-        wire.only(source, "action", "requestId")
-        return _make_ping_params(
-            request_id=wire.optional_string(source, "requestId"),
-        )
+        return _tagged_ping_params(wire.read_tagged(value, "action", "ping"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"action": "ping"}
@@ -317,23 +325,30 @@ class PingParams:
 _make_ping_params = wire.maker(PingParams)
 
 
+def _tagged_ping_params(source: dict[str, object]) -> PingParams:
+    wire.only(source, "action", "requestId")
+    return _make_ping_params(
+        request_id=wire.optional_string(source, "requestId"),
+    )
+
+
 Action: TypeAlias = Union[ChangeBookParams, FindBooksParams, LendBookParams, NameReaderParams, PingParams]
 """Everything that a client may say."""
 
 
-_ACTION_READERS: Final[dict[str, wire.Reader[Action]]] = {
-    "change_book": ChangeBookParams.decode,
-    "find_books": FindBooksParams.decode,
-    "lend_book": LendBookParams.decode,
-    "name_reader": NameReaderParams.decode,
-    "ping": PingParams.decode,
+_ACTION_READERS: Final[dict[str, wire.ObjectReader[Action]]] = {
+    "change_book": _tagged_change_book_params,
+    "find_books": _tagged_find_books_params,
+    "lend_book": _tagged_lend_book_params,
+    "name_reader": _tagged_name_reader_params,
+    "ping": _tagged_ping_params,
 }
 
 
 def decode_action(value: object) -> Action:
-    tag = wire.read_tag(value, "action")
+    tag, source = wire.read_tag(value, "action")
     if read := _ACTION_READERS.get(tag):
-        return read(value)
+        return read(source)
     raise wire.unknown_tag("action", tag)
 
 

@@ -45,14 +45,7 @@ class BookChangedEvent:
 
     @staticmethod
     def decode(value: object) -> BookChangedEvent:
-        source = wire.read_tagged(value, "type", "book_changed")
-        return _make_book_changed_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            book=wire.required(source, "book", Book.decode),
-            status=wire.required(source, "status", wire.int32),
-            before=wire.required(source, "before", wire.read_map(wire.nullable(wire.string))),
-        )
+        return _tagged_book_changed_event(wire.read_tagged(value, "type", "book_changed"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "book_changed"}
@@ -77,6 +70,16 @@ class BookChangedEvent:
 _make_book_changed_event = wire.maker(BookChangedEvent)
 
 
+def _tagged_book_changed_event(source: dict[str, object]) -> BookChangedEvent:
+    return _make_book_changed_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        book=wire.required(source, "book", Book.decode),
+        status=wire.required(source, "status", wire.int32),
+        before=wire.required(source, "before", wire.read_map(wire.nullable(wire.string))),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BooksFoundEvent:
     """The books that were looked for."""
@@ -94,13 +97,7 @@ class BooksFoundEvent:
 
     @staticmethod
     def decode(value: object) -> BooksFoundEvent:
-        source = wire.read_tagged(value, "type", "books_found")
-        return _make_books_found_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            books=wire.required(source, "books", wire.read_list(Book.decode)),
-            next_cursor=wire.required(source, "nextCursor", wire.nullable(wire.string)),
-        )
+        return _tagged_books_found_event(wire.read_tagged(value, "type", "books_found"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "books_found"}
@@ -122,6 +119,15 @@ class BooksFoundEvent:
 _make_books_found_event = wire.maker(BooksFoundEvent)
 
 
+def _tagged_books_found_event(source: dict[str, object]) -> BooksFoundEvent:
+    return _make_books_found_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        books=wire.required(source, "books", wire.read_list(Book.decode)),
+        next_cursor=wire.required(source, "nextCursor", wire.nullable(wire.string)),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorEvent:
     """An action was refused."""
@@ -141,14 +147,7 @@ class ErrorEvent:
 
     @staticmethod
     def decode(value: object) -> ErrorEvent:
-        source = wire.read_tagged(value, "type", "error")
-        return _make_error_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            code=wire.required(source, "code", decode_error_code),
-            message=wire.required_string(source, "message"),
-            details=wire.unless_absent(source, "details", wire.json_value),
-        )
+        return _tagged_error_event(wire.read_tagged(value, "type", "error"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "error"}
@@ -170,6 +169,16 @@ class ErrorEvent:
 _make_error_event = wire.maker(ErrorEvent)
 
 
+def _tagged_error_event(source: dict[str, object]) -> ErrorEvent:
+    return _make_error_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        code=wire.required(source, "code", decode_error_code),
+        message=wire.required_string(source, "message"),
+        details=wire.unless_absent(source, "details", wire.json_value),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PongEvent:
     """Answers a ping."""
@@ -183,11 +192,7 @@ class PongEvent:
 
     @staticmethod
     def decode(value: object) -> PongEvent:
-        source = wire.read_tagged(value, "type", "pong")
-        return _make_pong_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-        )
+        return _tagged_pong_event(wire.read_tagged(value, "type", "pong"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "pong"}
@@ -205,6 +210,13 @@ class PongEvent:
 _make_pong_event = wire.maker(PongEvent)
 
 
+def _tagged_pong_event(source: dict[str, object]) -> PongEvent:
+    return _make_pong_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderWantedEvent:
     """Asks who the book is for; the turn waits. Answer with name_reader."""
@@ -220,12 +232,7 @@ class ReaderWantedEvent:
 
     @staticmethod
     def decode(value: object) -> ReaderWantedEvent:
-        source = wire.read_tagged(value, "type", "reader_wanted")
-        return _make_reader_wanted_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            slip=wire.required(source, "slip", LoanSlip.decode),
-        )
+        return _tagged_reader_wanted_event(wire.read_tagged(value, "type", "reader_wanted"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "reader_wanted"}
@@ -244,6 +251,14 @@ class ReaderWantedEvent:
 
 
 _make_reader_wanted_event = wire.maker(ReaderWantedEvent)
+
+
+def _tagged_reader_wanted_event(source: dict[str, object]) -> ReaderWantedEvent:
+    return _make_reader_wanted_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        slip=wire.required(source, "slip", LoanSlip.decode),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,14 +312,7 @@ class ShelfScannedEvent:
 
     @staticmethod
     def decode(value: object) -> ShelfScannedEvent:
-        source = wire.read_tagged(value, "type", "shelf_scanned")
-        return _make_shelf_scanned_event(
-            request_id=wire.optional_string(source, "requestId"),
-            timestamp=wire.required(source, "timestamp", wire.int64),
-            shelf=wire.required_string(source, "shelf"),
-            entries=wire.required(source, "entries", wire.read_list(decode_shelf_entry)),
-            size=wire.optional(source, "size", _read_shelf_scanned_event_size),
-        )
+        return _tagged_shelf_scanned_event(wire.read_tagged(value, "type", "shelf_scanned"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"type": "shelf_scanned"}
@@ -329,6 +337,16 @@ class ShelfScannedEvent:
 
 
 _make_shelf_scanned_event = wire.maker(ShelfScannedEvent)
+
+
+def _tagged_shelf_scanned_event(source: dict[str, object]) -> ShelfScannedEvent:
+    return _make_shelf_scanned_event(
+        request_id=wire.optional_string(source, "requestId"),
+        timestamp=wire.required_int64(source, "timestamp"),
+        shelf=wire.required_string(source, "shelf"),
+        entries=wire.required(source, "entries", wire.read_list(decode_shelf_entry)),
+        size=wire.optional(source, "size", _read_shelf_scanned_event_size),
+    )
 
 
 def _read_shelf_scanned_event_size(value: object) -> tuple[float, float]:
@@ -391,21 +409,21 @@ TurnEffect: TypeAlias = Literal["goes_on", "streams", "parks", "informs", "passe
 """
 
 
-_EVENT_READERS: Final[dict[str, wire.Reader[Event]]] = {
-    "book_changed": BookChangedEvent.decode,
-    "books_found": BooksFoundEvent.decode,
-    "error": ErrorEvent.decode,
-    "pong": PongEvent.decode,
-    "reader_wanted": ReaderWantedEvent.decode,
-    "shelf_scanned": ShelfScannedEvent.decode,
+_EVENT_READERS: Final[dict[str, wire.ObjectReader[Event]]] = {
+    "book_changed": _tagged_book_changed_event,
+    "books_found": _tagged_books_found_event,
+    "error": _tagged_error_event,
+    "pong": _tagged_pong_event,
+    "reader_wanted": _tagged_reader_wanted_event,
+    "shelf_scanned": _tagged_shelf_scanned_event,
 }
 
 
 def decode_event(value: object) -> Event:
-    tag = wire.read_tag(value, "type")
+    tag, source = wire.read_tag(value, "type")
     if read := _EVENT_READERS.get(tag):
-        return read(value)
-    return UnknownEvent(tag=tag, raw=wire.json_object(value))
+        return read(source)
+    return UnknownEvent(tag=tag, raw=wire.json_object(source))
 
 
 def encode_event(value: Event) -> wire.JsonObject:

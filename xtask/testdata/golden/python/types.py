@@ -258,10 +258,10 @@ ShelfEntry: TypeAlias = Union["SingleEntry", "CrateEntry", "GapEntry", UnknownSh
 
 
 def decode_shelf_entry(value: object) -> ShelfEntry:
-    tag = wire.read_tag(value, "kind")
+    tag, source = wire.read_tag(value, "kind")
     if read := _SHELF_ENTRY_READERS.get(tag):
-        return read(value)
-    return UnknownShelfEntry(tag=tag, raw=wire.json_object(value))
+        return read(source)
+    return UnknownShelfEntry(tag=tag, raw=wire.json_object(source))
 
 
 def encode_shelf_entry(value: ShelfEntry) -> wire.JsonObject:
@@ -282,10 +282,7 @@ class SingleEntry:
 
     @staticmethod
     def decode(value: object) -> SingleEntry:
-        source = wire.read_tagged(value, "kind", "single")
-        return _make_single_entry(
-            book=wire.required(source, "book", Book.decode),
-        )
+        return _tagged_single_entry(wire.read_tagged(value, "kind", "single"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"kind": "single"}
@@ -301,6 +298,12 @@ class SingleEntry:
 _make_single_entry = wire.maker(SingleEntry)
 
 
+def _tagged_single_entry(source: dict[str, object]) -> SingleEntry:
+    return _make_single_entry(
+        book=wire.required(source, "book", Book.decode),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrateEntry:
     """A crate with entries of its own."""
@@ -311,10 +314,7 @@ class CrateEntry:
 
     @staticmethod
     def decode(value: object) -> CrateEntry:
-        source = wire.read_tagged(value, "kind", "crate")
-        return _make_crate_entry(
-            entries=wire.required(source, "entries", wire.read_list(decode_shelf_entry)),
-        )
+        return _tagged_crate_entry(wire.read_tagged(value, "kind", "crate"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"kind": "crate"}
@@ -330,6 +330,12 @@ class CrateEntry:
 _make_crate_entry = wire.maker(CrateEntry)
 
 
+def _tagged_crate_entry(source: dict[str, object]) -> CrateEntry:
+    return _make_crate_entry(
+        entries=wire.required(source, "entries", wire.read_list(decode_shelf_entry)),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapEntry:
     """Nothing."""
@@ -340,10 +346,7 @@ class GapEntry:
 
     @staticmethod
     def decode(value: object) -> GapEntry:
-        source = wire.read_tagged(value, "kind", "gap")
-        return _make_gap_entry(
-            width=wire.required(source, "width", wire.uint32),
-        )
+        return _tagged_gap_entry(wire.read_tagged(value, "kind", "gap"))
 
     def encode(self) -> wire.JsonObject:
         to: wire.JsonObject = {"kind": "gap"}
@@ -359,8 +362,14 @@ class GapEntry:
 _make_gap_entry = wire.maker(GapEntry)
 
 
-_SHELF_ENTRY_READERS: Final[dict[str, wire.Reader[ShelfEntry]]] = {
-    "single": SingleEntry.decode,
-    "crate": CrateEntry.decode,
-    "gap": GapEntry.decode,
+def _tagged_gap_entry(source: dict[str, object]) -> GapEntry:
+    return _make_gap_entry(
+        width=wire.required(source, "width", wire.uint32),
+    )
+
+
+_SHELF_ENTRY_READERS: Final[dict[str, wire.ObjectReader[ShelfEntry]]] = {
+    "single": _tagged_single_entry,
+    "crate": _tagged_crate_entry,
+    "gap": _tagged_gap_entry,
 }

@@ -23,6 +23,9 @@ JsonObject: TypeAlias = "dict[str, Json]"
 Reader: TypeAlias = Callable[[object], T]
 """Makes a value of parsed JSON, or raises a `DecodeError`."""
 
+ObjectReader: TypeAlias = Callable[["dict[str, object]"], T]
+"""Makes a value of an object whose tag is known, or raises a `DecodeError`."""
+
 
 class Unset:
     """Stands for a property that is absent where `None` would mean null. There is one value, `UNSET`."""
@@ -213,9 +216,6 @@ def uint32(value: object) -> int:
 
 
 def int64(value: object) -> int:
-    # Every event has one: it does not take a second call.
-    if type(value) is int and -(2**63) <= value <= 2**63 - 1:
-        return value
     return _whole(value, -(2**63), 2**63 - 1, " of 64 bits")
 
 
@@ -273,11 +273,11 @@ def one_of(value: object, *known: Word) -> Word:
     raise DecodeError(f"must be {_listed(known)}")
 
 
-def read_tag(value: object, key: str) -> str:
-    """The word that tells which member of a union an object is."""
+def read_tag(value: object, key: str) -> tuple[str, dict[str, object]]:
+    """The word that tells which member of a union an object is, and the object."""
     source = cast("dict[str, object]", value) if isinstance(value, dict) else read_object(value)
     word = source.get(key)
-    return word if isinstance(word, str) else required(source, key, string)
+    return word if isinstance(word, str) else required(source, key, string), source
 
 
 def read_tagged(value: object, key: str, expected: str) -> dict[str, object]:
@@ -308,6 +308,14 @@ def required_string(source: Mapping[str, object], key: str) -> str:
     """The text `key`, which must be there: most properties are texts, and most are there."""
     value = source.get(key)
     return value if isinstance(value, str) else required(source, key, string)
+
+
+def required_int64(source: Mapping[str, object], key: str) -> int:
+    """The whole number of 64 bits `key`, which must be there: every event has one."""
+    value = source.get(key)
+    if type(value) is int and -(2**63) <= value <= 2**63 - 1:
+        return value
+    return required(source, key, int64)
 
 
 def optional_string(source: Mapping[str, object], key: str) -> str | None:
