@@ -162,7 +162,7 @@ async fn say(
                 shown = true;
             }
             Ok(event) => show_and_ask(&turn, &event, person).await?,
-            Err(Error::Missed { events }) => eprintln!("[{events} events were missed]"),
+            Err(Error::Missed(events)) => eprintln!("[{events} events were missed]"),
             Err(error) => return Err(error),
         }
     }

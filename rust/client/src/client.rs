@@ -1,47 +1,18 @@
 //! The public client: its options, a typed call for each action, and the turns it starts.
 
 use crate::errors::{Cause, Error};
+use crate::generated::{Pacing, Timeouts};
 use crate::mux::Role;
 use crate::socket::{self, Link, MAX_FRAME};
-use crate::turn::{Turn, Waiting};
+use crate::turn::Waiting;
 use futures_util::future::{BoxFuture, FutureExt as _, TryFutureExt as _, ready};
 use futures_util::stream::{BoxStream, StreamExt as _};
-use smart_default::SmartDefault;
 use smooai_smooth_operator_protocol::*;
 use std::convert::Infallible;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::DropGuard;
-
-/// The four time limits. `Duration::MAX` is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, SmartDefault)]
-pub struct Timeouts {
-    /// For an attempt to connect, and for how long an action waits for a connection. 10 seconds.
-    #[default(Duration::from_secs(10))]
-    pub connect: Duration,
-    /// For the first answer to an action that was sent. 30 seconds.
-    #[default(Duration::from_secs(30))]
-    pub request: Duration,
-    /// For the next event of a running turn; a server sends a keepalive every 30 seconds. 90 seconds.
-    #[default(Duration::from_secs(90))]
-    pub idle: Duration,
-    /// For a whole turn, without the time in which it waits for a person. 10 minutes.
-    #[default(Duration::from_secs(600))]
-    pub turn: Duration,
-}
-
-/// Where the token is put.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum TokenPlace {
-    /// `Authorization: Bearer …`
-    #[default]
-    Header,
-    /// `Sec-WebSocket-Protocol: smooth-operator, bearer.…`
-    Subprotocol,
-}
 
 /// What gives a client its token.
 #[derive(Clone)]
@@ -67,24 +38,17 @@ impl Token {
 }
 
 /// Options of a client, for [`Client::connect_with`].
-#[derive(Clone, SmartDefault)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// None by default.
     pub token: Option<Token>,
-    /// Where the token is put: by default the header.
-    pub token_place: TokenPlace,
+    /// Sends the token in `Sec-WebSocket-Protocol` (`smooth-operator, bearer.…`) instead of the header
+    /// `Authorization`.
+    pub token_in_subprotocol: bool,
     /// The time limits of all calls; [`Client::with_timeouts`] sets those of one.
     pub timeouts: Timeouts,
-    /// How often the line is tried by a ping; it counts as lost when nothing is heard for twice as long. 20 seconds.
-    #[default(Duration::from_secs(20))]
-    pub heartbeat: Duration,
-    /// The longest that the first pause before connecting again may be; the bound doubles with each failure, and the
-    /// pause is a random part of it. 0.5 seconds.
-    #[default(Duration::from_millis(500))]
-    pub first_pause: Duration,
-    /// The longest that any such pause may be. 20 seconds.
-    #[default(Duration::from_secs(20))]
-    pub longest_pause: Duration,
+    /// How the line is kept.
+    pub pacing: Pacing,
 }
 
 /// A connection to a server. Clones share it; it is closed by [`Client::close`], or when the last clone and the
@@ -92,7 +56,8 @@ pub struct Options {
 ///
 /// Calls that are made while the connection is lost wait for the next one. A `requestId` in the parameters of a
 /// call is used if nothing else in flight has it; otherwise the client makes one.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Client {{ connected: {} }}", self.is_connected())]
 pub struct Client {
     link: Arc<Link>,
     timeouts: Timeouts,
@@ -114,8 +79,7 @@ impl Client {
     /// # Errors
     /// Why there is no connection.
     pub async fn connect_with(url: impl Into<String>, options: Options) -> Result<Self, Error> {
-        let timeouts = options.timeouts;
-        let link = socket::start(url.into(), options).await?;
+        let (timeouts, link) = (options.timeouts, socket::start(url.into(), options).await?);
         let closing = Arc::new(link.closing.clone().drop_guard());
         Ok(Self { link, timeouts, _closing: closing })
     }
@@ -129,12 +93,6 @@ impl Client {
     #[must_use]
     pub fn with_timeouts(&self, timeouts: Timeouts) -> Self {
         Self { timeouts, ..self.clone() }
-    }
-
-    /// Starts a turn. It is on its way when this returns, whether or not the turn is read.
-    pub fn send_message(&self, params: SendMessageParams) -> Turn {
-        let session = params.session_id.clone();
-        Turn::new(self.clone(), session, self.begin(params))
     }
 
     /// Any action that is answered by a typed reply.
@@ -152,7 +110,7 @@ impl Client {
     /// What the server says to nobody in particular: events without a `requestId`, or with one that nothing in
     /// flight has. The stream begins now and ends with the client; a slow reader gets [`Error::Missed`].
     pub fn events(&self) -> BoxStream<'static, Result<Event, Error>> {
-        let forever = Timeouts { connect: Duration::MAX, ..self.timeouts };
+        let forever = Timeouts { request: Duration::MAX, ..self.timeouts };
         Waiting::new(&self.link, None, Role::Stray, forever).boxed()
     }
 
@@ -174,7 +132,7 @@ impl Client {
     }
 
     /// Gives an action its id and puts it on its way. What hinders it is told to whom waits for the answer.
-    fn begin(&self, action: impl Into<Action>) -> Waiting {
+    pub(crate) fn begin(&self, action: impl Into<Action>) -> Waiting {
         let mut action = action.into();
         let waiting = Waiting::new(&self.link, action.request_id(), Role::from(&action), self.timeouts);
         action.set_request_id(waiting.id.clone());
@@ -195,11 +153,5 @@ impl Client {
             TrySendError::Full(_) => Error::Busy,
             TrySendError::Closed(_) => Error::Closed,
         })
-    }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("connected", &self.is_connected()).finish_non_exhaustive()
     }
 }

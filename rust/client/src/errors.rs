@@ -1,13 +1,14 @@
 //! What can go wrong, as one enum: each tells whether trying again may help, and when.
 
-use smooai_smooth_operator_protocol::{
-    ErrorCode, ErrorEvent, Event, InteractionInvalidEvent, OtpInvalidEvent,
-};
+use crate::generated::Phase;
+use smooai_smooth_operator_protocol::*;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// An error of another library or of the program's own token callback.
 pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+const UNSAID: &str = "it does not say why; is this the address of a WebSocket endpoint?";
 
 /// Why a call or a turn has no result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -17,14 +18,12 @@ pub enum Error {
     #[error("{}: {}", .0.error.code, .0.error.message)]
     Server(Box<ErrorEvent>),
     /// The server answered the WebSocket handshake with an HTTP status of its own.
-    #[error("the server refused the connection with HTTP {status}: {message}")]
+    #[error("the server refused the connection with HTTP {status}: {}", .said.as_ref().map_or(UNSAID, |said| &said.error.message))]
     Refused {
         /// The HTTP status; 401 is a token that is missing or bad.
         status: u16,
-        /// The code in the body, or that of the status, where there is one.
-        code: Option<ErrorCode>,
-        /// The message in the body, or what the status means.
-        message: String,
+        /// What the body says, if it speaks as the protocol does.
+        said: Option<Box<ErrorData>>,
         /// When to try again, from `Retry-After`.
         retry_after: Option<Duration>,
     },
@@ -47,7 +46,7 @@ pub enum Error {
         phase: Phase,
         /// The limit, from [`Timeouts`](crate::Timeouts).
         limit: Duration,
-        /// The last failure to connect, if that is what was waited for.
+        /// Why there is no connection, if there is none.
         source: Option<Box<Error>>,
     },
     /// The client was closed.
@@ -74,11 +73,8 @@ pub enum Error {
     Invalid(String),
     /// A turn's or subscriber's reader was so slow that the oldest events were dropped; reading goes on after
     /// them. Of a turn these are pieces of text and steps, and old questions only where those alone are too many.
-    #[error("the reader was too slow: {events} events were dropped")]
-    Missed {
-        /// How many.
-        events: u64,
-    },
+    #[error("the reader was too slow: {0} events were dropped")]
+    Missed(u64),
     /// Too many actions wait to be sent.
     #[error("too many actions wait to be sent: wait for some to end")]
     Busy,
@@ -88,20 +84,6 @@ pub enum Error {
     /// The server said something that is not the protocol.
     #[error("the server does not keep to the protocol: {0}")]
     Protocol(String),
-}
-
-/// What a time limit was for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Phase {
-    /// A connection: a whole attempt, or the wait of an action until it could be sent.
-    Connect,
-    /// The first answer to an action that was sent.
-    Request,
-    /// The next event of a running turn, keepalives included.
-    Idle,
-    /// The end of a turn.
-    Turn,
 }
 
 impl Error {
@@ -118,8 +100,10 @@ impl Error {
     pub fn code(&self) -> Option<&ErrorCode> {
         match self {
             Self::Server(event) => Some(&event.error.code),
-            Self::Refused { code, .. } => code.as_ref(),
-            Self::Lost { close_code: Some(4401), .. } => Some(&ErrorCode::Unauthenticated),
+            Self::Refused { said: Some(said), .. } => Some(&said.error.code),
+            Self::Refused { status: 401, .. } | Self::Lost { close_code: Some(4401), .. } => {
+                Some(&ErrorCode::Unauthenticated)
+            }
             _ => None,
         }
     }

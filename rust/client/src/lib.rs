@@ -10,8 +10,9 @@ mod socket;
 pub mod testing;
 mod turn;
 
-pub use client::{Client, Options, Timeouts, Token, TokenPlace};
-pub use errors::{Cause, Error, Phase};
+pub use client::{Client, Options, Token};
+pub use errors::{Cause, Error};
+pub use generated::{Pacing, Phase, Timeouts};
 /// All types of the wire, generated from the protocol's schema.
 pub use smooai_smooth_operator_protocol as protocol;
 pub use turn::{Turn, Verdict};

@@ -1,8 +1,8 @@
 //! Which event is whose: request ids on one side, waiters on the other, each with a bounded queue and a clock.
 //! There is no socket here, so that all of it is tested by plain calls.
 
-use crate::client::Timeouts;
-use crate::errors::{Error, Phase};
+use crate::errors::Error;
+use crate::generated::{Phase, Timeouts};
 use futures_util::task::AtomicWaker;
 use smooai_smooth_operator_protocol::{Event, TurnEffect};
 use std::collections::{HashMap, VecDeque};
@@ -72,7 +72,7 @@ impl Mux {
     /// Makes room for a request and returns its id: the wanted one, unless it is taken. A call then gets
     /// another; a turn, whose id is seen by others, fails.
     pub fn claim(&mut self, wanted: Option<&str>, role: Role, timeouts: Timeouts) -> String {
-        let due = deadline(Phase::Connect, timeouts.connect);
+        let due = deadline(Phase::Request, timeouts.request);
         let mut inbox = Inbox { role, timeouts, due, ..Inbox::default() };
         let wanted = wanted.filter(|id| !id.is_empty());
         let free = wanted.filter(|id| !self.inboxes.contains_key(*id));
@@ -93,8 +93,6 @@ impl Mux {
         let Some(inbox) = self.inboxes.get_mut(id).filter(|inbox| !inbox.ended) else { return false };
         inbox.sent = true;
         inbox.end = deadline(Phase::Turn, inbox.timeouts.turn);
-        inbox.due = deadline(Phase::Request, inbox.timeouts.request);
-        inbox.waker.wake();
         true
     }
 
@@ -127,7 +125,7 @@ impl Mux {
         let Some(inbox) = self.inboxes.get_mut(id) else { return Poll::Ready(None) };
         loop {
             if inbox.missed > 0 {
-                return Poll::Ready(Some(Err(Error::Missed { events: std::mem::take(&mut inbox.missed) })));
+                return Poll::Ready(Some(Err(Error::Missed(std::mem::take(&mut inbox.missed)))));
             }
             if inbox.ended || !inbox.queue.is_empty() {
                 return Poll::Ready(inbox.take(0));
@@ -137,8 +135,7 @@ impl Mux {
             let alarm = inbox.alarm.get_or_insert_with(|| Box::pin(sleep_until(at)));
             alarm.as_mut().reset(at);
             ready!(alarm.as_mut().poll(cx));
-            let source = self.trouble.clone().filter(|_| phase == Phase::Connect).map(Box::new);
-            inbox.fail(Error::Timeout { phase, limit, source });
+            inbox.fail(Error::Timeout { phase, limit, source: self.trouble.clone().map(Box::new) });
         }
     }
 

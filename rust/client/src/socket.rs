@@ -7,7 +7,7 @@ use crate::errors::Error;
 use crate::mux::Mux;
 use futures_util::future::ready;
 use futures_util::stream::{self, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _, TryFutureExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _, TryFutureExt as _};
 use handshake::{Line, dial};
 use parking_lot::Mutex;
 use smooai_smooth_operator_protocol::Event;
@@ -60,26 +60,23 @@ async fn run(link: Arc<Link>, mut queue: mpsc::Receiver<Frame>, url: String, opt
     loop {
         let began = Instant::now();
         let error = match dialled {
-            Ok(line) => serve(&link, &mut queue, line, options.heartbeat).await,
+            Ok(line) => serve(&link, &mut queue, line, options.pacing.heartbeat).await,
             Err(error) => error,
         };
         if !error.is_retryable() {
             tracing::info!(%error, "the client ends");
             return link.mux.lock().cut(error);
         }
-        if began.elapsed() > options.longest_pause {
+        if began.elapsed() > options.pacing.longest_pause {
             failures = 0;
         }
-        let asked = error.retry_after().unwrap_or_default().min(options.longest_pause);
+        let asked = error.retry_after().unwrap_or_default().min(options.pacing.longest_pause);
         let pause = pause(&options, failures, fastrand::f64()).max(asked);
         failures += 1;
         tracing::info!(%error, ?pause, "there is no connection");
         link.mux.lock().cut(error);
-        let redial = async {
-            sleep(pause).await;
-            dial(&url, &options).await
-        };
-        dialled = link.closing.run_until_cancelled(redial).await.unwrap_or(Err(Error::Closed));
+        let _cut_short = link.closing.run_until_cancelled(sleep(pause)).await;
+        dialled = link.closing.run_until_cancelled(dial(&url, &options)).await.unwrap_or(Err(Error::Closed));
     }
 }
 
@@ -102,10 +99,7 @@ async fn serve(link: &Link, queue: &mut mpsc::Receiver<Frame>, line: Line, heart
     let pings = stream::poll_fn(|cx| ticks.poll_tick(cx).map(|_| Some(Ok(Message::Ping(Bytes::new())))));
     let mut outgoing = stream::select(&mut frames, pings);
     // When it cannot be written, reading tells why: the server may have closed.
-    let written = sink.send_all(&mut outgoing).or_else(async |error| {
-        sleep(GOODBYE).await;
-        Err(error)
-    });
+    let written = sink.send_all(&mut outgoing).or_else(|error| sleep(GOODBYE).map(|()| Err(error)));
     select! {
         Err(lost) = read(link, &mut stream, heartbeat.saturating_mul(2)) => return lost,
         Err(error) = written => return lost(error),
@@ -158,8 +152,8 @@ fn lost(reason: impl ToString) -> Error {
 
 /// Full jitter: anything between nothing and a bound that doubles with each failure.
 fn pause(options: &Options, failures: u32, random: f64) -> Duration {
-    let doubled = options.first_pause.saturating_mul(2_u32.saturating_pow(failures));
-    doubled.min(options.longest_pause).mul_f64(random)
+    let doubled = options.pacing.first_pause.saturating_mul(2_u32.saturating_pow(failures));
+    doubled.min(options.pacing.longest_pause).mul_f64(random)
 }
 
 #[cfg(test)]

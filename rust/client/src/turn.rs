@@ -1,13 +1,13 @@
 //! One turn: its events as a stream, its end as a future, and the words that a waiting turn needs.
 
-use crate::client::{Client, Timeouts};
+use crate::client::Client;
 use crate::errors::Error;
+use crate::generated::Timeouts;
 use crate::mux::Role;
 use crate::socket::Link;
 use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt as _};
 use smooai_smooth_operator_protocol::*;
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Context, Poll};
@@ -23,6 +23,8 @@ pub type Verdict<T> = BoxFuture<'static, Result<T, Error>>;
 /// A turn that ends badly gives the error as the stream's last item. [`Error::Missed`] alone is not the last:
 /// a turn keeps a thousand unread events of a mebibyte, and always the one that it waits in now and the one that it
 /// ends with.
+#[derive(derive_more::Debug)]
+#[debug("Turn({request_id})")]
 pub struct Turn {
     pub(crate) client: Client,
     session: String,
@@ -74,8 +76,7 @@ impl Turn {
 
     /// The event that the turn waits in for a person.
     pub(crate) fn park(&self) -> Option<Event> {
-        let events = self.events.as_ref()?;
-        events.link.mux.lock().park(&events.id).cloned()
+        self.events.as_ref().and_then(|events| events.link.mux.lock().park(&events.id).cloned())
     }
 }
 
@@ -86,22 +87,14 @@ impl Stream for Turn {
         let Some(events) = &mut self.events else { return Poll::Ready(None) };
         let item = task::ready!(events.poll_next_unpin(cx));
         let outcome = match &item {
-            Some(Ok(Event::EventualResponse(event))) => Some(Ok(event.data.data.clone())),
-            Some(Ok(Event::Cancelled(_))) => Some(Err(Error::Cancelled)),
-            Some(Ok(_) | Err(Error::Missed { .. })) => None,
-            Some(Err(error)) => Some(Err(error.clone())),
-            None => Some(Err(Error::Closed)),
+            Some(Ok(Event::EventualResponse(event))) => Ok(event.data.data.clone()),
+            Some(Ok(Event::Cancelled(_))) => Err(Error::Cancelled),
+            Some(Ok(_) | Err(Error::Missed(_))) => return Poll::Ready(item),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(Error::Closed),
         };
-        if outcome.is_some() {
-            (self.outcome, self.events) = (outcome, None);
-        }
+        (self.outcome, self.events) = (Some(outcome), None);
         Poll::Ready(item)
-    }
-}
-
-impl fmt::Debug for Turn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("request_id", &self.request_id).finish_non_exhaustive()
     }
 }
 

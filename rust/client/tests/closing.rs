@@ -3,7 +3,7 @@
 
 use smooai_smooth_operator_client::protocol::*;
 use smooai_smooth_operator_client::testing::{FakeServer, events};
-use smooai_smooth_operator_client::{Client, Error, Options};
+use smooai_smooth_operator_client::{Client, Error, Options, Pacing};
 use std::time::Duration;
 
 fn tasks() -> usize {
@@ -81,7 +81,10 @@ async fn the_last_handle_that_is_dropped_closes() {
 async fn a_client_that_is_connecting_again_closes_at_once() {
     let server = FakeServer::start().await.unwrap();
     let hour = Duration::from_secs(3600);
-    let options = Options { first_pause: hour, longest_pause: hour, ..Options::default() };
+    let options = Options {
+        pacing: Pacing { first_pause: hour, longest_pause: hour, ..Pacing::default() },
+        ..Options::default()
+    };
     let before = tasks();
     let (client, peer) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
     let client = client.unwrap();

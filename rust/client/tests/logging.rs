@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use smooai_smooth_operator_client::testing::{FakeServer, events};
-use smooai_smooth_operator_client::{Client, Error, Options, Token, TokenPlace};
+use smooai_smooth_operator_client::{Client, Error, Options, Pacing, Token};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -56,11 +56,11 @@ async fn tokens_are_never_logged() {
     let _here = tracing::subscriber::set_default(lines.finish());
 
     let server = FakeServer::start().await.unwrap();
-    for place in [TokenPlace::Header, TokenPlace::Subprotocol] {
+    for token_in_subprotocol in [false, true] {
         let options = Options {
             token: Some(Token::new("5ecre7")),
-            token_place: place,
-            first_pause: Duration::ZERO,
+            token_in_subprotocol,
+            pacing: Pacing { first_pause: Duration::ZERO, ..Pacing::default() },
             ..Options::default()
         };
         let connect = Client::connect_with(server.url(), options);

@@ -4,13 +4,17 @@
 use futures_util::StreamExt as _;
 use smooai_smooth_operator_client::protocol::*;
 use smooai_smooth_operator_client::testing::{FakeServer, Peer, events};
-use smooai_smooth_operator_client::{Client, Error, Options, Phase, Timeouts, Turn};
+use smooai_smooth_operator_client::{Client, Error, Options, Pacing, Phase, Timeouts, Turn};
 use std::error::Error as _;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+fn at_once() -> Pacing {
+    Pacing { first_pause: Duration::ZERO, ..Pacing::default() }
+}
+
 async fn connected(server: &FakeServer) -> (Client, Peer) {
-    let options = Options { first_pause: Duration::ZERO, ..Options::default() };
+    let options = Options { pacing: at_once(), ..Options::default() };
     let (client, peer) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
     (client.unwrap(), peer.unwrap())
 }
@@ -101,11 +105,11 @@ async fn a_call_made_meanwhile_waits_for_the_next_line() {
 async fn a_call_waits_for_a_line_only_so_long_and_is_then_not_sent() {
     let server = FakeServer::start().await.unwrap();
     let (client, peer) = connected(&server).await;
-    let quick = client.with_timeouts(Timeouts { connect: Duration::from_millis(60), ..client.timeouts() });
+    let quick = client.with_timeouts(Timeouts { request: Duration::from_millis(60), ..client.timeouts() });
     drop(peer);
     server.refuse(503, &[], "").await.unwrap();
     let error = quick.ping().await.unwrap_err();
-    let Error::Timeout { phase: Phase::Connect, source, .. } = error else { panic!("{error}") };
+    let Error::Timeout { phase: Phase::Request, source, .. } = error else { panic!("{error}") };
     assert!(source.is_some(), "it tells why there is no line");
 
     let mut peer = server.accept().await.unwrap();
@@ -147,7 +151,7 @@ async fn what_waits_on_a_line_that_is_stuck_is_told_or_goes_out_on_the_next() {
 async fn a_server_that_falls_silent_is_left() {
     let server = FakeServer::start().await.unwrap();
     let heartbeat = Duration::from_millis(200);
-    let options = Options { heartbeat, first_pause: Duration::ZERO, ..Options::default() };
+    let options = Options { pacing: Pacing { heartbeat, ..at_once() }, ..Options::default() };
     let (client, silent) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
     let (client, silent) = (client.unwrap(), silent.unwrap());
     // Nobody reads that connection, so that nothing answers the pings.
@@ -159,7 +163,8 @@ async fn a_server_that_falls_silent_is_left() {
 #[tokio::test]
 async fn pings_keep_a_quiet_line() {
     let server = FakeServer::start().await.unwrap();
-    let options = Options { heartbeat: Duration::from_millis(300), ..Options::default() };
+    let heartbeat = Duration::from_millis(300);
+    let options = Options { pacing: Pacing { heartbeat, ..Pacing::default() }, ..Options::default() };
     let (client, peer) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
     let (client, peer) = (client.unwrap(), peer.unwrap());
     // Reading is what answers pings; no action comes.
@@ -258,7 +263,8 @@ async fn a_refusal_is_read_to_its_end() {
         stream.read_buf(&mut Vec::new()).await.unwrap();
     });
     let error = error.unwrap_err();
-    assert!(matches!(&error, Error::Refused { status: 429, message, .. } if message == "Slowly."), "{error}");
+    assert!(matches!(&error, Error::Refused { status: 429, .. }), "{error:?}");
+    assert_eq!(error.to_string(), "the server refused the connection with HTTP 429: Slowly.");
     assert_eq!((error.code(), error.is_retryable()), (Some(&ErrorCode::RateLimited), true));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
 }

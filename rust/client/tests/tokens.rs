@@ -2,11 +2,15 @@
 
 use smooai_smooth_operator_client::protocol::ErrorCode;
 use smooai_smooth_operator_client::testing::FakeServer;
-use smooai_smooth_operator_client::{Client, Error, Options, Token, TokenPlace};
+use smooai_smooth_operator_client::{Client, Error, Options, Pacing, Token};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+fn at_once() -> Pacing {
+    Pacing { first_pause: Duration::ZERO, ..Pacing::default() }
+}
 
 /// Options whose token is `token-1`, then `token-2` and so on, and how often it was asked for.
 fn asked() -> (Options, Arc<AtomicUsize>) {
@@ -16,7 +20,7 @@ fn asked() -> (Options, Arc<AtomicUsize>) {
         let number = counted.fetch_add(1, Ordering::SeqCst) + 1;
         async move { Ok::<_, io::Error>(format!("token-{number}")) }
     });
-    (Options { token: Some(token), first_pause: Duration::ZERO, ..Options::default() }, count)
+    (Options { token: Some(token), pacing: at_once(), ..Options::default() }, count)
 }
 
 fn with(token: &str) -> Options {
@@ -26,15 +30,14 @@ fn with(token: &str) -> Options {
 #[tokio::test]
 async fn a_token_goes_where_it_is_told_to() {
     let server = FakeServer::start().await.unwrap();
-    for place in [TokenPlace::Header, TokenPlace::Subprotocol] {
-        let options = Options { token_place: place, ..with("a.b-c") };
+    for token_in_subprotocol in [false, true] {
+        let options = Options { token_in_subprotocol, ..with("a.b-c") };
         let (client, peer) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
         let (_client, peer) = (client.unwrap(), peer.unwrap());
         assert_eq!(peer.token().unwrap(), "a.b-c");
         let header = peer.headers().get("authorization").is_some();
         let protocol = peer.headers().get("sec-websocket-protocol").is_some();
-        let places = [TokenPlace::Header, TokenPlace::Subprotocol];
-        assert_eq!([header, protocol], places.map(|other| other == place));
+        assert_eq!([header, protocol], [!token_in_subprotocol, token_in_subprotocol]);
         assert_eq!(peer.query(), None, "addresses end up in logs");
     }
 }

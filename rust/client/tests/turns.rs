@@ -99,7 +99,7 @@ async fn an_unread_turn_holds_up_nothing_and_keeps_its_end() {
     let items: Vec<_> = unread.by_ref().collect().await;
     let bytes: usize = items.iter().flatten().map(|event| event.to_json().len()).sum();
     assert!(bytes < 2 << 20, "{bytes} bytes were kept");
-    assert!(matches!(items.first(), Some(Err(Error::Missed { events })) if *events > 1_000));
+    assert!(matches!(items.first(), Some(Err(Error::Missed(events))) if *events > 1_000));
     let kept = |tag| items.iter().flatten().filter(|event| event.tag() == tag).count();
     assert_eq!((kept("immediate_response"), kept("write_confirmation_required")), (1, 1));
     assert_eq!(items.last().unwrap().as_ref().unwrap().tag(), "eventual_response");

@@ -19,7 +19,7 @@ pub fn seen(error: &Error) -> ErrorSeen {
         Error::Closed => (ErrorKind::Closed, "CLOSED"),
         Error::Invalid(_) => (ErrorKind::Invalid, "INVALID"),
         Error::NotParked => (ErrorKind::Invalid, "NO_PENDING_INTERACTION"),
-        Error::Missed { .. } => (ErrorKind::Other, "MISSED"),
+        Error::Missed(_) => (ErrorKind::Other, "MISSED"),
         Error::Busy => (ErrorKind::Other, "BUSY"),
         _ => (ErrorKind::Other, "PROTOCOL"),
     };

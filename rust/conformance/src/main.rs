@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use futures_util::StreamExt as _;
 use smooai_smooth_operator_client::protocol::{Action, Event, JsonObject};
-use smooai_smooth_operator_client::{Client, Options, Timeouts, Token, TokenPlace};
+use smooai_smooth_operator_client::{Client, Options, Timeouts, Token};
 use smooai_smooth_operator_conformance_driver as wire;
 use smooai_smooth_operator_conformance_driver::{
     BrokenReport, Command, DoneReport, FailedReport, OpenCommand, ReadyReport, RepliedReport, Report,
@@ -111,11 +111,9 @@ impl Driver {
             ..Options::default()
         };
         if let Some(milliseconds) = open.heartbeat_ms {
-            options.heartbeat = Duration::from_millis(milliseconds.into());
+            options.pacing.heartbeat = Duration::from_millis(milliseconds.into());
         }
-        if open.token_by == Some(TokenBy::Subprotocol) {
-            options.token_place = TokenPlace::Subprotocol;
-        }
+        options.token_in_subprotocol = open.token_by == Some(TokenBy::Subprotocol);
         let (clients, reports, name) = (Arc::clone(&self.clients), self.reports.clone(), open.client);
         self.tasks.spawn(async move {
             let client = match Client::connect_with(open.url, options).await {

@@ -2,10 +2,12 @@
 //!
 //! A printer walks [`Model::types`] (every named type, already in printing order), then the actions, events and
 //! error codes. How a name is spelled in a language is not here: see [`super::names::Names`].
+mod settings;
 mod turn;
 
 use super::finding::Place;
 use super::json::{Json, Number};
+pub use settings::{Group, Setting, Settings};
 pub use turn::{Repeat, TurnAnswer, TurnEffect, TurnMethod, TurnPart};
 
 /// Everything that is generated from one set of schemas.
@@ -26,6 +28,8 @@ pub struct Model {
     pub event_union: Option<TypeId>,
     /// The error codes with what is known about each.
     pub errors: Option<ErrorCodes>,
+    /// How patient clients are unless their users say otherwise.
+    pub settings: Option<Settings>,
     /// By type: whether `validate()` is called for a value of it; see [`Model::is_checked`].
     pub checked: Vec<bool>,
 }

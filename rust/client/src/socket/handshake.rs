@@ -2,11 +2,11 @@
 //! whole request, token included, at its finest log level.
 
 use super::MAX_FRAME;
-use crate::client::{Options, Token, TokenPlace};
-use crate::errors::{Error, Phase};
+use crate::client::{Options, Token};
+use crate::errors::Error;
+use crate::generated::Phase;
 use http_body_util::{BodyExt as _, Limited};
 use reqwest::{Body, Client, Response, StatusCode, Upgraded, Url, header, redirect::Policy};
-use smooai_smooth_operator_protocol::{ErrorCode, ErrorData};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -23,12 +23,9 @@ pub(crate) type Line = WebSocketStream<Upgraded>;
 /// One attempt to connect. A token that the server refuses is asked for once more.
 pub(crate) async fn dial(url: &str, options: &Options) -> Result<Line, Error> {
     let attempt = async {
-        match shake_hands(url, options).await {
-            Err(Error::Refused { status: 401, .. }) if options.token.is_some() => {
-                shake_hands(url, options).await
-            }
-            settled => settled,
-        }
+        let first = shake_hands(url, options).await;
+        let is_stale = matches!(first, Err(Error::Refused { status: 401, .. })) && options.token.is_some();
+        if is_stale { shake_hands(url, options).await } else { first }
     };
     let limit = options.timeouts.connect;
     let timed_out = Error::Timeout { phase: Phase::Connect, limit, source: None };
@@ -62,11 +59,10 @@ async fn shake_hands(url: &str, options: &Options) -> Result<Line, Error> {
         .header(header::SEC_WEBSOCKET_KEY, &key);
     if let Some(Token(ask)) = &options.token {
         let token = ask().await.map_err(Error::Token)?;
-        request = match options.token_place {
-            TokenPlace::Header => request.bearer_auth(token),
-            TokenPlace::Subprotocol => {
-                request.header(header::SEC_WEBSOCKET_PROTOCOL, format!("smooth-operator, bearer.{token}"))
-            }
+        let protocols = format!("smooth-operator, bearer.{token}");
+        request = match options.token_in_subprotocol {
+            true => request.header(header::SEC_WEBSOCKET_PROTOCOL, protocols),
+            false => request.bearer_auth(token),
         };
     }
     let response = request.send().await.map_err(broken)?;
@@ -97,18 +93,13 @@ fn tls(secure: bool) -> Result<rustls::ClientConfig, rustls::Error> {
     Ok(config.with_no_client_auth())
 }
 
-/// What an answer that opens nothing says, in its body if it has one.
+/// What an answer says that opens nothing.
 async fn refusal(response: Response) -> Error {
     let status = response.status().as_u16();
     let wait = response.headers().get(header::RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
     let body = Limited::new(Body::from(response), MAX_REFUSAL).collect().await;
-    let said = body.ok().and_then(|body| serde_json::from_slice::<ErrorData>(&body.to_bytes()).ok());
-    let (code, message) = match said {
-        Some(said) => (Some(said.error.code), said.error.message),
-        None if status == 401 => (Some(ErrorCode::Unauthenticated), "the token is missing or bad".to_owned()),
-        None => (None, "is this the address of a WebSocket endpoint?".to_owned()),
-    };
-    Error::Refused { status, code, message, retry_after: wait.map(Duration::from_secs) }
+    let said = body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
+    Error::Refused { status, said, retry_after: wait.map(Duration::from_secs) }
 }
 
 fn broken(error: reqwest::Error) -> Error {

@@ -5,6 +5,7 @@ mod merge;
 mod protocol;
 pub mod rules;
 mod scalar;
+mod settings;
 mod shape;
 mod turn;
 mod union;
@@ -28,6 +29,7 @@ pub fn build(source: &Source) -> Result<(Model, Vec<Finding>), Vec<Finding>> {
     builder.seed();
     builder.drain();
     builder.protocol();
+    builder.settings();
     builder.settle();
     builder.open_endless_rules();
     builder.open_unsure_rules();
@@ -86,8 +88,9 @@ impl<'a> Builder<'a> {
 
     /// Names everything that has a name in the schemas: files, and their `$defs`.
     fn seed(&mut self) {
-        let source = self.source;
-        for file in source.files() {
+        let (source, strict) = (self.source, self.strict);
+        let has_types = |path: &str| !strict || path != settings::FILE;
+        for file in source.files().iter().filter(|file| has_types(&file.path)) {
             let root = Place::root(&file.path);
             let (name, role, section) = self.root_name(&file.path, &file.root);
             if self.strict || says_something(&file.root) {

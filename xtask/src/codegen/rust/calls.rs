@@ -8,17 +8,26 @@ use super::text::{arm, deprecation, doc, list, module_doc, quote};
 pub(super) fn print(input: &Input<'_>) -> String {
     let rust = Ctx::new(input);
     let mut page = Page::new("    ");
-    module_doc(&mut page, "What the client has of every action: a method, and what the action is to a turn.");
+    module_doc(
+        &mut page,
+        "What the client has of the schemas: methods, what an action is to a turn, and settings.",
+    );
     page.line("use crate::mux::Role;");
     page.line("use crate::{Client, Error, Turn, Verdict};");
-    page.line("use smooai_smooth_operator_protocol::*;").gap();
-    let calls = input.model.actions.iter().enumerate().filter(|(_, action)| !action.reply.is_stream());
+    page.line("use smooai_smooth_operator_protocol::*;");
+    if input.model.settings.is_some() {
+        page.line("use std::time::Duration;");
+    }
+    page.gap();
     page.block("impl Client {", "}", |page| {
-        for (position, (index, action)) in calls.enumerate() {
-            if position > 0 {
+        for (index, action) in input.model.actions.iter().enumerate() {
+            if index > 0 {
                 page.gap();
             }
-            rust.client_method(page, index, action);
+            match action.turn {
+                TurnPart::Starts => rust.starting_method(page, index, action),
+                _ => rust.client_method(page, index, action),
+            }
         }
     });
     page.gap().block("impl Turn {", "}", |page| {
@@ -36,6 +45,9 @@ pub(super) fn print(input: &Input<'_>) -> String {
         }
     });
     rust.roles(&mut page);
+    if let Some(settings) = &input.model.settings {
+        super::settings::print(&mut page, settings);
+    }
     page.finish()
 }
 
@@ -103,6 +115,27 @@ impl Ctx<'_> {
                 });
             }
         }
+    }
+
+    /// The method by which a turn is started.
+    fn starting_method(&self, page: &mut Page, index: usize, action: &Action) {
+        doc(page, &self.model.ty(action.params).doc, || format!("The action `{}`.", action.name));
+        page.line("///").line("/// It is on its way when this returns, whether or not the turn is read.");
+        let name = self.names.names.method(index);
+        let parameters = ["&self".to_owned(), format!("params: {}", self.name(action.params))];
+        method(page, &format!("fn {name}"), &parameters, "Turn", |page| {
+            if let Some(session) = self.session(action) {
+                page.line(format!("let session = params.{session}.clone();"));
+                page.line("Turn::new(self.clone(), session, self.begin(params))");
+            }
+        });
+    }
+
+    /// The field that names the session, where an action has one in any case.
+    fn session(&self, action: &Action) -> Option<&str> {
+        let mut fields = self.params(action).iter();
+        let at = fields.position(|field| field.wire == "sessionId" && field.required)?;
+        Some(self.names.names.field(action.params, at))
     }
 
     /// The method by which a turn is stopped.
@@ -208,12 +241,7 @@ impl Ctx<'_> {
                             TurnPart::Answers(_) => "Verdict",
                             TurnPart::Stops | TurnPart::None => continue,
                         };
-                        let mut fields = self.params(action).iter();
-                        let Some(at) = fields.position(|field| field.wire == "sessionId" && field.required)
-                        else {
-                            continue;
-                        };
-                        let session = self.names.names.field(action.params, at);
+                        let Some(session) = self.session(action) else { continue };
                         let variant = self.variant(self.model.action_union, &action.name).unwrap_or_default();
                         let value = format!("Self::{role}(params.{session}.clone())");
                         arm(page, &format!("Action::{variant}(params)"), &value);

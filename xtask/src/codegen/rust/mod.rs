@@ -3,6 +3,7 @@ mod calls;
 mod checks;
 mod enums;
 mod registry;
+mod settings;
 mod structs;
 mod text;
 mod unions;

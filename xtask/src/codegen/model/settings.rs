@@ -1,0 +1,41 @@
+//! How patient clients are unless their users say otherwise.
+
+/// The settings that every client has, from `client.json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a client waits for something.
+    pub timeouts: Group,
+    /// How often it tries the line, and how soon it connects again.
+    pub pacing: Group,
+}
+
+/// Some settings that a client keeps together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group {
+    /// What they are for, as written.
+    pub doc: String,
+    /// In declared order.
+    pub settings: Vec<Setting>,
+}
+
+/// A span of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The name, as the schema has it (`firstPause`).
+    pub name: String,
+    /// The description, as written.
+    pub doc: String,
+    /// What holds when nothing is set, in milliseconds.
+    pub default_ms: u64,
+}
+
+impl Setting {
+    /// The default as a sentence for people (`10 seconds by default.`).
+    pub fn said(&self) -> String {
+        match self.default_ms {
+            ms if ms % 60_000 == 0 => format!("{} minutes by default.", ms / 60_000),
+            ms if ms % 1000 == 0 => format!("{} seconds by default.", ms / 1000),
+            ms => format!("{ms} milliseconds by default."),
+        }
+    }
+}
