@@ -13,8 +13,8 @@ import (
 
 var errInUse = errors.New("another call or turn has this requestId")
 
-// Options tune a client; nil and the zero value are good for most. Of a time-out, zero means the default and a
-// negative value none; a context with a deadline replaces the connect and the request time-out for that call.
+// Options tune a client; nil and the zero value are good for most. A context with a deadline replaces the connect and
+// the request time-out for that call.
 type Options struct {
 	// Token is asked for a bearer token at every connect, and once more when the server refuses one. Nil: none is sent.
 	Token func(ctx context.Context) (string, error)
@@ -29,16 +29,7 @@ type Options struct {
 	// OnEvent takes the events that belong to no call or turn under way. It runs on the goroutine that reads, so it
 	// must not block; to call the client it starts a goroutine of its own.
 	OnEvent func(Event)
-	// ConnectTimeout bounds one attempt to connect; 10 s by default.
-	ConnectTimeout time.Duration
-	// RequestTimeout bounds a call, a wait for a lost connection to come back included; 30 s by default.
-	RequestTimeout time.Duration
-	// IdleTimeout ends a turn of which nothing was heard for so long, keepalives included; 90 s by default.
-	IdleTimeout time.Duration
-	// TurnTimeout ends a turn; 10 min by default. Like IdleTimeout it stands still while the turn is parked.
-	TurnTimeout time.Duration
-	// Heartbeat is the time between two pings; 20 s by default. One that is not answered until the next is a loss.
-	Heartbeat time.Duration
+	Settings
 }
 
 // Client speaks to a server over one WebSocket, which it opens again when it is lost. Its methods may be called at
@@ -58,6 +49,7 @@ func StaticToken(token string) func(context.Context) (string, error) {
 func Dial(ctx context.Context, url string, options *Options) (*Client, error) {
 	c := &Client{options: *cmp.Or(options, &Options{})}
 	c.options.fill()
+	c.options.Logger = cmp.Or(c.options.Logger, slog.New(slog.DiscardHandler))
 	c.socket = newSocket(url, c.options)
 	c.mux.stray = c.stray
 	conn, err := c.socket.dial(ctx)
@@ -66,15 +58,6 @@ func Dial(ctx context.Context, url string, options *Options) (*Client, error) {
 	}
 	go c.socket.run(conn, c.mux.deliver, c.mux.failAll)
 	return c, nil
-}
-
-func (o *Options) fill() {
-	o.ConnectTimeout = limit(o.ConnectTimeout, 10*time.Second)
-	o.RequestTimeout = limit(o.RequestTimeout, 30*time.Second)
-	o.IdleTimeout = limit(o.IdleTimeout, 90*time.Second)
-	o.TurnTimeout = limit(o.TurnTimeout, 10*time.Minute)
-	o.Heartbeat = limit(o.Heartbeat, 20*time.Second)
-	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 }
 
 // limit is a time-out as it was chosen, or the usual one; a negative one never comes.

@@ -97,7 +97,9 @@ func TestAConversation(t *testing.T) {
 }
 
 func TestWithoutLimits(t *testing.T) {
-	none := &protocol.Options{ConnectTimeout: -1, RequestTimeout: -1, IdleTimeout: -1, TurnTimeout: -1, Heartbeat: -1}
+	none := &protocol.Options{Settings: protocol.Settings{
+		ConnectTimeout: -1, RequestTimeout: -1, IdleTimeout: -1, TurnTimeout: -1, Heartbeat: -1,
+	}}
 	client := dial(t, serve(t, protocoltest.Assistant("17 days.")).URL, none)
 	if text, err := send(t, client, "How long?").Text(bounded(t)); err != nil || text != "17 days." {
 		t.Errorf("got %q, %v", text, err)

@@ -1884,7 +1884,10 @@ func (*OTPInvalidEvent) EventTag() string {
 func (*OTPInvalidEvent) isEvent() {}
 
 // TurnEffect returns what the event means to the turn that it belongs to.
-func (*OTPInvalidEvent) TurnEffect() TurnEffect {
+func (v *OTPInvalidEvent) TurnEffect() TurnEffect {
+	if v.Data.Data.AttemptsRemaining == 0 {
+		return TurnGoesOn
+	}
 	return TurnInforms
 }
 

@@ -122,9 +122,9 @@ func ExampleOptions() {
 	example(func(ctx context.Context, url string) error {
 		newToken := func(ctx context.Context) (string, error) { return "a fresh token", nil }
 		client, err := protocol.Dial(ctx, url, &protocol.Options{
-			Token:          newToken, // asked for at every connect, and once more when the server refuses one
-			RequestTimeout: 5 * time.Second,
-			Logger:         slog.Default(),
+			Token:    newToken, // asked for at every connect, and once more when the server refuses one
+			Settings: protocol.Settings{RequestTimeout: 5 * time.Second},
+			Logger:   slog.Default(),
 			OnEvent: func(event protocol.Event) {
 				log.Println("the server says", event.EventTag())
 			},

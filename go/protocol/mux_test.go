@@ -170,15 +170,17 @@ func TestALossFailsWhatIsUnderWay(t *testing.T) {
 }
 
 func TestBackoffDoublesUpToItsLimit(t *testing.T) {
+	var s Settings
+	s.fill()
 	for attempt, want := range []time.Duration{500, 1000, 2000, 4000, 8000, 16000, 20000, 20000} {
-		if got := backoff(attempt, 1); got != want*time.Millisecond {
+		if got := s.backoff(attempt, 1); got != want*time.Millisecond {
 			t.Errorf("attempt %d: %v", attempt, got)
 		}
-		if got := backoff(attempt, 0); got != 0 {
+		if got := s.backoff(attempt, 0); got != 0 {
 			t.Errorf("attempt %d: %v at least", attempt, got)
 		}
 	}
-	if got := backoff(1000, 0.5); got != 10*time.Second {
+	if got := s.backoff(1000, 0.5); got != 10*time.Second {
 		t.Errorf("attempt 1000: %v", got)
 	}
 }

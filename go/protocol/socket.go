@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -21,9 +22,6 @@ const (
 	writeLimit = 10 * time.Second
 	// statusTokenExpired is the close code by which a server asks for a new token.
 	statusTokenExpired websocket.StatusCode = 4401
-
-	firstBackoff = 500 * time.Millisecond
-	mostBackoff  = 20 * time.Second
 )
 
 // socket keeps a connection: it dials, reads, pings, and dials again when the connection is lost.
@@ -99,7 +97,7 @@ func (s *socket) run(conn *websocket.Conn, deliver func([]byte), lost func(cause
 
 // redial dials until it succeeds, with full jitter between the attempts; nil when nobody wants a connection any more.
 func (s *socket) redial() *websocket.Conn {
-	for pause(s.ctx, backoff(s.attempts, rand.Float64())) {
+	for pause(s.ctx, s.options.backoff(s.attempts, rand.Float64())) {
 		s.attempts++
 		conn, err := s.dial(s.ctx)
 		if err == nil {
@@ -115,8 +113,8 @@ func (s *socket) redial() *websocket.Conn {
 }
 
 // backoff is a random part of a time that doubles with every attempt.
-func backoff(attempt int, random float64) time.Duration {
-	return time.Duration(random * float64(min(mostBackoff, firstBackoff<<min(attempt, 6))))
+func (s *Settings) backoff(attempt int, random float64) time.Duration {
+	return time.Duration(random * min(float64(s.LongestPause), math.Ldexp(float64(s.FirstPause), attempt)))
 }
 
 // pause waits, and tells whether ctx did not end meanwhile.

@@ -56,7 +56,7 @@ func TestACallWaitsForTheConnectionOnlySoLong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := dial(t, server.URL, &protocol.Options{RequestTimeout: 50 * time.Millisecond})
+	client := dial(t, server.URL, &protocol.Options{Settings: protocol.Settings{RequestTimeout: 50 * time.Millisecond}})
 	if err := server.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,8 @@ func TestACallWaitsForTheConnectionOnlySoLong(t *testing.T) {
 }
 
 func TestACallThatIsNotAnsweredTimesOut(t *testing.T) {
-	client := dial(t, serve(t, (*protocoltest.Conn).Wait).URL, &protocol.Options{RequestTimeout: 20 * time.Millisecond})
+	options := &protocol.Options{Settings: protocol.Settings{RequestTimeout: 20 * time.Millisecond}}
+	client := dial(t, serve(t, (*protocoltest.Conn).Wait).URL, options)
 	if _, err := client.Ping(t.Context(), protocol.PingParams{}); !errors.Is(err, protocol.ErrTimeout) {
 		t.Errorf("got %v", err)
 	}
@@ -216,7 +217,7 @@ func TestAServerThatStopsAnsweringPingsIsLost(t *testing.T) {
 		<-release // it does not read, so it answers no ping
 		return nil
 	})
-	client := dial(t, server.URL, &protocol.Options{Heartbeat: 20 * time.Millisecond})
+	client := dial(t, server.URL, &protocol.Options{Settings: protocol.Settings{Heartbeat: 20 * time.Millisecond}})
 	_, err := send(t, client, "hello").Wait(bounded(t))
 	close(release)
 	if !errors.Is(err, protocol.ErrConnectionLost) {

@@ -11,7 +11,7 @@ import (
 
 // bareTurn is a turn without a socket, whose events the test pushes.
 func bareTurn(options ...TurnOption) *Turn {
-	c := &Client{options: Options{TurnTimeout: time.Minute, IdleTimeout: 10 * time.Second}}
+	c := &Client{options: Options{Settings: Settings{TurnTimeout: time.Minute, IdleTimeout: 10 * time.Second}}}
 	t := newTurn(c, "turn", "session", options)
 	c.mux.turns.Store(t.RequestID, t)
 	t.resume()

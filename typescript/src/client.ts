@@ -3,8 +3,9 @@ import { ClosedError, ConnectionError, SmoothError } from "./errors.js";
 import { ActionCalls, decodeEvent, parseJson, stringifyJson } from "./generated/index.js";
 import type { Action, Event } from "./generated/index.js";
 import type { Reader } from "./generated/runtime.js";
+import { defaultTimeouts, type Timeouts } from "./generated/settings.js";
 import { Call, Mux, type Read, type Waiter } from "./mux.js";
-import { Pending, type CallOptions, type Timeouts } from "./pending.js";
+import { Pending, type CallOptions } from "./pending.js";
 import { Connection, type ConnectionOptions } from "./socket.js";
 import { Turn } from "./turn.js";
 
@@ -15,8 +16,6 @@ export interface ClientOptions extends ConnectionOptions {
   /** Gets events that belong to no call and no turn of this client. */
   onEvent?: (event: Event) => void;
 }
-
-const defaults: Timeouts = { connect: 10_000, request: 30_000, idle: 90_000, turn: 600_000 };
 
 /** The longest frame that a server takes, in bytes. */
 const longestFrame = 1024 * 1024;
@@ -34,7 +33,7 @@ export class SmoothAgentClient extends ActionCalls<CallOptions, Turn> {
   constructor(options: ClientOptions) {
     super();
     this.#options = options;
-    this.#timeouts = { ...defaults, ...options.timeouts };
+    this.#timeouts = { ...defaultTimeouts, ...options.timeouts };
     this.#connection = new Connection(options, this.#timeouts.connect, {
       frame: (text) => this.#read(text),
       lost: (error) => this.#mux.fail(error),

@@ -1,7 +1,7 @@
 // Everything that a call or a turn can fail with. One class per cause; all share code, retryable and cause.
 import { errorInfo } from "./generated/index.js";
 import type { CancelledEvent, ErrorEvent, InteractionInvalidEvent } from "./generated/index.js";
-import type { Timeouts } from "./pending.js";
+import type { Timeouts } from "./generated/settings.js";
 
 /** What every error of this package has. */
 export interface SmoothErrorOptions extends ErrorOptions {

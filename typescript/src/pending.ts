@@ -1,17 +1,6 @@
 // What a caller waits for. It ends once: by an answer, a failure, a limit or the caller's signal, whichever is first.
 import { TimeoutError, type TimeoutKind } from "./errors.js";
-
-/** Limits in milliseconds; `Infinity` for none. */
-export interface Timeouts {
-  /** For a connection: 10,000. */
-  connect: number;
-  /** For the answer to an action, a wait for the connection included: 30,000. */
-  request: number;
-  /** For the silence between two events of a turn: 90,000. */
-  idle: number;
-  /** For a whole turn, without the time that it waits for a person: 600,000. */
-  turn: number;
-}
+import type { Timeouts } from "./generated/settings.js";
 
 /** What one call may do otherwise. */
 export interface CallOptions {

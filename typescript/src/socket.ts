@@ -1,5 +1,6 @@
 // The connection: opens it, keeps it alive, opens it again when it is lost.
 import { ClosedError, ConnectionError, SmoothError, TimeoutError } from "./errors.js";
+import { pacing } from "./generated/settings.js";
 import { after, Pending } from "./pending.js";
 
 /**
@@ -39,7 +40,7 @@ export interface ConnectionOptions {
   token?: Token;
   /** How the token travels: in the header where the platform can set one (Node), as a subprotocol elsewhere. */
   tokenBy?: TokenBy;
-  /** After how much silence the server is asked for a sign of life, in milliseconds: 15,000. */
+  /** After how much silence the server is asked for a sign of life, in milliseconds: 20,000. */
   heartbeat?: number;
   /** Where to say what happens: `console`, or anything with `debug` and `warn`. Silent without it. */
   logger?: Logger;
@@ -55,8 +56,6 @@ export interface ConnectionEvents {
   ping(): void;
 }
 
-/** The first and the longest span out of which the pause before a new attempt is drawn, in milliseconds. */
-const pauses = { first: 500, longest: 20_000 };
 /** How many heartbeats without any frame mean that the connection is dead. */
 const mostSilentBeats = 2;
 /** Whether an HTTP status or a close code says that the token is not accepted. */
@@ -152,7 +151,7 @@ export class Connection {
       } else this.#refused = true;
       // A server that accepts each token and ends at once is not asked at full speed.
       const atOnce = refusal !== undefined && this.#failures < 2;
-      const span = Math.min(pauses.longest, pauses.first * 2 ** this.#failures);
+      const span = Math.min(pacing.longestPause, pacing.firstPause * 2 ** this.#failures);
       this.#failures += 1;
       if (!atOnce && this.#isNeeded) await this.#pause(Math.random() * span);
     }
@@ -233,7 +232,7 @@ export class Connection {
       }
       if (this.#silentBeats > 0) this.events.ping();
       this.#silentBeats += 1;
-      stopBeat = after(this.options.heartbeat ?? 20_000, beat);
+      stopBeat = after(this.options.heartbeat ?? pacing.heartbeat, beat);
     };
     beat();
     this.options.logger?.debug("connected", { url: this.options.url.replace(/[?#].*/, "") });

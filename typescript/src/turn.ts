@@ -1,13 +1,14 @@
 // A turn: one message up to its terminal event. Iterate its events, await its end, both, or neither.
 import { CancelledError, ServerError, SmoothError, TimeoutError } from "./errors.js";
-import { turnEffects } from "./generated/index.js";
+import { turnEffect } from "./generated/index.js";
 import type { ActionCalls, Event, ParkEvent, TurnEffect, TurnResult } from "./generated/index.js";
 import { json, jsonObject } from "./generated/runtime.js";
-import { after, Pending, type CallOptions, type Timeouts } from "./pending.js";
+import type { Timeouts } from "./generated/settings.js";
+import { after, Pending, type CallOptions } from "./pending.js";
 
 type Ids = Pick<Turn, "sessionId" | "requestId">;
 
-const isPark = (event: Event): event is ParkEvent => turnEffects[event.type] === "parks";
+const isPark = (event: Event): event is ParkEvent => turnEffect(event) === "parks";
 
 /** What a parked turn stays parked under. */
 const keepParked: TurnEffect[] = ["informs", "passes"];
@@ -131,7 +132,7 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
   offer(event: Event): boolean {
     this.#keep(event);
     this.#watch(event);
-    this.#terminated = turnEffects[event.type] === "ends";
+    this.#terminated = turnEffect(event) === "ends";
     if (event.type === "eventual_response") this.resolve(event.data.data);
     else if (event.type === "error") this.fail(new ServerError(event));
     else if (event.type === "cancelled") this.fail(new CancelledError(this.requestId, event));
@@ -175,7 +176,7 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
       if (each.type === "stream_token" && last?.type === "stream_token") {
         const token = last.token + each.token;
         kept.splice(-1, 1, { ...last, token, data: { ...last.data, token } });
-      } else if (each.type === "stream_token" || !droppable.includes(turnEffects[each.type])) kept.push(each);
+      } else if (each.type === "stream_token" || !droppable.includes(turnEffect(each))) kept.push(each);
       else this.#dropped += 1;
     }
     this.#events = kept;
@@ -189,7 +190,7 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
       this.#left -= this.#heard - (this.#since ?? this.#heard);
       this.#since = undefined;
       this.#parked = event;
-    } else if (!this.#parked || !keepParked.includes(turnEffects[event.type])) this.resume();
+    } else if (!this.#parked || !keepParked.includes(turnEffect(event))) this.resume();
   }
 
   /** @internal */

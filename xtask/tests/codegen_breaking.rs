@@ -51,7 +51,11 @@ const BASE: &[(&str, &str)] = &[
             "Ring":{"type":"object","required":["is"],"properties":{"is":{"const":"ring"}}},
             "Hoop":{"type":"object","required":["is"],"properties":{"is":{"const":"hoop"}}}}}"##,
     ),
-    ("events/ended.json", r#"{"type":"object","required":["type"],"properties":{"type":{"const":"ended"}}}"#),
+    (
+        "events/ended.json",
+        r#"{"type":"object","required":["type","left"],"properties":{
+            "type":{"const":"ended"},"left":{"type":"integer","format":"uint32"}}}"#,
+    ),
     ("types/alone.json", r#"{"type":"object","required":["name"],"properties":{"name":{"type":"string"}}}"#),
     (
         "errors.json",
@@ -111,6 +115,15 @@ const FORTH: &[Case] = &[
             "breaking[turn-changed] events/ended.json#/x-turn: it means something else to its turn; \
              breaks old server → new client, new server → old client",
         ],
+    ),
+    case(
+        &[(
+            "events/ended.json",
+            r#"{"type":"object""#,
+            r#"{"x-turn":{"if":{"left":0},"then":"ends","else":"goes_on"},"type":"object""#,
+        )],
+        &["breaking[turn-changed] events/ended.json#/x-turn: it means something else to its turn; \
+           breaks old server → new client, new server → old client"],
     ),
     case(
         &[(TOLD, r#"{"type":"object""#, r#"{"x-turn":"parks","type":"object""#)],

@@ -105,7 +105,50 @@ fn an_event_that_means_something_unheard_of_to_its_turn() {
     gives(
         &Spec::new().replace("events/error.json", "\"x-turn\": \"ends\"", "\"x-turn\": \"explodes\""),
         "error[turn] events/error.json#/x-turn: it is not what an event can mean to a turn; \
-         write one of goes_on, streams, parks, informs, passes, ends",
+         write one of goes_on, streams, parks, informs, passes, ends, or {\"if\": {\"field\": 0}, \"then\": …, \"else\": …} \
+         with a whole number that the event always has",
+    );
+}
+
+#[test]
+fn an_event_whose_meaning_to_its_turn_hangs_on_what_it_may_lack() {
+    for condition in ["{\n      \"shelf\": 0\n    }", "{\n      \"width\": 0\n    }", "{}"] {
+        let spec =
+            Spec::new().replace("events/shelf_scanned.json", "{\n      \"timestamp\": 0\n    }", condition);
+        gives(
+            &spec,
+            "error[turn] events/shelf_scanned.json#/x-turn: it is not what an event can mean to a turn; \
+             write one of goes_on, streams, parks, informs, passes, ends, or {\"if\": {\"field\": 0}, \"then\": …, \
+             \"else\": …} with a whole number that the event always has",
+        );
+    }
+}
+
+#[test]
+fn a_setting_of_clients_without_a_default() {
+    gives(
+        &Spec::new().replace("client.json", "\"default\": 1500", "\"default\": \"1.5 s\""),
+        "error[client-settings] client.json#/$defs/Timeouts/properties/knock: the setting has no default, \
+         in milliseconds; write \"default\": 10000, or what is right for most",
+    );
+}
+
+#[test]
+fn settings_of_clients_that_lack_a_group() {
+    let start = "\"pacing\": {\n      \"$ref\"";
+    gives(
+        &Spec::new().replace("client.json", &format!(",\n    {start}: \"#/$defs/Pacing\"\n    }}"), ""),
+        "error[client-settings] client.json#: a client needs both groups, `timeouts` and `pacing`; declare them under \
+         properties",
+    );
+}
+
+#[test]
+fn a_group_of_settings_that_no_client_has() {
+    gives(
+        &Spec::new().replace("client.json", "\"pacing\": {", "\"manners\": {"),
+        "error[client-settings] client.json#/properties/manners: it is neither of the groups of settings that a client \
+         has; put it into `timeouts` or `pacing`, or teach the printers another group",
     );
 }
 

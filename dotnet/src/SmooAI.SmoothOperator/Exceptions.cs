@@ -51,22 +51,6 @@ public sealed class ConnectionFailedException(Exception cause)
 public sealed class ConnectionLostException(string message, string? requestId, Exception? cause = null)
     : SmoothOperatorException(message, requestId, cause, isRetryable: true);
 
-/// <summary>What there was too little time for.</summary>
-public enum TimeLimit
-{
-    /// <summary><see cref="SmoothAgentOptions.ConnectTimeout"/></summary>
-    Connect,
-
-    /// <summary><see cref="SmoothAgentOptions.RequestTimeout"/></summary>
-    Request,
-
-    /// <summary><see cref="SmoothAgentOptions.IdleTimeout"/></summary>
-    Idle,
-
-    /// <summary><see cref="SmoothAgentOptions.TurnTimeout"/></summary>
-    Turn,
-}
-
 /// <summary>One of the time-outs of the options, or of the turn, ran out.</summary>
 public sealed class TimeLimitException(TimeLimit limit, string? requestId)
     : SmoothOperatorException($"the {limit} time-out ran out", requestId, isRetryable: true)

@@ -3,7 +3,7 @@ namespace SmooAI.SmoothOperator;
 /// <summary>
 /// How a client connects and how long it waits. Of a time-out, <see cref="Timeout.InfiniteTimeSpan"/> means none.
 /// </summary>
-public sealed record SmoothAgentOptions
+public sealed partial record SmoothAgentOptions
 {
     /// <summary>The server, such as <c>ws://127.0.0.1:8787/ws</c>.</summary>
     public required Uri Url { get; init; }
@@ -22,27 +22,15 @@ public sealed record SmoothAgentOptions
     /// <summary>Takes the events that belong to no call or turn under way. It must not block.</summary>
     public Action<ServerEvent>? OnEvent { get; init; }
 
-    /// <summary>Bounds one attempt to connect.</summary>
-    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
-
-    /// <summary>Bounds a call, a wait for a lost connection to come back included.</summary>
-    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(30);
-
-    /// <summary>Ends a turn of which nothing was heard for so long, keepalives included.</summary>
-    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(90);
-
-    /// <summary>Ends a turn. Like <see cref="IdleTimeout"/> it stands still while the turn is parked.</summary>
-    public TimeSpan TurnTimeout { get; init; } = TimeSpan.FromMinutes(10);
-
-    /// <summary>After so long a silence the server is pinged; after as long again the connection counts as lost.</summary>
-    public TimeSpan Heartbeat { get; init; } = TimeSpan.FromSeconds(20);
-
     /// <summary>The clock of all time-outs.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
-    /// <summary>The longest wait before each attempt to connect again: it doubles from 0.5 to 20 s.</summary>
-    internal Func<int, TimeSpan> Backoff { get; init; } =
-        static attempt => TimeSpan.FromSeconds(Math.Min(20, 0.5 * Math.Pow(2, Math.Min(attempt, 10))) * Random.Shared.NextDouble());
+    /// <summary>Which part of the longest pause before connecting again is waited: from 0 up to 1.</summary>
+    internal Func<double> Jitter { get; init; } = Random.Shared.NextDouble;
+
+    /// <summary>The pause before an attempt to connect again.</summary>
+    internal TimeSpan Backoff(int attempt) =>
+        TimeSpan.FromTicks((long)(Math.Min(LongestPause.Ticks, FirstPause.Ticks * Math.Pow(2, Math.Min(attempt, 32))) * Jitter()));
 
     /// <summary>Does work within the time-out for a connection or that for a call.</summary>
     internal async Task<T> WithinAsync<T>(TimeLimit limit, string? requestId, Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken)

@@ -103,7 +103,7 @@ public sealed class CallTests
             await AnswerAsync(connection, await connection.ReceiveAsync<PingParams>());
             await connection.UntilClosedAsync();
         });
-        await using var client = new SmoothAgentClient(new SmoothAgentOptions { Url = server.Url, Backoff = _ => again.Task.IsCompleted ? TimeSpan.Zero : Brief * 4 });
+        await using var client = new SmoothAgentClient(new SmoothAgentOptions { Url = server.Url, FirstPause = Brief * 4, Jitter = () => again.Task.IsCompleted ? 0 : 1 });
         var token = TestContext.Current.CancellationToken;
         await client.ConnectAsync(token);
         await Assert.ThrowsAsync<ConnectionLostException>(() => client.PingAsync(cancellationToken: token));

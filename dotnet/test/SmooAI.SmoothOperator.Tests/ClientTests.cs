@@ -23,7 +23,7 @@ public sealed class ClientTests
     };
 
     private static SmoothAgentOptions Options(FakeServer server) =>
-        new() { Url = server.Url, Backoff = static _ => TimeSpan.Zero };
+        new() { Url = server.Url, FirstPause = TimeSpan.Zero };
 
     private static async Task<SmoothAgentClient> ConnectAsync(FakeServer server, Func<SmoothAgentOptions, SmoothAgentOptions>? change = null)
     {

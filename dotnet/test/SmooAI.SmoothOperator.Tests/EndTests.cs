@@ -28,7 +28,7 @@ public sealed class EndTests
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static async Task<WeakReference> UseAsync(Uri url, TimeProvider time)
     {
-        var client = new SmoothAgentClient(new SmoothAgentOptions { Url = url, TimeProvider = time, Backoff = static _ => TimeSpan.Zero });
+        var client = new SmoothAgentClient(new SmoothAgentOptions { Url = url, TimeProvider = time, FirstPause = TimeSpan.Zero });
         await client.ConnectAsync();
         await Assert.ThrowsAsync<ConnectionLostException>(async () => await client.SendMessage("s", "is cut").Result.WaitAsync(Patience));
         await client.PingAsync().WaitAsync(Patience);
@@ -119,7 +119,7 @@ public sealed class EndTests
     public async Task ClosingBetweenTwoAttemptsEndsThem()
     {
         await using var server = FakeServer.Start(static connection => connection.ReceiveAsync<PingParams>());
-        await using var client = new SmoothAgentClient(new SmoothAgentOptions { Url = server.Url, Backoff = static _ => TimeSpan.FromHours(1) });
+        await using var client = new SmoothAgentClient(new SmoothAgentOptions { Url = server.Url, FirstPause = TimeSpan.FromHours(1), LongestPause = TimeSpan.FromHours(1), Jitter = static () => 1 });
         await client.ConnectAsync(TestContext.Current.CancellationToken);
         await Assert.ThrowsAsync<ConnectionLostException>(() => client.PingAsync(cancellationToken: TestContext.Current.CancellationToken));
         var turn = client.SendMessage("s", "waits for the connection");
@@ -131,7 +131,7 @@ public sealed class EndTests
     public async Task AfterAGoodbyeNoAttemptIsThoughtOf()
     {
         await using var server = FakeServer.Start(static connection => connection.UntilClosedAsync());
-        var client = new SmoothAgentClient(new SmoothAgentOptions { Url = server.Url, Backoff = static _ => throw new InvalidOperationException("there was an attempt") });
+        var client = new SmoothAgentClient(new SmoothAgentOptions { Url = server.Url, Jitter = static () => throw new InvalidOperationException("there was an attempt") });
         await client.ConnectAsync(TestContext.Current.CancellationToken);
         await client.DisposeAsync();
     }

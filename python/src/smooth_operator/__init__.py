@@ -1,7 +1,6 @@
 """Client for smooth-operator: conversations with agents over one WebSocket."""
 
 from ._client import SmoothAgentClient as SmoothAgentClient
-from ._client import Timeouts as Timeouts
 from ._errors import ClosedError as ClosedError
 from ._errors import ServerError as ServerError
 from ._errors import SmoothConnectionError as SmoothConnectionError
@@ -11,6 +10,7 @@ from ._errors import TurnCancelledError as TurnCancelledError
 from ._generated.actions import *  # noqa: F403
 from ._generated.errors import *  # noqa: F403
 from ._generated.events import *  # noqa: F403
+from ._generated.settings import Timeouts as Timeouts
 from ._generated.types import *  # noqa: F403
 from ._generated.wire import UNSET as UNSET
 from ._generated.wire import DecodeError as DecodeError

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import Callable
 from types import TracebackType
 from typing import TypeVar, cast
 
-from ._errors import ClosedError, Limit, SmoothError
+from ._errors import ClosedError, SmoothError
 from ._generated.actions import Action, ActionCalls, SendMessageParams
 from ._generated.events import Event, ImmediateResponseEvent, decode_event
+from ._generated.settings import DEFAULT_TIMEOUTS, HEARTBEAT, Limit, Timeouts
 from ._generated.wire import DecodeError, Reader, decode_text, read_object, required_string, stringify
 from ._mux import Mux, Take
 from ._socket import LONGEST_FRAME, Backoff, Connection, Target, Token, TokenBy, logger, within
@@ -19,23 +19,6 @@ from ._turn import Limits, Turn
 
 ResultT = TypeVar("ResultT")
 EventT = TypeVar("EventT")
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """Limits in seconds, `math.inf` for none. What is left out is the client's, or else the default."""
-
-    connect: float | None = None
-    """For a connection: 10."""
-    request: float | None = None
-    """For the answer to an action, a wait for the connection included: 30."""
-    idle: float | None = None
-    """For the silence between two events of a turn: 90."""
-    turn: float | None = None
-    """For a whole turn, without the time that it waits for a person: 600."""
-
-
-_DEFAULTS: Limits = {"connect": 10.0, "request": 30.0, "idle": 90.0, "turn": 600.0}
 
 
 class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
@@ -50,7 +33,7 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
         token: Token | None = None,
         token_by: TokenBy = "header",
         timeouts: Timeouts | None = None,
-        heartbeat: float = 20.0,
+        heartbeat: float = HEARTBEAT,
         backoff: Backoff | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
@@ -60,7 +43,7 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
         connection, and again when the server refused its token. `heartbeat` is the seconds between two signs
         of life. `on_event` gets the events that belong to no call and no turn of this client.
         """
-        self._limits = _limits(timeouts, _DEFAULTS)
+        self._limits = _limits(timeouts, DEFAULT_TIMEOUTS)
         self._on_event = on_event
         self._mux = Mux()
         self._tasks: set[asyncio.Task[None]] = set()

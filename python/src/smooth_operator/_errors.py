@@ -10,12 +10,9 @@ SmoothError
 
 from __future__ import annotations
 
-from typing import Literal
-
 from ._generated.errors import error_info
 from ._generated.events import ErrorEvent, InteractionInvalidEvent
-
-Limit = Literal["connect", "request", "idle", "turn"]
+from ._generated.settings import Limit
 
 
 class SmoothError(Exception):

@@ -15,7 +15,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
-from ._errors import ClosedError, Limit, SmoothConnectionError, SmoothError, SmoothTimeoutError
+from ._errors import ClosedError, SmoothConnectionError, SmoothError, SmoothTimeoutError
+from ._generated.settings import FIRST_PAUSE, LONGEST_PAUSE, Limit
 
 T = TypeVar("T")
 
@@ -56,8 +57,8 @@ async def within(limit: Limit, seconds: float, work: Coroutine[object, object, T
 class Backoff:
     """The pauses between attempts to connect: drawn from 0 to a span that doubles, in seconds."""
 
-    first: float = 0.5
-    longest: float = 20.0
+    first: float = FIRST_PAUSE
+    longest: float = LONGEST_PAUSE
 
     def draw(self, failures: int) -> float:
         return random.uniform(0, min(self.longest, self.first * 2 ** min(failures, 32)))

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from ._errors import Limit, ServerError, SmoothError, SmoothTimeoutError, TurnCancelledError
+from ._errors import ServerError, SmoothError, SmoothTimeoutError, TurnCancelledError
 from ._generated.actions import ConfirmToolActionReply, SubmitInteractionReply
 from ._generated.events import (
     ErrorEvent,

@@ -52,15 +52,16 @@ pub struct Options {
 }
 
 /// A connection to a server. Clones share it; it is closed by [`Client::close`], or when the last clone and the
-/// last [`Turn`] are dropped.
+/// last [`Turn`](crate::Turn) are dropped.
 ///
 /// Calls that are made while the connection is lost wait for the next one. A `requestId` in the parameters of a
 /// call is used if nothing else in flight has it; otherwise the client makes one.
 #[derive(Clone, derive_more::Debug)]
 #[debug("Client {{ connected: {} }}", self.is_connected())]
 pub struct Client {
+    /// The time limits of this handle's calls; those of another clone are its own.
+    pub timeouts: Timeouts,
     link: Arc<Link>,
-    timeouts: Timeouts,
     _closing: Arc<DropGuard>,
 }
 
@@ -81,12 +82,7 @@ impl Client {
     pub async fn connect_with(url: impl Into<String>, options: Options) -> Result<Self, Error> {
         let (timeouts, link) = (options.timeouts, socket::start(url.into(), options).await?);
         let closing = Arc::new(link.closing.clone().drop_guard());
-        Ok(Self { link, timeouts, _closing: closing })
-    }
-
-    /// The time limits of this handle's calls.
-    pub fn timeouts(&self) -> Timeouts {
-        self.timeouts
+        Ok(Self { timeouts, link, _closing: closing })
     }
 
     /// The same connection with other time limits, for one call or many.

@@ -101,9 +101,8 @@ impl Error {
         match self {
             Self::Server(event) => Some(&event.error.code),
             Self::Refused { said: Some(said), .. } => Some(&said.error.code),
-            Self::Refused { status: 401, .. } | Self::Lost { close_code: Some(4401), .. } => {
-                Some(&ErrorCode::Unauthenticated)
-            }
+            Self::Refused { status: 401, .. } => Some(&ErrorCode::Unauthenticated),
+            Self::Lost { close_code: Some(4401), .. } => Some(&ErrorCode::Unauthenticated),
             _ => None,
         }
     }

@@ -101,8 +101,8 @@ impl Mux {
         let id = event.request_id().unwrap_or_default();
         match self.inboxes.get_mut(id) {
             Some(inbox) if inbox.is_turn() || !is_droppable(&event) => {
-                let freed = match &inbox.role {
-                    Role::Verdict(session) if lets_go_on(&event) => Some(Role::Turn(session.clone())),
+                let freed = match (&inbox.role, event.turn_effect()) {
+                    (Role::Verdict(session), TurnEffect::GoesOn) => Some(Role::Turn(session.clone())),
                     _ => None,
                 };
                 inbox.offer(event, size);
@@ -244,14 +244,6 @@ impl Inbox {
 /// A limit that begins now; none where it is forever.
 fn deadline(phase: Phase, limit: Duration) -> Option<Deadline> {
     Some((Instant::now().checked_add(limit)?, phase, limit))
-}
-
-/// Whether the answer to a verdict lets the turn go on: with no attempt left it does, without the tool.
-fn lets_go_on(event: &Event) -> bool {
-    match event {
-        Event::OtpInvalid(event) => event.data.data.attempts_remaining == 0,
-        event => event.turn_effect() == TurnEffect::GoesOn,
-    }
 }
 
 /// Whether a turn's reader can do without the event, and whether it can be no answer to a call.

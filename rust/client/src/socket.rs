@@ -102,7 +102,7 @@ async fn serve(link: &Link, queue: &mut mpsc::Receiver<Frame>, line: Line, heart
     let written = sink.send_all(&mut outgoing).or_else(|error| sleep(GOODBYE).map(|()| Err(error)));
     select! {
         Err(lost) = read(link, &mut stream, heartbeat.saturating_mul(2)) => return lost,
-        Err(error) = written => return lost(error),
+        Err(error) = written => return lost(&error),
         () = link.closing.cancelled() => {}
     }
     // What waits for an answer is no longer sent, a cancellation still is.
@@ -121,9 +121,9 @@ async fn serve(link: &Link, queue: &mut mpsc::Receiver<Frame>, line: Line, heart
 /// Takes what the server says. A line on which nothing is heard, not even the answer to a ping, is lost.
 async fn read(link: &Link, stream: &mut SplitStream<Line>, patience: Duration) -> Result<Infallible, Error> {
     loop {
-        let silence = |_| lost(format!("nothing was heard for {patience:?}"));
+        let silence = |_| lost(&format!("nothing was heard for {patience:?}"));
         let next = timeout(patience, stream.next()).await.map_err(silence)?;
-        match next.ok_or("the line ended").map_err(lost)?.map_err(lost)? {
+        match next.ok_or_else(|| lost(&"the line ended"))?.map_err(|error| lost(&error))? {
             Message::Text(text) => match Event::from_json(text.as_str()) {
                 Ok(event) => link.mux.lock().offer(event, text.len()),
                 Err(error) => {
@@ -145,8 +145,7 @@ async fn read(link: &Link, stream: &mut SplitStream<Line>, patience: Duration) -
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "map_err gives it by value")]
-fn lost(reason: impl ToString) -> Error {
+fn lost(reason: &impl ToString) -> Error {
     Error::Lost { close_code: None, reason: reason.to_string() }
 }
 

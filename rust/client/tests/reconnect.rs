@@ -53,7 +53,7 @@ async fn a_turn_that_is_cut_says_so_and_the_client_goes_on() {
 async fn a_close_says_its_code_and_reason() {
     let server = FakeServer::start().await.unwrap();
     let (client, peer) = connected(&server).await;
-    let call = client.with_timeouts(Timeouts { request: Duration::from_secs(5), ..client.timeouts() });
+    let call = client.with_timeouts(Timeouts { request: Duration::from_secs(5), ..client.timeouts });
     let (error, ()) = tokio::join!(call.ping(), async {
         let mut peer = peer;
         peer.action().await.unwrap();
@@ -105,7 +105,7 @@ async fn a_call_made_meanwhile_waits_for_the_next_line() {
 async fn a_call_waits_for_a_line_only_so_long_and_is_then_not_sent() {
     let server = FakeServer::start().await.unwrap();
     let (client, peer) = connected(&server).await;
-    let quick = client.with_timeouts(Timeouts { request: Duration::from_millis(60), ..client.timeouts() });
+    let quick = client.with_timeouts(Timeouts { request: Duration::from_millis(60), ..client.timeouts });
     drop(peer);
     server.refuse(503, &[], "").await.unwrap();
     let error = quick.ping().await.unwrap_err();

@@ -28,7 +28,7 @@ async fn a_server_that_does_not_shake_hands() {
 #[tokio::test]
 async fn a_call_that_is_not_answered() {
     let (client, mut peer) = FakeServer::start().await.unwrap().connect().await.unwrap();
-    let quick = client.with_timeouts(Timeouts { request: SHORT, ..client.timeouts() });
+    let quick = client.with_timeouts(Timeouts { request: SHORT, ..client.timeouts });
     let error = quick.ping().await.unwrap_err();
     assert_eq!(phase(&error), Some(Phase::Request), "{error}");
     assert_eq!(error.to_string(), "Request took longer than 50ms");
@@ -50,7 +50,7 @@ async fn limits_of_the_client_are_those_of_its_calls() {
     let options = Options { timeouts, ..Options::default() };
     let (client, peer) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
     let (client, _peer) = (client.unwrap(), peer.unwrap());
-    assert_eq!(client.timeouts(), timeouts);
+    assert_eq!(client.timeouts, timeouts);
     assert_eq!(phase(&client.ping().await.unwrap_err()), Some(Phase::Request));
     let mut turn = client.send_message(SendMessageParams::new("s", "Hello"));
     assert_eq!(phase(&turn.finish().await.unwrap_err()), Some(Phase::Request));
@@ -59,7 +59,7 @@ async fn limits_of_the_client_are_those_of_its_calls() {
 #[tokio::test]
 async fn a_turn_that_falls_silent() {
     let (client, mut peer) = FakeServer::start().await.unwrap().connect().await.unwrap();
-    let quick = client.with_timeouts(Timeouts { idle: SHORT, ..client.timeouts() });
+    let quick = client.with_timeouts(Timeouts { idle: SHORT, ..client.timeouts });
     let mut turn = quick.send_message(SendMessageParams::new("s", "Hello"));
     let (id, _) = peer.action().await.unwrap();
     peer.send(events::accepted(&id)).await.unwrap();
@@ -69,7 +69,7 @@ async fn a_turn_that_falls_silent() {
 #[tokio::test]
 async fn a_turn_that_never_ends() {
     let (client, mut peer) = FakeServer::start().await.unwrap().connect().await.unwrap();
-    let quick = client.with_timeouts(Timeouts { turn: SHORT, ..client.timeouts() });
+    let quick = client.with_timeouts(Timeouts { turn: SHORT, ..client.timeouts });
     let mut turn = quick.send_message(SendMessageParams::new("s", "Hello"));
     let (id, _) = peer.action().await.unwrap();
     peer.send(events::accepted(&id)).await.unwrap();

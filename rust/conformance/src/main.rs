@@ -205,7 +205,7 @@ fn answered(id: u32, outcome: call::Outcome) -> Report {
 
 /// The client with what a command says about its limits.
 fn within(client: &Client, timeouts: Option<&wire::Timeouts>) -> Client {
-    client.with_timeouts(limits(client.timeouts(), timeouts))
+    client.with_timeouts(limits(client.timeouts, timeouts))
 }
 
 fn limits(usual: Timeouts, said: Option<&wire::Timeouts>) -> Timeouts {

@@ -1300,8 +1300,7 @@ export interface UnknownEvent {
  */
 export type TurnEffect = "goes_on" | "streams" | "parks" | "informs" | "passes" | "ends";
 
-/** What each type of event means to its turn. */
-export const turnEffects: Readonly<Record<Event["type"], TurnEffect>> = {
+const effects: Readonly<Record<Event["type"], TurnEffect>> = {
   cancelled: "ends",
   error: "ends",
   eventual_response: "ends",
@@ -1321,6 +1320,12 @@ export const turnEffects: Readonly<Record<Event["type"], TurnEffect>> = {
   write_confirmation_required: "parks",
   $unknown: "passes",
 };
+
+/** What an event means to the turn that it belongs to. */
+export function turnEffect(event: Event): TurnEffect {
+  if (event.type === "otp_invalid" && event.data.data.attemptsRemaining === 0) return "goes_on";
+  return effects[event.type];
+}
 
 /** An event on which a turn stands still until a person has answered. */
 export type ParkEvent =

@@ -8,7 +8,7 @@ mod turn;
 use super::finding::Place;
 use super::json::{Json, Number};
 pub use settings::{Group, Setting, Settings};
-pub use turn::{Repeat, TurnAnswer, TurnEffect, TurnMethod, TurnPart};
+pub use turn::{Repeat, TurnAnswer, TurnEffect, TurnException, TurnMethod, TurnPart};
 
 /// Everything that is generated from one set of schemas.
 #[derive(Debug, Clone, Default)]
@@ -410,6 +410,8 @@ pub struct Event {
     pub payload: TypeId,
     /// What it means to the turn that it belongs to.
     pub effect: TurnEffect,
+    /// When it means something else.
+    pub exception: Option<TurnException>,
 }
 
 /// The error codes with what is known about each.
@@ -453,6 +455,24 @@ impl Model {
     pub fn turn_effect(&self, payload: TypeId) -> Option<TurnEffect> {
         let event = self.events.iter().find(|event| event.payload == payload)?;
         Some(event.effect).filter(|_| self.has_turn_effects())
+    }
+
+    /// When the event with this payload means something else to its turn than [`Model::turn_effect`] says.
+    pub fn turn_exception(&self, payload: TypeId) -> Option<&TurnException> {
+        self.events.iter().find(|event| event.payload == payload)?.exception.as_ref()
+    }
+
+    /// The structs and the fields in them that a path of wire names leads through.
+    pub fn fields_at(&self, owner: TypeId, path: &[String]) -> Vec<(TypeId, usize)> {
+        let (Some((first, rest)), Shape::Struct(shape)) = (path.split_first(), &self.ty(owner).shape) else {
+            return Vec::new();
+        };
+        let Some(at) = shape.fields.iter().position(|field| field.wire == *first) else { return Vec::new() };
+        let mut fields = vec![(owner, at)];
+        if let Kind::Named(inner) = shape.fields[at].ty.kind {
+            fields.extend(self.fields_at(inner, rest));
+        }
+        fields
     }
 
     /// All types with their ids, in printing order.

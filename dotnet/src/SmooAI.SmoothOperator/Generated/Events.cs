@@ -1030,7 +1030,7 @@ public sealed record OtpInvalidEvent : ServerEvent, IWire<OtpInvalidEvent>
     public override string Tag => "otp_invalid";
 
     /// <inheritdoc/>
-    public override TurnEffect GetTurnEffect() => TurnEffect.Informs;
+    public override TurnEffect GetTurnEffect() => Data.Data.AttemptsRemaining == 0 ? TurnEffect.GoesOn : TurnEffect.Informs;
 
     /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;

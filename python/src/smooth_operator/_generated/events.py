@@ -1013,13 +1013,17 @@ class OtpInvalidEvent:
     """Says that the one-time code was not accepted. The turn still waits while attempts remain."""
 
     type: ClassVar[Literal["otp_invalid"]] = "otp_invalid"
-    turn_effect: ClassVar[Literal["informs"]] = "informs"
     request_id: str | None = None
     """The requestId of the turn; absent when it is unknown."""
     timestamp: int
     """When the server sent the event, in Unix milliseconds."""
     data: OtpInvalidData
     """The turn, and why its code was not accepted."""
+
+    @property
+    def turn_effect(self) -> Literal["goes_on", "informs"]:
+        """What it means to the turn that it belongs to."""
+        return "goes_on" if self.data.data.attempts_remaining == 0 else "informs"
 
     @staticmethod
     def decode(value: object) -> OtpInvalidEvent:

@@ -2255,6 +2255,7 @@ impl Event {
             Self::InteractionInvalid(_) => TurnEffect::Informs,
             Self::InteractionRequired(_) => TurnEffect::Parks,
             Self::Keepalive(_) => TurnEffect::Passes,
+            Self::OtpInvalid(event) if event.data.data.attempts_remaining == 0 => TurnEffect::GoesOn,
             Self::OtpInvalid(_) => TurnEffect::Informs,
             Self::OtpSent(_) => TurnEffect::Informs,
             Self::OtpVerificationRequired(_) => TurnEffect::Parks,

@@ -81,7 +81,7 @@ fn events(walk: &mut Walk<'_>) -> BTreeSet<String> {
         let place = &walk.old.ty(old.payload).place;
         if let Some(new) = walk.new.events.iter().find(|new| new.name == old.name) {
             walk.named(old.payload, new.payload, Writer::Server);
-            if old.effect != new.effect {
+            if (old.effect, &old.exception) != (new.effect, &new.exception) {
                 let place = walk.new.ty(new.payload).place.child("x-turn");
                 let problem = "it means something else to its turn".to_owned();
                 walk.breaks.add("turn-changed", &place, problem, Writer::Server.both_ways());

@@ -5,7 +5,7 @@ use super::super::finding::{Finding, Place};
 use super::super::json::Json;
 use super::super::model::{
     Action, ErrorCode, ErrorCodes, Event, Field, Kind, Member, Reply, Role, Section, Shape, Struct, Tag,
-    TaggedUnion, TurnEffect, TurnPart, TypeDef, TypeId,
+    TaggedUnion, TurnPart, TypeDef, TypeId,
 };
 use super::super::source::Source;
 use super::Builder;
@@ -30,8 +30,8 @@ impl Builder<'_> {
                 }
                 Role::Event => {
                     events.push(Member { value: name.clone(), ty: id });
-                    let effect = self.effect(root, &place);
-                    self.model.events.push(Event { name, payload: id, effect });
+                    let (effect, exception) = self.effect(id, root, &place);
+                    self.model.events.push(Event { name, payload: id, effect, exception });
                 }
                 Role::ErrorCode => self.error_codes(id, root, &place),
                 Role::Data | Role::Actions | Role::Events => {}
@@ -94,25 +94,6 @@ impl Builder<'_> {
             ));
         }
         Reply::Events(events)
-    }
-
-    /// What an event means to its turn, by its `x-turn`.
-    fn effect(&mut self, root: &Json, place: &Place) -> TurnEffect {
-        let Some(said) = root.get("x-turn") else { return TurnEffect::default() };
-        let known = TurnEffect::ALL.iter().find(|(_, word, _)| said.as_str() == Some(word));
-        known.map_or_else(
-            || {
-                let words: Vec<&str> = TurnEffect::ALL.iter().map(|(_, word, _)| *word).collect();
-                self.findings.push(Finding::error(
-                    "turn",
-                    &place.child("x-turn"),
-                    "it is not what an event can mean to a turn",
-                    format!("write one of {}", words.join(", ")),
-                ));
-                TurnEffect::default()
-            },
-            |(effect, ..)| *effect,
-        )
     }
 
     /// The error codes, by the values of the enum and `x-errors`.

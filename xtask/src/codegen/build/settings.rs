@@ -13,7 +13,7 @@ impl Builder<'_> {
     pub(super) fn settings(&mut self) {
         let root = Place::root(FILE);
         let Some(file) = self.source.file(&root).filter(|_| self.strict) else { return };
-        let (mut settings, mut groups) = (Settings::default(), 0);
+        let mut settings = Settings::default();
         for (name, schema) in properties(&file.root) {
             let group = match name.as_str() {
                 "timeouts" => &mut settings.timeouts,
@@ -43,9 +43,8 @@ impl Builder<'_> {
                     }
                 }
             }
-            groups += 1;
         }
-        if groups < 2 {
+        if properties(&file.root).len() < 2 {
             let problem = "a client needs both groups, `timeouts` and `pacing`";
             let remedy = "declare them under properties";
             self.findings.push(Finding::error("client-settings", &root, problem, remedy));

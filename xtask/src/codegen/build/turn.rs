@@ -1,8 +1,9 @@
-//! What each action is to a turn, by its `x-turn`: it starts one, stops one, or answers the event that one waits in.
+//! What each action is to a turn, by its `x-turn`: it starts one, stops one, or answers the event that one waits in;
+//! and what each event means to one.
 use super::super::finding::{Finding, Place};
 use super::super::json::Json;
 use super::super::model::{
-    Field, Kind, Repeat, Shape, Struct, TurnAnswer, TurnEffect, TurnMethod, TurnPart, TypeId,
+    Field, Kind, Repeat, Shape, Struct, TurnAnswer, TurnEffect, TurnException, TurnMethod, TurnPart, TypeId,
 };
 use super::Builder;
 
@@ -10,6 +11,39 @@ use super::Builder;
 const NAMES_THE_TURN: [&str; 2] = ["requestId", "sessionId"];
 
 impl Builder<'_> {
+    /// What an event means to its turn, and when something else.
+    pub(super) fn effect(
+        &mut self,
+        payload: TypeId,
+        root: &Json,
+        place: &Place,
+    ) -> (TurnEffect, Option<TurnException>) {
+        let Some(said) = root.get("x-turn") else { return Default::default() };
+        let word = |said: &Json| TurnEffect::ALL.iter().find(|(_, word, _)| said.as_str() == Some(word));
+        let effect = |said: &Json| word(said).map(|(effect, ..)| *effect);
+        if let Some(effect) = effect(said) {
+            return (effect, None);
+        }
+        let exception = || {
+            let [(name, value)] = said.get("if")?.entries() else { return None };
+            let whole = |field: &Field| field.wire == *name && matches!(field.ty.kind, Kind::Int(_));
+            let (path, value) = (self.path(payload, &whole)?, i64::try_from(value.as_u64()?).ok()?);
+            let exception = TurnException { path, value, effect: effect(said.get("then")?)? };
+            Some((effect(said.get("else")?)?, Some(exception)))
+        };
+        exception().unwrap_or_else(|| {
+            let words: Vec<&str> = TurnEffect::ALL.iter().map(|(_, word, _)| *word).collect();
+            let remedy = format!(
+                "write one of {}, or {{\"if\": {{\"field\": 0}}, \"then\": …, \"else\": …}} with a whole number \
+                 that the event always has",
+                words.join(", ")
+            );
+            let problem = "it is not what an event can mean to a turn";
+            self.findings.push(Finding::error("turn", &place.child("x-turn"), problem, remedy));
+            Default::default()
+        })
+    }
+
     /// Finds the part of every action, once it is known what the events are to a turn.
     pub(super) fn turn_parts(&mut self) {
         for index in 0..self.model.actions.len() {
@@ -51,7 +85,8 @@ impl Builder<'_> {
         let repeats = fields.iter().filter(|field| !NAMES_THE_TURN.contains(&field.wire.as_str()));
         let repeats: Vec<Repeat> = repeats
             .filter_map(|field| {
-                Some(Repeat { field: field.wire.clone(), path: self.path(event.payload, field)? })
+                let same = |other: &Field| other.wire == field.wire && other.ty.kind == field.ty.kind;
+                Some(Repeat { field: field.wire.clone(), path: self.path(event.payload, &same)? })
             })
             .collect();
         let mut methods = Vec::new();
@@ -69,18 +104,16 @@ impl Builder<'_> {
         }
     }
 
-    /// Where an event has a value of the name and type of a field, in itself or in an object that it always has.
-    fn path(&self, owner: TypeId, wanted: &Field) -> Option<Vec<String>> {
+    /// Where an event always has a field that fits, in itself or in an object that it always has.
+    fn path(&self, owner: TypeId, fits: &dyn Fn(&Field) -> bool) -> Option<Vec<String>> {
         let present = || self.fields(owner).iter().filter(|field| field.required && !field.ty.nullable);
-        if let Some(field) =
-            present().find(|field| field.wire == wanted.wire && field.ty.kind == wanted.ty.kind)
-        {
+        if let Some(field) = present().find(|field| fits(field)) {
             return Some(vec![field.wire.clone()]);
         }
         present().find_map(|field| {
             let Kind::Named(inner) = field.ty.kind else { return None };
             let mut path = vec![field.wire.clone()];
-            path.extend(self.path(inner, wanted)?);
+            path.extend(self.path(inner, fits)?);
             Some(path)
         })
     }

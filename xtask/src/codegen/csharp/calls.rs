@@ -1,5 +1,5 @@
 //! One method of the client per action.
-use super::super::model::{Action, Kind, Presence, Reply, Shape, TurnAnswer, TurnPart, TypeId};
+use super::super::model::{Action, Kind, Presence, Reply, Shape, TurnAnswer, TurnPart};
 use super::super::names::{Case, join, words};
 use super::super::printer::Page;
 use super::plan::Plan;
@@ -155,7 +155,7 @@ fn turn_method(plan: &Plan<'_>, page: &mut Page, index: usize, answer: Option<(&
             }
             _ => match (repeat, answer) {
                 (Some(repeat), Some((answer, _))) => {
-                    format!("park{}", path(plan, answer.event, &repeat.path))
+                    format!("park{}", plan.path(answer.event, &repeat.path))
                 }
                 _ => continue,
             },
@@ -192,18 +192,6 @@ fn turn_method(plan: &Plan<'_>, page: &mut Page, index: usize, answer: Option<(&
             });
         }
     }
-}
-
-/// A path of properties as a C# one.
-fn path(plan: &Plan<'_>, owner: TypeId, path: &[String]) -> String {
-    let Some((first, rest)) = path.split_first() else { return String::new() };
-    let Some(at) = plan.field_named(owner, first) else { return String::new() };
-    let Shape::Struct(shape) = super::shape(plan, owner) else { return String::new() };
-    let deeper = match shape.fields[at].ty.kind {
-        Kind::Named(inner) => self::path(plan, inner, rest),
-        _ => String::new(),
-    };
-    format!(".{}{deeper}", plan.member(owner, at))
 }
 
 /// What stands in for the hand-written client where there is none.

@@ -92,7 +92,16 @@ fn overrides(plan: &Plan<'_>, page: &mut Page, base: TypeId, id: TypeId, shape: 
         page.line(format!("public override string Tag => {};", quote(&tag.value)));
     }
     if let Some(effect) = plan.model.turn_effect(id) {
-        page.gap().line("/// <inheritdoc/>").line(turn_effect(effect));
+        page.gap().line("/// <inheritdoc/>");
+        match plan.model.turn_exception(id) {
+            Some(other) => page.line(format!(
+                "public override TurnEffect GetTurnEffect() => {} == {} ? TurnEffect.{:?} : TurnEffect.{effect:?};",
+                plan.path(id, &other.path).trim_start_matches('.'),
+                other.value,
+                other.effect
+            )),
+            None => page.line(turn_effect(effect)),
+        };
     }
     for getter in plan.getters(union) {
         let Some(index) = plan.field_named(id, &getter.wire) else { continue };

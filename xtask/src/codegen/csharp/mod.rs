@@ -20,6 +20,7 @@ mod codec;
 mod declare;
 mod plan;
 mod registry;
+mod settings;
 mod text;
 
 use super::build::rules;
@@ -193,6 +194,9 @@ impl Printer for CSharp {
         }
         if !plan.model.actions.is_empty() {
             outputs.push(Output::new("Calls.cs", file_of(&plan, &calls::print(&plan))));
+        }
+        if let Some(settings) = input.model.settings.as_ref().filter(|_| !input.standalone) {
+            outputs.push(Output::new("Settings.cs", file_of(&plan, &settings::print(settings))));
         }
         outputs.push(Output::new("Context.cs", file_of(&plan, &context(&plan))));
         outputs.extend(RUNTIME.iter().map(|(name, text)| Output::new(*name, support(&plan, text))));

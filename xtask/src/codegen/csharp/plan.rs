@@ -141,6 +141,12 @@ impl<'a> Plan<'a> {
         shape.fields.iter().position(|field| field.wire == wire)
     }
 
+    /// A path of properties, each with a dot in front.
+    pub fn path(&self, owner: TypeId, path: &[String]) -> String {
+        let fields = self.model.fields_at(owner, path);
+        fields.iter().map(|(id, at)| format!(".{}", self.member(*id, *at))).collect()
+    }
+
     pub fn has_deprecated(&self) -> bool {
         self.model.types.iter().any(|def| {
             let fields = match &def.shape {

@@ -134,7 +134,12 @@ impl Reference<'_> {
             page.line(format!("### {}", heading(&event.name))).gap();
             self.body(page, def);
             if self.model.has_turn_effects() {
-                page.line(format!("In a turn it {}.", in_a_turn(event.effect))).gap();
+                let exception = event.exception.as_ref().map(|other| {
+                    let name = other.path.last().map_or("", String::as_str);
+                    format!(" When `{}` is {}, it {}.", code(name), other.value, in_a_turn(other.effect))
+                });
+                let exception = exception.unwrap_or_default();
+                page.line(format!("In a turn it {}.{exception}", in_a_turn(event.effect))).gap();
             }
             self.examples(page, def);
             self.neighbours(page, def);

@@ -88,7 +88,23 @@ impl Draft<'_> {
             self.page.gap().line(format!("func (*{name}) is{union}() {{}}"));
         }
         if let Some(effect) = self.plan.model.turn_effect(id) {
-            turn_effect(&mut self.page, name, effect);
+            match self.plan.model.turn_exception(id) {
+                Some(other) => {
+                    let fields = self.plan.model.fields_at(id, &other.path);
+                    let path: String = fields
+                        .iter()
+                        .map(|(id, at)| format!(".{}", self.plan.names.field(*id, *at)))
+                        .collect();
+                    let body = [
+                        &format!("if v{path} == {} {{", other.value),
+                        &format!("\treturn Turn{:?}", other.effect),
+                        "}",
+                        &format!("return Turn{effect:?}"),
+                    ];
+                    method(&mut self.page, TURN_EFFECT, name, "TurnEffect() TurnEffect", &body);
+                }
+                None => turn_effect(&mut self.page, name, effect),
+            }
         }
         self.getters(id);
     }
@@ -391,7 +407,7 @@ fn field_docs(field: &Field) -> Vec<String> {
 }
 
 /// Lines with comments above them; neighbours without one are aligned, as gofmt does.
-fn fields(page: &mut Page, rows: &[(Vec<String>, Vec<String>)]) {
+pub fn fields(page: &mut Page, rows: &[(Vec<String>, Vec<String>)]) {
     let mut run: Vec<Vec<String>> = Vec::new();
     for (docs, row) in rows {
         if !docs.is_empty() {
@@ -416,10 +432,11 @@ fn zero(ty: &str) -> &'static str {
     }
 }
 
+const TURN_EFFECT: &str = "TurnEffect returns what the event means to the turn that it belongs to.";
+
 /// The method that tells what an event means to its turn.
 fn turn_effect(page: &mut Page, name: &str, effect: TurnEffect) {
-    let about = "TurnEffect returns what the event means to the turn that it belongs to.";
-    method(page, about, name, "TurnEffect() TurnEffect", &[&format!("return Turn{effect:?}")]);
+    method(page, TURN_EFFECT, name, "TurnEffect() TurnEffect", &[&format!("return Turn{effect:?}")]);
 }
 
 /// The type of what an event means to its turn.

@@ -19,6 +19,7 @@ mod codec;
 mod declare;
 mod plan;
 mod registry;
+mod settings;
 mod text;
 mod tuples;
 
@@ -121,6 +122,9 @@ impl Printer for Go {
         }
         if !plan.model.actions.is_empty() {
             outputs.push(Output::new("calls_gen.go", calls::print(&plan)));
+        }
+        if let Some(settings) = input.model.settings.as_ref().filter(|_| !input.standalone) {
+            outputs.push(Output::new("settings_gen.go", settings::print(settings)));
         }
         if let Some(text) = tuples::print(plan.model) {
             outputs.push(Output::new("tuples_gen.go", text));

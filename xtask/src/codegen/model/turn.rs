@@ -54,6 +54,17 @@ impl TurnPart {
     }
 }
 
+/// What an event means to its turn when one of its values is a certain one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnException {
+    /// Where the whole number stands in the event, as in [`Repeat::path`].
+    pub path: Vec<String>,
+    /// The value of which this holds.
+    pub value: i64,
+    /// What the event then means.
+    pub effect: TurnEffect,
+}
+
 /// What an event means to its turn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TurnEffect {

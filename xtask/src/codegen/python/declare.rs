@@ -2,7 +2,7 @@
 use super::Sheet;
 use super::text::{self, Doc, bracket, docstring};
 use crate::codegen::model::{
-    Additional, Enum, Kind, Presence, Struct, TaggedUnion, TurnEffect, Ty, TypeDef, TypeId,
+    Additional, Enum, Kind, Presence, Struct, TaggedUnion, TurnEffect, TurnException, Ty, TypeDef, TypeId,
 };
 use crate::codegen::names::{Case, join, words};
 use crate::codegen::printer::Page;
@@ -34,7 +34,8 @@ impl<'a> Sheet<'a> {
                     let attribute = sheet.tag_attribute(id, shape, &tag.property);
                     sheet.tag(page, &attribute, &tag.value);
                 }
-                if let Some(effect) = sheet.model.turn_effect(id) {
+                let (effect, exception) = (sheet.model.turn_effect(id), sheet.model.turn_exception(id));
+                if let Some(effect) = effect.filter(|_| exception.is_none()) {
                     sheet.tag(page, "turn_effect", effect.word());
                 }
                 for (index, field) in shape.fields.iter().enumerate() {
@@ -61,6 +62,10 @@ impl<'a> Sheet<'a> {
                 }
                 let kept = matches!(shape.additional, Additional::Kept(_));
                 if shape.tag.is_some() || !shape.fields.is_empty() || kept {
+                    page.gap();
+                }
+                if let (Some(effect), Some(other)) = (effect, exception) {
+                    sheet.turn_effect(page, id, effect, other);
                     page.gap();
                 }
                 sheet.methods(page, id, shape);
@@ -99,6 +104,19 @@ impl<'a> Sheet<'a> {
             name.push('_');
         }
         name
+    }
+
+    /// What an event means to its turn, where that depends on one of its values.
+    fn turn_effect(&mut self, page: &mut Page, id: TypeId, effect: TurnEffect, other: &TurnException) {
+        let literal = self.typing("Literal");
+        let [then, otherwise] = [other.effect, effect].map(|effect| text::string(effect.word()));
+        let fields = self.model.fields_at(id, &other.path);
+        let path: String = fields.iter().map(|(id, at)| format!(".{}", self.names.field(*id, *at))).collect();
+        page.line("@property").line(format!("def turn_effect(self) -> {literal}[{then}, {otherwise}]:"));
+        page.indented(|page| {
+            docstring(page, &["What it means to the turn that it belongs to.".to_owned()], false);
+            page.line(format!("return {then} if self{path} == {} else {otherwise}", other.value));
+        });
     }
 
     fn tag(&mut self, page: &mut Page, attribute: &str, value: &str) {

@@ -8,6 +8,7 @@ mod calls;
 mod check;
 mod codec;
 mod declare;
+mod settings;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,9 @@ impl Printer for Python {
             let table = rules::table(input.model, &|pattern| with_end_anchor(pattern, "\\Z"));
             let text = RULES_RUNTIME.replacen("\"[]\"", &text::string(&table), 1);
             outputs.push(Output::new("rules.py", format!("# {NOTICE}\n{text}")));
+        }
+        if let Some(settings) = &input.model.settings {
+            outputs.push(Output::new("settings.py", settings::print(settings)));
         }
         outputs.push(Output::new("__init__.py", package(modules)));
         Ok(outputs)

@@ -24,9 +24,10 @@ pub(super) fn print(input: &Input<'_>) -> String {
             if index > 0 {
                 page.gap();
             }
-            match action.turn {
-                TurnPart::Starts => rust.starting_method(page, index, action),
-                _ => rust.client_method(page, index, action),
+            if action.reply.is_stream() {
+                rust.starting_method(page, index, action);
+            } else {
+                rust.client_method(page, index, action);
             }
         }
     });
@@ -222,7 +223,7 @@ impl Ctx<'_> {
                     wire if wire == own.wire => Some(value.to_owned()),
                     wire => {
                         let repeat = answer.repeats.iter().find(|repeat| repeat.field == wire)?;
-                        Some(format!("park.{}", self.path(answer.event, &repeat.path)?))
+                        Some(format!("park.{}", self.path(answer.event, &repeat.path)))
                     }
                 });
                 page.line(format!("client.{}(params).await", self.names.names.method(index)));
@@ -288,14 +289,8 @@ impl Ctx<'_> {
     }
 
     /// A path of properties as a Rust one.
-    fn path(&self, owner: TypeId, path: &[String]) -> Option<String> {
-        let (first, rest) = path.split_first()?;
-        let Shape::Struct(shape) = &self.model.ty(owner).shape else { return None };
-        let at = shape.fields.iter().position(|field| field.wire == *first)?;
-        let name = self.names.names.field(owner, at);
-        match shape.fields[at].ty.kind {
-            Kind::Named(inner) if !rest.is_empty() => Some(format!("{name}.{}", self.path(inner, rest)?)),
-            _ => Some(name.to_owned()),
-        }
+    pub(super) fn path(&self, owner: TypeId, path: &[String]) -> String {
+        let fields = self.model.fields_at(owner, path);
+        fields.iter().map(|(id, at)| self.names.names.field(*id, *at)).collect::<Vec<_>>().join(".")
     }
 }

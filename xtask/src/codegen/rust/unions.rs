@@ -229,6 +229,11 @@ impl Ctx<'_> {
                 for (index, member) in union.members.iter().enumerate() {
                     let effect = self.model.turn_effect(member.ty).unwrap_or_default();
                     let variant = self.names.names.variant(id, index);
+                    if let Some(other) = self.model.turn_exception(member.ty) {
+                        let (value, path) = (other.value, self.path(member.ty, &other.path));
+                        let pattern = format!("Self::{variant}(event) if event.{path} == {value}");
+                        text::arm(page, &pattern, &format!("TurnEffect::{:?}", other.effect));
+                    }
                     page.line(format!("Self::{variant}(_) => TurnEffect::{effect:?},"));
                 }
                 page.line(format!("Self::Unknown(_) => TurnEffect::{:?},", TurnEffect::OF_UNKNOWN));

@@ -10,6 +10,7 @@ mod calls;
 mod decode;
 mod layout;
 mod quoting;
+mod settings;
 mod types;
 mod validate;
 
@@ -71,6 +72,9 @@ impl Printer for TypeScript {
                 outputs.push(Output::new(format!("{file}.ts"), Sheet::new(input, section).print()));
                 index.push(file);
             }
+        }
+        if let Some(settings) = &input.model.settings {
+            outputs.push(Output::new("settings.ts", settings::print(settings)));
         }
         let lines: String = index.iter().map(|file| format!("export * from \"./{file}.js\";\n")).collect();
         outputs.push(Output::new("index.ts", format!("// {NOTICE}\n\n{lines}{PUBLIC_SUPPORT}")));

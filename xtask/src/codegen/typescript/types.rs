@@ -99,9 +99,8 @@ impl<'a> Sheet<'a> {
         comment(&mut self.page, &about, false);
         put(&mut self.page, &layout::union("export type TurnEffect", words));
         self.page.gap();
-        comment(&mut self.page, &["What each type of event means to its turn.".to_owned()], false);
         let key = quoting::string(&union.tag);
-        self.page.line(format!("export const turnEffects: Readonly<Record<{name}[{key}], TurnEffect>> = {{"));
+        self.page.line(format!("const effects: Readonly<Record<{name}[{key}], TurnEffect>> = {{"));
         self.page.indented(|page| {
             for event in &self.model.events {
                 let word = quoting::string(event.effect.word());
@@ -111,7 +110,21 @@ impl<'a> Sheet<'a> {
             let word = quoting::string(TurnEffect::OF_UNKNOWN.word());
             page.line(format!("{}: {word},", quoting::literal_key(&marker)));
         });
-        self.page.line("};");
+        self.page.line("};").gap();
+        comment(&mut self.page, &["What an event means to the turn that it belongs to.".to_owned()], false);
+        self.page.line(format!("export function turnEffect(event: {name}): TurnEffect {{"));
+        let tag = quoting::member("event", &union.tag);
+        self.page.indented(|page| {
+            for event in &self.model.events {
+                let Some(other) = &event.exception else { continue };
+                let place = other.path.iter().fold("event".to_owned(), |at, name| quoting::member(&at, name));
+                let [name, effect] = [event.name.as_str(), other.effect.word()].map(quoting::string);
+                let is_it = format!("{tag} === {name} && {place} === {}", other.value);
+                page.line(format!("if ({is_it}) return {effect};"));
+            }
+            page.line(format!("return effects[{tag}];"));
+        });
+        self.page.line("}");
         let parks = self.model.events.iter().filter(|event| event.effect == TurnEffect::Parks);
         let parks: Vec<TypeId> = parks.map(|event| event.payload).collect();
         let parks: Vec<Doc> = parks.into_iter().map(|id| layout::text(self.type_name(id))).collect();

@@ -340,7 +340,7 @@ public sealed record ShelfScannedEvent : ServerEvent, IWire<ShelfScannedEvent>
     public override string Tag => "shelf_scanned";
 
     /// <inheritdoc/>
-    public override TurnEffect GetTurnEffect() => TurnEffect.Passes;
+    public override TurnEffect GetTurnEffect() => Timestamp == 0 ? TurnEffect.GoesOn : TurnEffect.Passes;
 
     /// <inheritdoc/>
     public override string? GetRequestId() => RequestId;

@@ -659,7 +659,10 @@ func (*ShelfScannedEvent) EventTag() string {
 func (*ShelfScannedEvent) isEvent() {}
 
 // TurnEffect returns what the event means to the turn that it belongs to.
-func (*ShelfScannedEvent) TurnEffect() TurnEffect {
+func (v *ShelfScannedEvent) TurnEffect() TurnEffect {
+	if v.Timestamp == 0 {
+		return TurnGoesOn
+	}
 	return TurnPasses
 }
 

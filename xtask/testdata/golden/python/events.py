@@ -298,7 +298,6 @@ class ShelfScannedEvent:
     """What stands on a shelf."""
 
     type: ClassVar[Literal["shelf_scanned"]] = "shelf_scanned"
-    turn_effect: ClassVar[Literal["passes"]] = "passes"
     request_id: str | None = None
     """Any string; the answer echoes it."""
     timestamp: int
@@ -309,6 +308,11 @@ class ShelfScannedEvent:
     """From left to right."""
     size: tuple[float, float] | None = None
     """Width and height in metres."""
+
+    @property
+    def turn_effect(self) -> Literal["goes_on", "passes"]:
+        """What it means to the turn that it belongs to."""
+        return "goes_on" if self.timestamp == 0 else "passes"
 
     @staticmethod
     def decode(value: object) -> ShelfScannedEvent:

@@ -282,8 +282,7 @@ export interface UnknownEvent {
  */
 export type TurnEffect = "goes_on" | "streams" | "parks" | "informs" | "passes" | "ends";
 
-/** What each type of event means to its turn. */
-export const turnEffects: Readonly<Record<Event["type"], TurnEffect>> = {
+const effects: Readonly<Record<Event["type"], TurnEffect>> = {
   book_changed: "goes_on",
   books_found: "goes_on",
   error: "ends",
@@ -292,6 +291,12 @@ export const turnEffects: Readonly<Record<Event["type"], TurnEffect>> = {
   shelf_scanned: "passes",
   $unknown: "passes",
 };
+
+/** What an event means to the turn that it belongs to. */
+export function turnEffect(event: Event): TurnEffect {
+  if (event.type === "shelf_scanned" && event.timestamp === 0) return "goes_on";
+  return effects[event.type];
+}
 
 /** An event on which a turn stands still until a person has answered. */
 export type ParkEvent = ReaderWantedEvent;

@@ -404,6 +404,7 @@ impl Event {
             Self::Error(_) => TurnEffect::Ends,
             Self::Pong(_) => TurnEffect::GoesOn,
             Self::ReaderWanted(_) => TurnEffect::Parks,
+            Self::ShelfScanned(event) if event.timestamp == 0 => TurnEffect::GoesOn,
             Self::ShelfScanned(_) => TurnEffect::Passes,
             Self::Unknown(_) => TurnEffect::Passes,
         }
