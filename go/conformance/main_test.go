@@ -129,11 +129,13 @@ func turn(name, read string) fields {
 }
 
 func TestATurnIsIteratedAndAwaitedAndExitEndsTheProcess(t *testing.T) {
+	started := make(chan struct{})
 	open := serve(t, func(c *protocoltest.Conn) error {
 		message, err := protocoltest.Expect[*protocol.SendMessageParams](c)
 		if err != nil {
 			return err
 		}
+		<-started // what belongs to no turn may be told before that
 		return errors.Join(
 			c.Send(protocoltest.Token(message, "Hi.")),
 			c.SendText(`{"type":"mood","requestId":"t1","timestamp":1,"how":"good"}`),
@@ -147,6 +149,7 @@ func TestATurnIsIteratedAndAwaitedAndExitEndsTheProcess(t *testing.T) {
 	p.expect(fields{"saw": "done", "id": 1})
 	p.tell(turn("t1", "both"))
 	p.expect(fields{"saw": "started", "id": 3, "requestId": "t1"})
+	close(started)
 	var ended, stray fields
 	events := 0
 	for ended == nil || stray == nil {

@@ -201,7 +201,8 @@ func TestConnectingTimesOut(t *testing.T) {
 	}
 	defer func() { _ = listener.Close() }()
 	url := "ws://" + listener.Addr().String()
-	if _, err := protocol.Dial(t.Context(), url, &protocol.Options{ConnectTimeout: 20 * time.Millisecond}); !errors.Is(err, protocol.ErrConnectTimeout) {
+	options := &protocol.Options{Settings: protocol.Settings{ConnectTimeout: 20 * time.Millisecond}}
+	if _, err := protocol.Dial(t.Context(), url, options); !errors.Is(err, protocol.ErrConnectTimeout) {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

@@ -96,6 +96,7 @@ func TestAParkedTurnStandsStill(t *testing.T) {
 				time.Sleep(time.Hour)
 				turn.push(&KeepaliveEvent{})
 				turn.push(&InteractionInvalidEvent{})
+				turn.push(wrongCode(1))
 				turn.push(&UnknownEvent{Tag: "new"})
 				for _, progress := range []*ToolProgress{{ToolCall: &ToolCall{}}, {ToolResult: &ToolResult{}}, nil} {
 					turn.push(&StreamChunkEvent{Data: StreamChunkData{State: StreamChunkState{RawResponse: progress}}})
@@ -119,9 +120,13 @@ func TestAParkedTurnStandsStill(t *testing.T) {
 	}
 }
 
+func wrongCode(attemptsRemaining uint32) Event {
+	return &OTPInvalidEvent{Data: OTPInvalidData{Data: OTPFailure{AttemptsRemaining: attemptsRemaining}}}
+}
+
 func TestWhatLetsAParkedTurnGoOn(t *testing.T) {
 	turn := bareTurn()
-	for _, event := range []Event{tokenEvent("a"), &StreamReasoningEvent{}, &StreamPreambleEvent{}, &OTPVerifiedEvent{}, &ImmediateResponseEvent{}} {
+	for _, event := range []Event{tokenEvent("a"), &StreamReasoningEvent{}, &StreamPreambleEvent{}, &OTPVerifiedEvent{}, wrongCode(0), &ImmediateResponseEvent{}} {
 		turn.push(&WriteConfirmationRequiredEvent{})
 		turn.push(event)
 		if got := turn.Parked(); got != nil {

@@ -397,6 +397,36 @@ class Parks(Case):
             self.assertFalse(turn.ended)
             self.assertIsNotNone(turn.parked)
 
+    async def test_a_turn_goes_on_without_the_tool_when_no_attempt_at_its_code_is_left(self) -> None:
+        left = 2
+
+        async def script(_: so.SendMessageParams, reply: Reply) -> None:
+            await reply.accepted()
+            required = so.OtpVerification(
+                tool_id="refund", action_description="Refund it.", available_channels=[], auth_level="otp"
+            )
+            data = so.OtpVerificationRequiredData(request_id=reply.request_id or "", data=required)
+            await reply.event(so.OtpVerificationRequiredEvent(timestamp=0, data=data))
+
+        async def verify(_: so.VerifyOtpParams, reply: Reply) -> None:
+            nonlocal left
+            left -= 1
+            failure = so.OtpFailure(attempts_remaining=left, message="no")
+            data = so.OtpInvalidData(request_id=reply.request_id or "", data=failure)
+            await reply.event(so.OtpInvalidEvent(timestamp=0, data=data))
+
+        self.server.on(so.SendMessageParams, script)
+        self.server.on(so.VerifyOtpParams, verify)
+        async with self.client() as client:
+            turn = client.send_message(session_id="s", message=MESSAGE)
+            async for event in turn:
+                if event.type == "otp_verification_required":
+                    break
+            self.assertEqual((await turn.verify("000000")).type, "otp_invalid")
+            self.assertIsNotNone(turn.parked)
+            self.assertEqual((await turn.verify("000000")).type, "otp_invalid")
+            self.assertIsNone(turn.parked)
+
     async def test_an_error_that_ends_the_turn_is_no_answer_to_a_verdict_under_its_id(self) -> None:
         async def confirm(action: so.ConfirmToolActionParams, reply: Reply) -> None:
             await reply.error("AGENT_ERROR", "the model is gone")

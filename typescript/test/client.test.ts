@@ -348,6 +348,31 @@ test("a code and a form are answered from the turn", async () => {
   }
 });
 
+test("a turn goes on without the tool when no attempt at its code is left", async () => {
+  const client = connectTo();
+  server.on("send_message", (_, reply) => {
+    const requestId = reply.requestId ?? "";
+    const data = {
+      toolId: "refund",
+      actionDescription: "Refund it.",
+      availableChannels: ["email"],
+      authLevel: "otp",
+    };
+    reply.accepted().event({ type: "otp_verification_required", data: { requestId, data } });
+  });
+  let attemptsRemaining = 2;
+  server.on("verify_otp", ({ requestId }, reply) => {
+    attemptsRemaining -= 1;
+    reply.event({ type: "otp_invalid", data: { requestId, data: { attemptsRemaining, message: "No." } } });
+  });
+  const turn = client.sendMessage(message);
+  for await (const { type } of turn) if (type === "otp_verification_required") break;
+  assert.equal((await turn.verify("000000")).type, "otp_invalid");
+  assert.equal(turn.parked?.type, "otp_verification_required");
+  assert.equal((await turn.verify("000000")).type, "otp_invalid");
+  assert.equal(turn.parked, undefined);
+});
+
 test("values that a form does not take are the call's error, and the form still waits", async () => {
   const client = connectTo();
   const interaction = { interactionId: "i", kind: "identity_intake", spec: {}, reason: "to send it" };

@@ -22,6 +22,7 @@ internal static class Schemas
 
     private static readonly Dictionary<string, JsonObject> Files = Directory
         .EnumerateFiles(Folder, "*.json", SearchOption.AllDirectories)
+        .Where(static path => Path.GetFileName(path) != "client.json") // settings, of which nothing is on the wire
         .ToDictionary(static path => Path.GetRelativePath(Folder, path).Replace('\\', '/'), static path => JsonNode.Parse(File.ReadAllText(path))!.AsObject());
 
     /// <summary>Every schema that has a type, files and their $defs alike.</summary>

@@ -22,6 +22,7 @@ from ._generated.events import (
     StreamTokenEvent,
     TurnResult,
 )
+from ._generated.settings import Limit
 from ._generated.types import ChoicesValues, IdentityIntakeValues
 from ._generated.wire import JsonObject
 
