@@ -18,7 +18,7 @@ pub fn print(settings: &Settings) -> String {
             if index > 0 {
                 page.gap();
             }
-            summary(page, &format!("{} {}", setting.doc, setting.said()), &name);
+            summary(page, &setting.said(), &name);
             page.line(format!("public TimeSpan {name} {{ get; init; }} = {};", span(setting)));
         }
     });

@@ -58,6 +58,7 @@ impl Reference<'_> {
             self.actions(&mut page);
             self.events(&mut page);
             self.errors(&mut page);
+            self.settings(&mut page);
         }
         self.types(&mut page);
         page.finish().trim_end().to_owned() + "\n"
@@ -165,6 +166,24 @@ impl Reference<'_> {
             ));
         }
         page.gap();
+    }
+
+    fn settings(&self, page: &mut Page) {
+        let Some(settings) = &self.model.settings else { return };
+        page.line("## Clients").gap();
+        page.line(
+            "What clients of all languages do unless their users say otherwise; nothing of it is sent.",
+        )
+        .gap();
+        for group in [&settings.timeouts, &settings.pacing] {
+            page.line(format!("{}:", prose(&group.doc).trim_end_matches('.'))).gap();
+            page.line("| setting | default | what it is |").line("|---|---|---|");
+            for setting in &group.settings {
+                let (name, doc) = (code(&setting.name), cell(&setting.doc));
+                page.line(format!("| `{name}` | {} | {doc} |", setting.default()));
+            }
+            page.gap();
+        }
     }
 
     fn types(&self, page: &mut Page) {

@@ -25,7 +25,7 @@ pub fn print(settings: &Settings) -> String {
     );
     page.block("type Settings struct {", "}", |page| {
         let row = |(name, setting): &(String, &Setting)| {
-            let doc = format!("{name}: {} {}", setting.doc, setting.said());
+            let doc = format!("{name}: {}", setting.said());
             (vec![doc], vec![name.clone(), "time.Duration".to_owned()])
         };
         fields(page, &all.iter().map(row).collect::<Vec<_>>());

@@ -30,12 +30,17 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// The default as a sentence for people (`10 seconds by default.`).
-    pub fn said(&self) -> String {
+    /// The default for people (`10 seconds`).
+    pub fn default(&self) -> String {
         match self.default_ms {
-            ms if ms % 60_000 == 0 => format!("{} minutes by default.", ms / 60_000),
-            ms if ms % 1000 == 0 => format!("{} seconds by default.", ms / 1000),
-            ms => format!("{ms} milliseconds by default."),
+            ms if ms % 60_000 == 0 => format!("{} minutes", ms / 60_000),
+            ms if ms % 1000 == 0 => format!("{} seconds", ms / 1000),
+            ms => format!("{ms} milliseconds"),
         }
+    }
+
+    /// The description and the default (`For one attempt to connect. 10 seconds by default.`).
+    pub fn said(&self) -> String {
+        format!("{} {} by default.", self.doc, self.default())
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn print(settings: &Settings) -> String {
 }
 
 fn describe(page: &mut Page, setting: &Setting) {
-    docstring(page, &[format!("{} {}", setting.doc, setting.said())], false);
+    docstring(page, &[setting.said()], false);
 }
 
 fn snake(name: &str) -> String {

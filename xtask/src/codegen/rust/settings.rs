@@ -26,7 +26,7 @@ fn group(page: &mut Page, name: &str, group: &Group, more: &str) {
     page.block(format!("pub struct {name} {{"), "}", |page| {
         for setting in &group.settings {
             let field = join(&words(&setting.name), Case::Snake, &[]);
-            doc(page, &format!("{} {}", setting.doc, setting.said()), String::new);
+            doc(page, &setting.said(), String::new);
             page.line(format!("pub {field}: Duration,"));
             let default = match setting.default_ms {
                 ms if ms % 1000 == 0 => format!("from_secs({})", ms / 1000),

@@ -32,7 +32,7 @@ pub(super) fn print(settings: &Settings) -> String {
 }
 
 fn describe(page: &mut Page, setting: &Setting) {
-    comment(page, &[format!("{} {}", setting.doc, setting.said())], false);
+    comment(page, &[setting.said()], false);
 }
 
 fn value(page: &mut Page, setting: &Setting) {
