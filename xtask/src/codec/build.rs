@@ -165,8 +165,9 @@ fn go(place: &Place<'_>) -> Result<Command> {
     for entry in fs::read_dir(&place.generated).context("nothing is generated")? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // The calls belong to a client, which is not here.
-        if name.ends_with("_gen.go") && name != "calls_gen.go" {
+        // These belong to a client, which is not here.
+        let is_of_client = ["calls_gen.go", "settings_gen.go"].contains(&name.as_str());
+        if name.ends_with("_gen.go") && !is_of_client {
             let copy = format!("protocol/{name}");
             place.put(&copy, &fs::read_to_string(&path)?)?;
             wanted.push(copy);

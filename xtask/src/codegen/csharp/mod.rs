@@ -249,6 +249,7 @@ const USINGS: &[(&str, &[&str])] = &[
             "StringComparer.",
             "[Obsolete",
             "Guid.",
+            "TimeSpan.",
             "Func<",
             "ValueTuple",
         ],
