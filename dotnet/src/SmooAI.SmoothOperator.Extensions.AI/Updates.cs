@@ -26,11 +26,8 @@ internal static class Updates
         _ => [],
     };
 
-    private static ToolApprovalRequestContent Approval(WriteConfirmation asked, Turn turn)
-    {
-        var arguments = new Dictionary<string, object?> { ["actionDescription"] = asked.ActionDescription };
-        return new(turn.RequestId, new FunctionCallContent(turn.RequestId, asked.ToolId, arguments));
-    }
+    private static ToolApprovalRequestContent Approval(WriteConfirmation asked, Turn turn) =>
+        new(turn.RequestId, new FunctionCallContent(turn.RequestId, asked.ToolId, new Dictionary<string, object?> { ["actionDescription"] = asked.ActionDescription }));
 
     private static IEnumerable<AIContent> End(TurnResult result, bool hasText)
     {

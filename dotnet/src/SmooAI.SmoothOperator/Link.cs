@@ -59,14 +59,14 @@ internal sealed class Link(ClientWebSocket socket, SmoothAgentOptions options)
     public void Finish() => _outbox.Writer.TryComplete();
 
     /// <summary>Reads and writes until the connection has ended, and returns why. Then nothing of it runs.</summary>
-    public async Task<Exception> RunAsync(Action<ReadOnlyMemory<byte>> deliver, CancellationToken stop)
+    public async Task<Exception> RunAsync(Mux mux, CancellationToken stop)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using var heart = options.TimeProvider.CreateTimer(static link => ((Link)link!).Beat(), this, options.Heartbeat, options.Heartbeat);
         var writing = WriteAsync(over.Token);
         try
         {
-            return await ReadAsync(deliver, stop).ConfigureAwait(false);
+            return await ReadAsync(mux, stop).ConfigureAwait(false);
         }
         catch (Exception error) when (IsLoss(error))
         {
@@ -74,6 +74,7 @@ internal sealed class Link(ClientWebSocket socket, SmoothAgentOptions options)
         }
         finally
         {
+            mux.Flush();
             Finish();
             over.CancelAfter(GoodbyeLimit);
             await writing.ConfigureAwait(false);
@@ -102,12 +103,18 @@ internal sealed class Link(ClientWebSocket socket, SmoothAgentOptions options)
         }
     }
 
-    private async Task<Exception> ReadAsync(Action<ReadOnlyMemory<byte>> deliver, CancellationToken stop)
+    private async Task<Exception> ReadAsync(Mux mux, CancellationToken stop)
     {
         var frame = new ArrayBufferWriter<byte>(4096);
         while (true)
         {
-            var part = await socket.ReceiveAsync(frame.GetMemory(4096), stop).ConfigureAwait(false);
+            var receiving = socket.ReceiveAsync(frame.GetMemory(4096), stop);
+            if (!receiving.IsCompleted)
+            {
+                mux.Flush();
+            }
+
+            var part = await receiving.ConfigureAwait(false);
             frame.Advance(part.Count);
             if (part.MessageType == WebSocketMessageType.Close)
             {
@@ -125,7 +132,7 @@ internal sealed class Link(ClientWebSocket socket, SmoothAgentOptions options)
                 Volatile.Write(ref _silentBeats, 0);
                 if (part.MessageType == WebSocketMessageType.Text)
                 {
-                    deliver(frame.WrittenMemory);
+                    mux.Deliver(frame.WrittenMemory);
                 }
 
                 frame.ResetWrittenCount();

@@ -1,11 +1,20 @@
 namespace SmooAI.SmoothOperator;
 
 /// <summary>
-/// Knows who waits for what. It has no socket: frames are put in with <c>Deliver</c>, and <c>Fail</c> says that no more
-/// will come for those who wait now.
+/// Knows who waits for what. It has no socket: frames are put in with <c>Deliver</c>, <c>Flush</c> says that the next
+/// one is still to come, and <c>Fail</c> that no more will come for those who wait now; these three are for one reader.
 /// </summary>
 internal sealed class Mux(Action<ServerEvent> stray)
 {
+    /// <summary>Bounds what is held, so that the first event of a long burst is soon seen.</summary>
+    private const int MostHeld = 64;
+
+    /// <summary>
+    /// Events that stream, while more frames are there already. To wake the reader of a turn costs about as much as to
+    /// read an event, and so it is woken once for all that came together.
+    /// </summary>
+    private readonly List<(Turn Turn, ServerEvent Event)> _held = [];
+
     private readonly ConcurrentDictionary<string, Call> _calls = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Turn> _turns = new(StringComparer.Ordinal);
 
@@ -20,7 +29,7 @@ internal sealed class Mux(Action<ServerEvent> stray)
 
     public void End(Turn turn) => _turns.TryRemove(KeyValuePair.Create(turn.RequestId, turn));
 
-    /// <summary>Takes one frame to whoever waits for it.</summary>
+    /// <summary>Takes one frame to whoever waits for it. The memory is looked at only during the call.</summary>
     public void Deliver(ReadOnlyMemory<byte> frame)
     {
         try
@@ -29,12 +38,17 @@ internal sealed class Mux(Action<ServerEvent> stray)
         }
         catch (DecodeException error)
         {
+            Flush();
             ClientLog.Instance.UnreadableFrame(error.Message);
-            if (error.RequestId is { } id)
-            {
-                Fail(id, new ProtocolException($"an event cannot be read: {error.Message}", id, error));
-            }
+            Fail(error.RequestId ?? "", new ProtocolException($"an event cannot be read: {error.Message}", error.RequestId, error));
         }
+    }
+
+    /// <summary>Gives the turns what is held for them.</summary>
+    public void Flush()
+    {
+        _held.ForEach(static held => held.Turn.Push(held.Event));
+        _held.Clear();
     }
 
     /// <summary>Ends everything that is under way.</summary>
@@ -60,6 +74,14 @@ internal sealed class Mux(Action<ServerEvent> stray)
         var serverEvent = Wire.Read<ServerEvent>(frame);
         var id = serverEvent.GetRequestId() ?? "";
         var turn = _turns.GetValueOrDefault(id);
+        if (turn is not null && serverEvent.GetTurnEffect() == TurnEffect.Streams && _held.Count < MostHeld)
+        {
+            _held.Add((turn, serverEvent));
+            return serverEvent;
+        }
+
+        // Nothing overtakes what is held.
+        Flush();
 
         // An error by which a turn ends is no answer to a verdict under its id.
         var isTurns = turn is not null && serverEvent is ErrorEvent { Error.Code.EndsTurn: true };

@@ -17,7 +17,7 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         _options = options;
         _mux = new Mux(Stray);
-        _socket = new Socket(options, _mux.Deliver, _mux.Fail);
+        _socket = new Socket(options, _mux);
     }
 
     /// <summary>A client that is not yet connected.</summary>

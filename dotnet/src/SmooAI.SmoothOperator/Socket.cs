@@ -2,9 +2,8 @@ namespace SmooAI.SmoothOperator;
 
 /// <summary>Keeps a connection: opens it, and opens it again when it is lost.</summary>
 /// <param name="options">How to connect.</param>
-/// <param name="deliver">Takes every frame; the memory is its own only during the call.</param>
-/// <param name="lost">Told of every loss, with the failure for each call or turn.</param>
-internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<byte>> deliver, Action<Func<string?, Exception>> lost)
+/// <param name="mux">Takes every frame, and is told of every loss.</param>
+internal sealed class Socket(SmoothAgentOptions options, Mux mux)
 {
     private readonly object _gate = new();
     private readonly SemaphoreSlim _opening = new(1, 1);
@@ -131,7 +130,7 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
     /// <summary>Reads and writes until a connection has ended, and tells those who wait for an answer.</summary>
     private async Task UseAsync(Link link)
     {
-        var cause = await link.RunAsync(deliver, _stop.Token).ConfigureAwait(false);
+        var cause = await link.RunAsync(mux, _stop.Token).ConfigureAwait(false);
         lock (_gate)
         {
             _link = _dead is null ? NewLink() : _link;
@@ -143,6 +142,6 @@ internal sealed class Socket(SmoothAgentOptions options, Action<ReadOnlyMemory<b
             ClientLog.Instance.Lost(cause.Message);
         }
 
-        lost(_dead ?? (requestId => new ConnectionLostException("the connection was lost", requestId, cause)));
+        mux.Fail(_dead ?? (requestId => new ConnectionLostException("the connection was lost", requestId, cause)));
     }
 }

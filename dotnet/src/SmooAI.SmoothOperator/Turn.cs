@@ -70,8 +70,8 @@ public sealed partial class Turn : IAsyncEnumerable<ServerEvent>
         switch (effect)
         {
             case TurnEffect.Ends:
-                End(SmoothOperatorException.Of(serverEvent), (serverEvent as EventualResponseEvent)?.Data.Data);
-                break;
+                End(SmoothOperatorException.Of(serverEvent), serverEvent);
+                return;
             case TurnEffect.Parks:
                 Parked = serverEvent;
                 _clock.Stop();
@@ -92,11 +92,6 @@ public sealed partial class Turn : IAsyncEnumerable<ServerEvent>
         {
             _events.Writer.TryWrite(serverEvent);
         }
-
-        if (effect == TurnEffect.Ends)
-        {
-            _events.Writer.Complete();
-        }
     });
 
     /// <summary>Lets the clock run, the silence from its beginning, unless the turn is parked.</summary>
@@ -110,11 +105,7 @@ public sealed partial class Turn : IAsyncEnumerable<ServerEvent>
     });
 
     /// <summary>Ends the turn from this side.</summary>
-    internal void Fail(Exception error) => UnlessEnded(() =>
-    {
-        End(error, null);
-        _events.Writer.Complete(error);
-    });
+    internal void Fail(Exception error) => UnlessEnded(() => End(error, null));
 
     private void Expire(TimeLimit limit) => UnlessEnded(() => Fail(new TimeLimitException(limit, RequestId)), orParked: true);
 
@@ -129,16 +120,22 @@ public sealed partial class Turn : IAsyncEnumerable<ServerEvent>
         }
     }
 
-    /// <summary>Ends the turn. Its id is free before anyone can see that it has ended.</summary>
-    private void End(Exception? failure, TurnResult? result)
+    /// <summary>Ends the turn, by an event or from this side. Its id is free before anyone can see that it has ended.</summary>
+    private void End(Exception? failure, ServerEvent? last)
     {
         _mux.End(this);
         Parked = null;
         _clock.Dispose();
-        _ = failure is null ? _result.TrySetResult(result!) : _result.TrySetException(failure);
+        _ = failure is null ? _result.TrySetResult((last as EventualResponseEvent)?.Data.Data!) : _result.TrySetException(failure);
 
         // Once it is looked at, a failure that nobody awaits is no unobserved one.
         _ = Result.Exception;
+        if (last is not null)
+        {
+            _events.Writer.TryWrite(last);
+        }
+
+        _events.Writer.Complete(last is null ? failure : null);
     }
 
     /// <summary>The turn's id.</summary>

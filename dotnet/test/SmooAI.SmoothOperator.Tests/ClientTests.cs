@@ -496,6 +496,102 @@ public sealed class ClientTests
         Assert.IsType<EventualResponseEvent>(events[^1]);
     }
 
+    /// <summary>
+    /// The listener, which runs between two frames, waits until all has been sent: then it is there in one burst.
+    /// </summary>
+    [Theory]
+    [InlineData("an end")]
+    [InlineData("a goodbye")]
+    [InlineData("a loss")]
+    [InlineData("an unreadable event")]
+    public async Task OfABurstNothingIsLostAndNothingComesAfterItsEnd(string end)
+    {
+        var sent = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var stray = new ConcurrentQueue<string>();
+        var texts = Enumerable.Range(0, 150).Select(static number => $"{number} ").ToList();
+        await using var server = FakeServer.Start(async connection =>
+        {
+            var id = (await connection.ReceiveAsync<SendMessageParams>()).RequestId!;
+            await connection.SendTextAsync("""{"type":"keepalive","timestamp":1,"requestId":"other","data":{"requestId":"other"}}""");
+            foreach (var text in texts)
+            {
+                await connection.TokenAsync(id, text);
+            }
+
+            await (end switch
+            {
+                "an end" => connection.FinishAsync(id, string.Concat(texts)),
+                "a goodbye" => connection.CloseAsync(1001, "going away"),
+                "a loss" => Task.CompletedTask,
+                _ => connection.SendTextAsync($$"""{"type":"stream_token","requestId":"{{id}}","timestamp":1,"token":7}"""),
+            });
+            if (end is "an end" or "an unreadable event")
+            {
+                await connection.TokenAsync(id, "late");
+            }
+
+            sent.SetResult();
+            if (end != "a loss")
+            {
+                await connection.UntilClosedAsync();
+            }
+        });
+        await using var client = await ConnectAsync(server, options => options with
+        {
+            OnEvent = serverEvent =>
+            {
+                stray.Enqueue(serverEvent.Tag);
+                Assert.True(sent.Task.Wait(Patience));
+            },
+        });
+        var turn = client.SendMessage(SessionId, "m");
+        var taken = new List<ServerEvent>();
+        var failure = await Record.ExceptionAsync(async () =>
+        {
+            await foreach (var serverEvent in turn.WithCancellation(TestContext.Current.CancellationToken))
+            {
+                taken.Add(serverEvent);
+            }
+        });
+
+        Assert.Equal(texts, taken.OfType<StreamTokenEvent>().Select(static one => one.Token));
+        Assert.Equal(end == "an end" ? texts.Count + 1 : texts.Count, taken.Count);
+        Type? expected = end switch { "an end" => null, "an unreadable event" => typeof(ProtocolException), _ => typeof(ConnectionLostException) };
+        Assert.Equal(expected, failure?.GetType());
+        await client.DisposeAsync();
+        Assert.Equal(expected is null || failure is ProtocolException ? ["keepalive", "stream_token"] : ["keepalive"], stray);
+    }
+
+    [Fact]
+    public async Task ATokenIsSeenWhileNothingComesBehindIt()
+    {
+        await using var server = FakeServer.Start(static async connection =>
+        {
+            var id = (await connection.ReceiveAsync<SendMessageParams>()).RequestId!;
+            for (var number = 0; number < 5; number++)
+            {
+                await connection.TokenAsync(id, "x");
+                var ping = await connection.ReceiveAsync<PingParams>();
+                await connection.SendTextAsync($$$"""{"type":"pong","requestId":"{{{ping.RequestId}}}","timestamp":1,"data":{"timestamp":1}}""");
+            }
+
+            await connection.FinishAsync(id, "done");
+            await connection.UntilClosedAsync();
+        });
+        await using var client = await ConnectAsync(server);
+        var seen = 0;
+        await foreach (var serverEvent in client.SendMessage(SessionId, "m").WithCancellation(TestContext.Current.CancellationToken))
+        {
+            if (serverEvent is StreamTokenEvent)
+            {
+                seen++;
+                await client.PingAsync(cancellationToken: TestContext.Current.CancellationToken);
+            }
+        }
+
+        Assert.Equal(5, seen);
+    }
+
     [Fact]
     public async Task AClientThatWasNeverConnectedCloses()
     {

@@ -12,6 +12,8 @@ public sealed class TurnTests : IAsyncDisposable
         Data = new() { RequestId = "r", Data = new() { ToolId = "refund", ActionDescription = "Refund 5." } },
     };
 
+    private const string TokenFrame = """{"type":"stream_token","requestId":"r","timestamp":1,"token":"x","data":{"requestId":"r","token":"x"}}""";
+
     private readonly SmoothAgentClient _client = new("ws://127.0.0.1:1/ws");
     private readonly SetTime _time = new();
     private readonly List<ServerEvent> _stray = [];
@@ -32,9 +34,32 @@ public sealed class TurnTests : IAsyncDisposable
 
     private Turn Begin() => Begin(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
 
-    private void Deliver(string frame) => _mux.Deliver(Encoding.UTF8.GetBytes(frame));
+    /// <summary>A frame with others right behind it.</summary>
+    private void Receive(string frame) => _mux.Deliver(Encoding.UTF8.GetBytes(frame));
 
-    private void Token() => Deliver("""{"type":"stream_token","requestId":"r","timestamp":1,"token":"x","data":{"requestId":"r","token":"x"}}""");
+    /// <summary>A frame by itself.</summary>
+    private void Deliver(string frame)
+    {
+        Receive(frame);
+        _mux.Flush();
+    }
+
+    private void Token() => Deliver(TokenFrame);
+
+    /// <summary>What a reader of the turn need not wait for.</summary>
+    private static List<string> Take(Turn turn)
+    {
+        using var stop = new CancellationTokenSource();
+        var events = turn.GetAsyncEnumerator(stop.Token);
+        var taken = new List<string>();
+        while (events.MoveNextAsync() is { IsCompletedSuccessfully: true, Result: true })
+        {
+            taken.Add(events.Current.Tag);
+        }
+
+        stop.Cancel();
+        return taken;
+    }
 
     [Theory]
     [InlineData(true)]
@@ -120,6 +145,94 @@ public sealed class TurnTests : IAsyncDisposable
         await Assert.ThrowsAsync<ProtocolException>(() => call.Task);
         var broken = await Assert.ThrowsAsync<ProtocolException>(async () => await turn);
         Assert.Equal("/token", Assert.IsType<DecodeException>(broken.InnerException).Pointer);
+    }
+
+    [Fact]
+    public void WhatStreamsIsHeldWhileMoreIsThereAndNoLonger()
+    {
+        var turn = Begin();
+        Receive(TokenFrame);
+        Receive(TokenFrame);
+        Assert.Empty(Take(turn));
+        _mux.Flush();
+        Assert.Equal(2, Take(turn).Count);
+        _mux.Flush();
+        Assert.Empty(Take(turn));
+    }
+
+    [Fact]
+    public void OfALongBurstTheFirstEventsAreSoonSeen()
+    {
+        var turn = Begin();
+        var held = 0;
+        for (var count = 0; count < 1000; count++)
+        {
+            Receive(TokenFrame);
+            held += 1 - Take(turn).Count;
+            Assert.InRange(held, 0, 100);
+        }
+    }
+
+    /// <summary>Whatever does not stream, for the turn or not, comes after what streamed before it.</summary>
+    [Theory]
+    [InlineData("""{"type":"otp_sent","requestId":"r","timestamp":1,"data":{"requestId":"r","data":{"channel":"sms","maskedDestination":"*7"}}}""", 4)]
+    [InlineData("""{"type":"brand_new","requestId":"r"}""", 4)]
+    [InlineData("""{"type":"cancelled","requestId":"r","timestamp":1,"status":499,"data":{"status":499}}""", 4)]
+    [InlineData("""{"type":"keepalive","timestamp":1,"requestId":"other","data":{"requestId":"other"}}""", 3)]
+    [InlineData("""{"type":"stream_token","requestId":"other","timestamp":1,"token":"x","data":{"requestId":"other","token":"x"}}""", 3)]
+    [InlineData("""{"type":"stream_token","requestId":"r","timestamp":1,"token":7}""", 3)]
+    [InlineData("not JSON", 3)]
+    public void NothingOvertakesWhatIsHeld(string frame, int seen)
+    {
+        var turn = Begin();
+        Deliver(Question.ToJson());
+        Receive(TokenFrame);
+        Receive(TokenFrame);
+        Receive(frame);
+        Assert.Equal((seen, null), (Take(turn).Count, turn.Parked));
+    }
+
+    [Fact]
+    public async Task AQuestionParksTheTurnAfterWhatStreamedBeforeItAndAVerdictIsAnsweredAfterIt()
+    {
+        var turn = Begin();
+        Receive(TokenFrame);
+        Receive(Question.ToJson());
+        Assert.NotNull(turn.Parked);
+        Receive(TokenFrame);
+        Assert.NotNull(turn.Parked);
+        var verdict = new Call("r", ["immediate_response"]);
+        _mux.Begin(verdict);
+        Receive("""{"type":"immediate_response","requestId":"r","timestamp":1,"status":200,"message":"ok","data":{}}""");
+        Assert.IsType<ImmediateResponseEvent>((await verdict.Task).Event);
+        Assert.Equal(["stream_token", Question.Tag, "stream_token"], Take(turn));
+        Assert.Null(turn.Parked);
+    }
+
+    [Fact]
+    public async Task AfterItsEndATurnIsGivenNothing()
+    {
+        var turn = Begin();
+        Receive(TokenFrame);
+        Receive("""{"type":"cancelled","requestId":"r","timestamp":1,"status":499,"data":{"status":499}}""");
+        Receive(TokenFrame);
+        _mux.Flush();
+        Assert.Equal("stream_token", Assert.Single(_stray).Tag);
+        await Assert.ThrowsAsync<TurnCancelledException>(async () => await turn);
+        Assert.Equal(["stream_token", "cancelled"], Take(turn));
+    }
+
+    [Fact]
+    public async Task WhatIsHeldForATurnThatFailsMeanwhileIsNotGivenToTheNextOfItsId()
+    {
+        var turn = Begin(TimeSpan.FromSeconds(1), Timeout.InfiniteTimeSpan);
+        Receive(TokenFrame);
+        _time.Move(TimeSpan.FromSeconds(2));
+        await Assert.ThrowsAsync<TimeLimitException>(async () => await turn);
+        var next = Begin();
+        Receive(TokenFrame);
+        _mux.Flush();
+        Assert.Equal(["stream_token"], Take(next));
     }
 
     [Fact]
