@@ -7,14 +7,8 @@ use super::text::summary;
 /// The part of the client's options that all languages have, and what is limited.
 pub fn print(settings: &Settings) -> String {
     let mut page = Page::new(super::INDENT);
-    let timeouts = settings
-        .timeouts
-        .settings
-        .iter()
-        .map(|setting| (format!("{}Timeout", pascal(&setting.name)), setting));
-    let pacing = settings.pacing.settings.iter().map(|setting| (pascal(&setting.name), setting));
     page.gap().line("public sealed partial record SmoothAgentOptions").block("{", "}", |page| {
-        for (index, (name, setting)) in timeouts.chain(pacing).enumerate() {
+        for (index, (name, setting)) in settings.flat().into_iter().enumerate() {
             if index > 0 {
                 page.gap();
             }

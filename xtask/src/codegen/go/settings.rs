@@ -1,6 +1,5 @@
 //! The settings of the client: its time limits and its pace.
 use super::super::model::{Setting, Settings};
-use super::super::names::pascal;
 use super::super::printer::Page;
 use super::HEAD;
 use super::declare::fields;
@@ -8,21 +7,10 @@ use super::text::comment;
 
 /// The whole file.
 pub fn print(settings: &Settings) -> String {
-    let timeouts = settings
-        .timeouts
-        .settings
-        .iter()
-        .map(|setting| (format!("{}Timeout", pascal(&setting.name)), setting));
-    let pacing = settings.pacing.settings.iter().map(|setting| (pascal(&setting.name), setting));
-    let all: Vec<(String, &Setting)> = timeouts.chain(pacing).collect();
+    let all = settings.flat();
     let mut page = Page::new("\t");
-    let rest = "Zero is the default, and a negative time-out is none.";
-    comment(
-        &mut page,
-        &format!(
-            "Settings say how patient a client is: how long it waits, and how it keeps the line. {rest}"
-        ),
-    );
+    let what = "Settings say how patient a client is: how long it waits, and how it keeps the line.";
+    comment(&mut page, &format!("{what} Zero is the default, and a negative time-out is none."));
     page.block("type Settings struct {", "}", |page| {
         let row = |(name, setting): &(String, &Setting)| {
             let doc = format!("{name}: {}", setting.said());

@@ -1,4 +1,5 @@
 //! How patient clients are unless their users say otherwise.
+use super::super::names::pascal;
 
 /// The settings that every client has, from `client.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +28,15 @@ pub struct Setting {
     pub doc: String,
     /// What holds when nothing is set, in milliseconds.
     pub default_ms: u64,
+}
+
+impl Settings {
+    /// All of them in one list, with names that tell the groups apart (`ConnectTimeout`, `FirstPause`).
+    pub fn flat(&self) -> Vec<(String, &Setting)> {
+        let timeouts = self.timeouts.settings.iter().map(|limit| (pascal(&limit.name) + "Timeout", limit));
+        let pacing = self.pacing.settings.iter().map(|setting| (pascal(&setting.name), setting));
+        timeouts.chain(pacing).collect()
+    }
 }
 
 impl Setting {
