@@ -18,7 +18,7 @@ pub enum Error {
     #[error("{}: {}", .0.error.code, .0.error.message)]
     Server(Box<ErrorEvent>),
     /// The server answered the WebSocket handshake with an HTTP status of its own.
-    #[error("the server refused the connection with HTTP {status}: {}", .said.as_ref().map_or(UNSAID, |said| &said.error.message))]
+    #[error("the server refused with HTTP {status}: {}", .said.as_ref().map_or(UNSAID, |it| &it.error.message))]
     Refused {
         /// The HTTP status; 401 is a token that is missing or bad.
         status: u16,

@@ -199,6 +199,20 @@ async fn a_refusal_for_good_ends_the_client() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_says_nothing_of_the_protocol_asks_for_the_address() {
+    let server = FakeServer::start().await.unwrap();
+    let (error, refused) =
+        tokio::join!(Client::connect(server.url()), server.refuse(404, &[], "<p>Not here.</p>"));
+    refused.unwrap();
+    let error = error.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the server refused with HTTP 404: it does not say why; is this the address of a WebSocket endpoint?"
+    );
+    assert_eq!((error.code(), error.is_retryable(), error.retry_after()), (None, false, None));
+}
+
+#[tokio::test]
 async fn an_address_that_is_none_is_told_at_once() {
     for url in ["http://127.0.0.1/ws", "127.0.0.1:1", "ws://", ""] {
         let error = Client::connect(url).await.unwrap_err();
@@ -264,7 +278,7 @@ async fn a_refusal_is_read_to_its_end() {
     });
     let error = error.unwrap_err();
     assert!(matches!(&error, Error::Refused { status: 429, .. }), "{error:?}");
-    assert_eq!(error.to_string(), "the server refused the connection with HTTP 429: Slowly.");
+    assert_eq!(error.to_string(), "the server refused with HTTP 429: Slowly.");
     assert_eq!((error.code(), error.is_retryable()), (Some(&ErrorCode::RateLimited), true));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
 }
