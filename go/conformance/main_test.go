@@ -177,8 +177,10 @@ func TestATurnIsIteratedAndAwaitedAndExitEndsTheProcess(t *testing.T) {
 }
 
 func TestAnErrorIsToldAndACallThatWaitsHoldsNothingUp(t *testing.T) {
+	asked := make(chan struct{})
 	open := serve(t, func(c *protocoltest.Conn) error {
 		session, err := protocoltest.Expect[*protocol.GetSessionParams](c)
+		close(asked)
 		if err != nil {
 			return err
 		}
@@ -205,6 +207,7 @@ func TestAnErrorIsToldAndACallThatWaitsHoldsNothingUp(t *testing.T) {
 	p.tell(fields{"do": "cancel_turn", "id": 6, "turn": "t9"})
 	p.expect(fields{"saw": "broken", "id": 6, "message": "no turn named t9"})
 	call(2, "get_session", fields{"sessionId": "none"})
+	<-asked // calls hold each other up in no way, so the second could be the first to be sent
 	call(3, "create_conversation_session", fields{"userName": "Alice"})
 	first, second := p.report(), p.report() // the server's answers follow on each other: either may be told first
 	if first["saw"] == "failed" {

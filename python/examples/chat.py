@@ -20,7 +20,7 @@ async def read(prompt: str) -> str | None:
         return None
 
 
-async def answer_park(turn: so.Turn, event: so.ParkEvent) -> None:
+async def answer_park(turn: so.Turn, event: so.ParkEvent | so.OtpInvalidEvent) -> None:
     """Asks the person what the turn waits for."""
     match event:
         case so.WriteConfirmationRequiredEvent(data=request):
@@ -28,6 +28,9 @@ async def answer_park(turn: so.Turn, event: so.ParkEvent) -> None:
             await turn.confirm(said is not None and said.strip().lower() == "y")
         case so.OtpVerificationRequiredEvent(data=code):
             await turn.verify(await read(f"\n{code.data.action_description} Code: ") or "")
+        case so.OtpInvalidEvent(data=wrong):
+            if wrong.data.attempts_remaining > 0:
+                await turn.verify(await read(f"\n{wrong.data.message} Code: ") or "")
         case so.InteractionRequiredEvent(data=form):
             print(f"\n{form.data.reason}: this chat shows no forms.")
             await turn.decline()
@@ -38,7 +41,7 @@ async def show(turn: so.Turn) -> None:
     async for event in turn:
         if isinstance(event, so.StreamTokenEvent):
             print(event.token, end="", flush=True)
-        elif event.turn_effect == "parks":
+        elif event.turn_effect == "parks" or isinstance(event, so.OtpInvalidEvent):
             await answer_park(turn, event)
     print()
     for number, citation in enumerate((await turn).citations or [], start=1):

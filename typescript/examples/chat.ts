@@ -32,6 +32,9 @@ try {
       if (event.type === "otp_sent") {
         await turn.verify(await ask(`\nCode sent to ${event.data.data.maskedDestination}: `));
       }
+      if (event.type === "otp_invalid" && event.data.data.attemptsRemaining > 0) {
+        await turn.verify(await ask(`\n${event.data.data.message} `));
+      }
       if (event.type === "interaction_required") await turn.decline();
     }
     stdout.write("\n");
