@@ -210,7 +210,8 @@ export class Connection {
       const status = refused ?? (code === 1005 || code === 1006 ? undefined : code);
       const kind = isRefusal(status) ? "UNAUTHENTICATED" : "CONNECTION_FAILED";
       const what = this.isOpen ? "the connection was lost" : "cannot connect";
-      const message = `${what}: ${status ?? "no code"} ${reason || why}`.trimEnd();
+      const known = [status, reason || why].filter(Boolean).join(" ");
+      const message = `${what}: ${known || "no reason is known"}`;
       const details = { status, retryAfter, cause: problem };
       stage.fail(new ConnectionError(this.isOpen ? "CONNECTION_LOST" : kind, message, details));
     };
