@@ -8,7 +8,7 @@ use std::time::Duration;
 /// An error of another library or of the program's own token callback.
 pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
-const UNSAID: &str = "it does not say why; is this the address of a WebSocket endpoint?";
+const UNSAID: &str = "it does not say why; are the address of the WebSocket endpoint and the token right?";
 
 /// Why a call or a turn has no result.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -199,7 +199,7 @@ async fn a_refusal_for_good_ends_the_client() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_says_nothing_of_the_protocol_asks_for_the_address() {
+async fn a_refusal_that_says_nothing_of_the_protocol_tells_what_to_look_at() {
     let server = FakeServer::start().await.unwrap();
     let (error, refused) =
         tokio::join!(Client::connect(server.url()), server.refuse(404, &[], "<p>Not here.</p>"));
@@ -207,7 +207,7 @@ async fn a_refusal_that_says_nothing_of_the_protocol_asks_for_the_address() {
     let error = error.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the server refused with HTTP 404: it does not say why; is this the address of a WebSocket endpoint?"
+        "the server refused with HTTP 404: it does not say why; are the address of the WebSocket endpoint and the token right?"
     );
     assert_eq!((error.code(), error.is_retryable(), error.retry_after()), (None, false, None));
 }
