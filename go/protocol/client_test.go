@@ -276,9 +276,14 @@ func TestInteractionsAndCodes(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		ping, err := protocoltest.Expect[*protocol.PingParams](c)
+		if err != nil {
+			return err
+		}
 		form := protocol.InteractionRequest{InteractionID: "i", Kind: protocol.InteractionKindIdentityIntake, Spec: map[string]any{}}
 		required := protocol.InteractionRequiredData{RequestID: *message.RequestID, Data: form}
-		if err := c.Send(&protocol.InteractionRequiredEvent{RequestID: message.RequestID, Data: required}); err != nil {
+		pong := &protocol.PongEvent{RequestID: ping.RequestID}
+		if err := c.Send(pong, &protocol.InteractionRequiredEvent{RequestID: message.RequestID, Data: required}); err != nil {
 			return err
 		}
 		submitted, err := protocoltest.Expect[*protocol.SubmitInteractionParams](c)
@@ -321,6 +326,9 @@ func TestInteractionsAndCodes(t *testing.T) {
 	turn := send(t, client, "hello")
 	if err := turn.Decline(bounded(t)); !errors.Is(err, &protocol.Error{Code: protocol.ErrorCodeNoPendingInteraction}) {
 		t.Fatalf("got %v", err)
+	}
+	if _, err := client.Ping(bounded(t), protocol.PingParams{}); err != nil { // only now the form comes
+		t.Fatal(err)
 	}
 	seen := []string{}
 	for event := range turn.Events(bounded(t)) {

@@ -10,9 +10,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/SmooAI/smooth-operator/go/protocol"
@@ -69,12 +69,24 @@ func NewServer(script Script, options ...Option) (*Server, error) {
 			http.Error(w, "the token is not accepted", http.StatusUnauthorized)
 			return
 		}
-		s.plays.Add(1)
-		defer s.plays.Done()
-		s.note(s.play(w, r, script))
+		if s.begin() {
+			defer s.plays.Done()
+			s.note(s.play(w, r, script))
+		}
 	})
 	s.plays.Go(func() { _ = s.http.Serve(listener) }) // it ends when Close closes the listener
 	return s, nil
+}
+
+// begin counts one more play, unless Close waits for the last of them.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.plays.Add(1)
+	return true
 }
 
 func token(r *http.Request) string {
@@ -101,9 +113,12 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request, script Script) err
 
 // note keeps what went wrong in a script; that the client or the test hung up is no fault.
 func (s *Server) note(err error) {
-	hungUp := s.ctx.Err() != nil || errors.Is(err, io.EOF) || slices.Contains(
-		[]websocket.StatusCode{websocket.StatusNormalClosure, websocket.StatusGoingAway}, websocket.CloseStatus(err))
-	if err == nil || hungUp || errors.Is(err, net.ErrClosed) {
+	said := websocket.CloseStatus(err)
+	hungUp := said == websocket.StatusNormalClosure || said == websocket.StatusGoingAway
+	for _, broken := range []error{io.EOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
+		hungUp = hungUp || errors.Is(err, broken)
+	}
+	if err == nil || hungUp || s.ctx.Err() != nil {
 		return
 	}
 	s.mu.Lock()
@@ -113,7 +128,9 @@ func (s *Server) note(err error) {
 
 // Close ends every connection, and returns what went wrong in the scripts.
 func (s *Server) Close() error {
+	s.mu.Lock()
 	s.cancel()
+	s.mu.Unlock()
 	err := s.http.Close()
 	s.plays.Wait()
 	s.mu.Lock()
