@@ -224,7 +224,7 @@ class Driver:
                 started.gate.set()
 
     async def _close_all(self) -> None:
-        for name in self._clients:
+        for name in list(self._clients):
             await self._close(name)
         while self._tasks:
             await asyncio.wait(self._tasks)

@@ -6,10 +6,12 @@ import asyncio
 import gc
 import logging
 import math
+import socket
 import unittest
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import cast
+from unittest.mock import patch
 
 import smooth_operator as so
 from smooth_operator import Backoff, Event, SmoothAgentClient, Timeouts, Turn
@@ -18,6 +20,7 @@ from smooth_operator.testing import FakeServer, Reply
 BOUND = 20.0
 """No test waits longer than that, in seconds."""
 QUICK = Backoff(first=0.001, longest=0.01)
+HOUR = 3600.0
 MESSAGE = "How long is your return window?"
 
 
@@ -27,7 +30,14 @@ class Case(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self) -> None:
         self.server = await self.enterAsync(FakeServer())
         self.problems: list[str] = []
+        self.later = 0.0
+        """How many seconds the clock of the event loop, and so of all that waits in it, is ahead."""
         loop = asyncio.get_running_loop()
+        loop.slow_callback_duration = math.inf
+        time = loop.time
+        clock = patch.object(loop, "time", lambda: time() + self.later)
+        clock.start()
+        self.addCleanup(clock.stop)
         loop.set_exception_handler(lambda _, context: self.problems.append(str(context)))
 
     async def enterAsync(self, server: FakeServer) -> FakeServer:
@@ -96,6 +106,13 @@ async def types(turn: Turn) -> list[str]:
     return [event.type async for event in turn]
 
 
+async def until(turn: Turn, kind: str) -> None:
+    """Reads up to the first event of a type."""
+    async for event in turn:
+        if event.type == kind:
+            return
+
+
 async def end(turn: Turn) -> so.TurnResult:
     return await turn
 
@@ -152,17 +169,17 @@ class Calls(Case):
         self.assertEqual(len({each.action for each in self.server.actions}), 9)
 
     async def test_many_calls_and_turns_share_one_connection_whatever_the_order_of_the_answers(self) -> None:
-        replies: list[tuple[str, Reply]] = []
+        accepted: asyncio.Queue[tuple[str, Reply]] = asyncio.Queue()
 
         async def script(action: so.SendMessageParams, reply: Reply) -> None:
             await reply.accepted()
-            replies.append((action.message, reply))
+            await accepted.put((action.message, reply))
 
         self.server.on(so.SendMessageParams, script)
         async with self.client() as client:
             turns = [client.send_message(session_id="s", message=f"m{index}") for index in range(64)]
             await asyncio.gather(*(client.ping() for _ in range(64)))
-            await self.server.received(so.SendMessageParams, 64)
+            replies = [await accepted.get() for _ in turns]
             for message, reply in reversed(replies):
                 await reply.token(message)
                 await reply.done(message)
@@ -315,16 +332,10 @@ class Turns(Case):
             await client.ping()
 
     async def test_cancelling_the_work_ends_the_turn_and_cancelling_a_wait_only_the_wait(self) -> None:
-        replies: list[Reply] = []
-
-        async def script(_: so.SendMessageParams, reply: Reply) -> None:
-            replies.append(reply)
-            await reply.accepted()
-
         async def cancel(_: so.CancelParams, reply: Reply) -> None:
-            await replies[-1].cancelled()
+            await reply.cancelled()
 
-        self.server.on(so.SendMessageParams, script)
+        self.server.on(so.SendMessageParams, only_accepts)
         self.server.on(so.CancelParams, cancel)
         async with self.client() as client:
             turn = client.send_message(session_id="s", message=MESSAGE)
@@ -390,9 +401,7 @@ class Parks(Case):
         self.server.on(so.ConfirmToolActionParams, confirm)
         async with self.client() as client:
             turn = client.send_message(session_id="s", message=MESSAGE)
-            async for event in turn:
-                if event.type == "write_confirmation_required":
-                    break
+            await until(turn, "write_confirmation_required")
             await self.raises("NO_PENDING_CONFIRMATION", turn.confirm(False))
             self.assertFalse(turn.ended)
             self.assertIsNotNone(turn.parked)
@@ -419,9 +428,7 @@ class Parks(Case):
         self.server.on(so.VerifyOtpParams, verify)
         async with self.client() as client:
             turn = client.send_message(session_id="s", message=MESSAGE)
-            async for event in turn:
-                if event.type == "otp_verification_required":
-                    break
+            await until(turn, "otp_verification_required")
             self.assertEqual((await turn.verify("000000")).type, "otp_invalid")
             self.assertIsNotNone(turn.parked)
             self.assertEqual((await turn.verify("000000")).type, "otp_invalid")
@@ -436,15 +443,16 @@ class Parks(Case):
         self.server.on(so.ConfirmToolActionParams, confirm)
         async with self.client() as client:
             turn = client.send_message(session_id="s", message=MESSAGE)
-            async for event in turn:
-                if event.type == "write_confirmation_required":
-                    break
+            await until(turn, "write_confirmation_required")
             self.assertTrue((await turn.confirm(True)).approved)
             await self.raises("AGENT_ERROR", end(turn))
 
     async def test_a_code_and_a_form_are_answered_from_the_turn(self) -> None:
+        declined = asyncio.Event()
+
         async def script(_: so.SendMessageParams, reply: Reply) -> None:
             await reply.accepted()
+            await declined.wait()
             request = so.InteractionRequest(
                 interaction_id="i1", kind="identity_intake", spec={"fields": []}, reason="to reach you"
             )
@@ -471,6 +479,7 @@ class Parks(Case):
         async with self.client() as client:
             turn = client.send_message(session_id="s", message=MESSAGE)
             await self.raises("NO_PENDING_INTERACTION", turn.decline())
+            declined.set()
             async for event in turn:
                 if event.type == "interaction_required":
                     await turn.submit(so.IdentityIntakeValues(email="visitor@example.com"))
@@ -520,16 +529,19 @@ class Parks(Case):
 
     async def test_the_clocks_of_a_turn_stand_still_while_it_waits_for_a_person(self) -> None:
         self.server.on(so.SendMessageParams, stays_parked)
-        async with self.client() as client:
-            limits = Timeouts(idle=0.5, turn=0.5)
-            parked = client.send_message(session_id="s", message=MESSAGE, timeouts=limits)
-            async for event in parked:
-                if event.type == "write_confirmation_required":
-                    break
-            # Another turn under the same limits has run out by the time that this one is looked at.
+        async with self.client(heartbeat=10 * HOUR) as client:
+            hour = Timeouts(idle=HOUR, turn=HOUR)
+            parked = client.send_message(session_id="s", message=MESSAGE, timeouts=hour)
+            await until(parked, "write_confirmation_required")
+            self.assertEqual(timers(), [])
             self.server.on(so.SendMessageParams, only_accepts)
-            for limit, limits in (("idle", Timeouts(idle=0.6)), ("turn", Timeouts(turn=0.6, idle=math.inf))):
+            for limit, limits in (
+                ("idle", Timeouts(idle=HOUR, turn=math.inf)),
+                ("turn", Timeouts(idle=math.inf, turn=HOUR)),
+            ):
                 other = client.send_message(session_id="s", message=MESSAGE, timeouts=limits)
+                await until(other, "immediate_response")
+                self.later += 2 * HOUR
                 error = await self.raises("TIMEOUT", end(other))
                 assert isinstance(error, so.SmoothTimeoutError)
                 self.assertEqual(error.limit, limit)
@@ -538,9 +550,13 @@ class Parks(Case):
 
     async def test_the_limits_of_the_client_hold_for_what_has_none_of_its_own(self) -> None:
         self.server.on(so.SendMessageParams, only_accepts)
+        never = math.inf
         async with self.client(timeouts=Timeouts(request=0.05, idle=0.05, turn=0.05)) as client:
             await self.raises("TIMEOUT", client.get_session(session_id="s"))
-            for limit, own in (("idle", Timeouts(turn=math.inf)), ("turn", Timeouts(idle=math.inf))):
+            for limit, own in (
+                ("idle", Timeouts(request=never, turn=never)),
+                ("turn", Timeouts(request=never, idle=never)),
+            ):
                 turn = client.send_message(session_id="s", message=MESSAGE, timeouts=own)
                 error = await self.raises("TIMEOUT", end(turn))
                 assert isinstance(error, so.SmoothTimeoutError)
@@ -645,38 +661,34 @@ class Connections(Case):
 
     async def test_a_server_that_falls_silent_is_given_up_and_another_connection_opened(self) -> None:
         self.server.on(so.SendMessageParams, only_accepts)
-        async with self.client(heartbeat=0.3) as client:
-            turn = client.send_message(session_id="s", message=MESSAGE)
-            async for event in turn:
-                self.assertEqual(event.type, "immediate_response")
-                break
+        never = Timeouts(idle=math.inf, turn=math.inf)
+        async with self.client(heartbeat=HOUR) as client:
+            turn = client.send_message(session_id="s", message=MESSAGE, timeouts=never)
+            await until(turn, "immediate_response")
             self.server.freeze()
+            # A ping is sent in the first step, and missed in a later one.
+            for _ in range(1_000):
+                if not turn.ended:
+                    self.later += 2 * HOUR
+                    await asyncio.sleep(0)
             await self.raises("CONNECTION_LOST", end(turn))
             await client.ping()
             self.assertEqual(len(self.server.tokens), 2)
             await self.server.drop()
 
     async def test_a_connection_that_does_not_come_about_ends_at_its_limit(self) -> None:
-        silent: list[asyncio.StreamWriter] = []
-
-        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            silent.append(writer)
-
-        server = await asyncio.start_server(accept, "127.0.0.1", 0)
-        port: int = server.sockets[0].getsockname()[1]
-        client = SmoothAgentClient(f"ws://127.0.0.1:{port}/ws", timeouts=Timeouts(connect=0.05))
-        error = await self.raises("TIMEOUT", client.connect())
-        assert isinstance(error, so.SmoothTimeoutError)
-        self.assertEqual(error.limit, "connect")
-        await client.close()
-        client = SmoothAgentClient(f"ws://127.0.0.1:{port}/ws", timeouts=Timeouts(connect=0.05))
-        patient = Timeouts(connect=0.3)
-        self.assertIn("0.3 s", str(await self.raises("TIMEOUT", client.connect(timeouts=patient))))
-        await client.close()
-        for writer in silent:
-            writer.close()
-        server.close()
-        await server.wait_closed()
+        # The system connects; nobody answers.
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"ws://127.0.0.1:{silent.getsockname()[1]}/ws"
+            client = SmoothAgentClient(url, timeouts=Timeouts(connect=0.05))
+            error = await self.raises("TIMEOUT", client.connect())
+            assert isinstance(error, so.SmoothTimeoutError)
+            self.assertEqual(error.limit, "connect")
+            await client.close()
+            client = SmoothAgentClient(url, timeouts=Timeouts(connect=0.05))
+            patient = Timeouts(connect=0.3)
+            self.assertIn("0.3 s", str(await self.raises("TIMEOUT", client.connect(timeouts=patient))))
+            await client.close()
 
     async def test_closing_ends_everything_that_waits(self) -> None:
         self.server.on(so.SendMessageParams, only_accepts)

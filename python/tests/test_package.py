@@ -71,7 +71,9 @@ class Examples(unittest.IsolatedAsyncioTestCase):
         async with FakeServer() as server:
             server.on(so.SendMessageParams, answer)
             program = (
-                "import asyncio, sys, smooth_operator as so\n"
+                "import asyncio, signal, sys, smooth_operator as so\n"
+                # A shell ignores Ctrl-C for what it runs in the background.
+                "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
                 "async def main():\n"
                 "    async with so.SmoothAgentClient(sys.argv[1]) as client:\n"
                 "        await client.send_message(session_id='s', message='m')\n"
@@ -93,7 +95,9 @@ class Package(unittest.TestCase):
     def test_wheel_and_source_build_and_install_into_an_empty_environment(self) -> None:
         with tempfile.TemporaryDirectory() as place:
             source, built = Path(place) / "source", Path(place) / "dist"
-            shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "*.egg-info", "build"))
+            shutil.copytree(
+                ROOT, source, ignore=shutil.ignore_patterns(".*", "*.egg-info", "build", "__pycache__")
+            )
             self.run_program(
                 sys.executable, "-m", "build", "--no-isolation", "--outdir", str(built), str(source)
             )

@@ -191,6 +191,8 @@ class FakeServer:
             0,
             process_request=self._admit,
             select_subprotocol=_select,
+            # It says nothing of its own accord.
+            ping_interval=None,
             close_timeout=1,
         )
         return self
