@@ -28,6 +28,8 @@ var (
 	ErrTurnTimeout = fmt.Errorf("the turn: %w", ErrTimeout)
 	// ErrConnectionFailed: no connection could be made.
 	ErrConnectionFailed = errors.New("no connection could be made")
+	// ErrRefused: what answers at the address opens no WebSocket, and would not later either. It is an ErrConnectionFailed.
+	ErrRefused = fmt.Errorf("%w: the server refuses it; are the address of the WebSocket endpoint and the token right?", ErrConnectionFailed)
 	// ErrUnauthenticated: the server does not accept the token.
 	ErrUnauthenticated = errors.New("the server does not accept the token")
 	// ErrCancelled: the turn was cancelled before it had an answer.
@@ -75,7 +77,7 @@ func (e *Error) Retryable() bool {
 		return e.Code.Retryable()
 	}
 	passing := []error{ErrConnectionLost, ErrConnectionFailed, ErrTimeout, context.DeadlineExceeded}
-	return slices.ContainsFunc(passing, func(cause error) bool { return errors.Is(e.Cause, cause) })
+	return !errors.Is(e.Cause, ErrRefused) && slices.ContainsFunc(passing, func(cause error) bool { return errors.Is(e.Cause, cause) })
 }
 
 // RetryAfter returns how long the server asks to wait; 0 when it does not say.

@@ -9,6 +9,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,14 +76,28 @@ func (s *socket) dialOnce(ctx context.Context) (*websocket.Conn, error) {
 		}
 	}
 	conn, response, err := websocket.Dial(ctx, s.url, &options)
-	if response != nil && response.StatusCode == http.StatusUnauthorized {
-		return nil, ErrUnauthenticated
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConnectionFailed, err)
+		return nil, unopened(response, err)
 	}
 	conn.SetReadLimit(frameLimit)
 	return conn, nil
+}
+
+// unopened says why a handshake failed, without the address, as that may hold a token.
+func unopened(response *http.Response, err error) error {
+	var where *url.Error
+	if errors.As(err, &where) {
+		err = where.Err
+	}
+	switch {
+	case response == nil && (where == nil || where.Op == "parse"):
+		return fmt.Errorf("the address must begin with ws:// or wss://: %w", err)
+	case response == nil || response.StatusCode >= 500 || slices.Contains([]int{408, 425, 429}, response.StatusCode):
+		return fmt.Errorf("%w: %w", ErrConnectionFailed, err)
+	case response.StatusCode == http.StatusUnauthorized:
+		return ErrUnauthenticated
+	}
+	return fmt.Errorf("%w HTTP %s", ErrRefused, response.Status)
 }
 
 // run reads from one connection after the other until the client is closed or the server refuses it for good. It

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -191,6 +193,35 @@ func TestATokenThatIsRefusedTwiceEndsIt(t *testing.T) {
 	_, err = protocol.Dial(bounded(t), server.URL, &protocol.Options{Token: func(context.Context) (string, error) { return "", broken }})
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhyThereIsNoConnection(t *testing.T) {
+	status := 0
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	address := "ws" + strings.TrimPrefix(page.URL, "http") + "/ws?token=secret"
+	fails := func(url string, why error, retryable bool, says string) {
+		t.Helper()
+		_, err := protocol.Dial(bounded(t), url, nil)
+		var failed *protocol.Error
+		if !errors.As(err, &failed) || failed.Retryable() != retryable || why != nil && !errors.Is(err, why) {
+			t.Errorf("got %v", err)
+		}
+		if !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("it says: %v", err)
+		}
+	}
+	for _, status = range []int{200, 302, 404} {
+		says := fmt.Sprintf("are the address of the WebSocket endpoint and the token right? HTTP %d ", status)
+		fails(address, protocol.ErrRefused, false, says)
+	}
+	for _, status = range []int{408, 429, 503} {
+		fails(address, protocol.ErrConnectionFailed, true, fmt.Sprintf("got %d", status))
+	}
+	page.Close()
+	fails(address, protocol.ErrConnectionFailed, true, "dial tcp")
+	for _, url := range []string{"127.0.0.1:8787/ws?token=secret", "ftp://127.0.0.1/?token=secret", "ws://[?token=secret", ""} {
+		fails(url, nil, false, "must begin with ws://")
 	}
 }
 
