@@ -85,7 +85,8 @@ internal sealed class Mux(Action<ServerEvent> stray)
 
         // An error by which a turn ends is no answer to a verdict under its id.
         var isTurns = turn is not null && serverEvent is ErrorEvent { Error.Code.EndsTurn: true };
-        var isAnswer = !isTurns && _calls.TryGetValue(id, out var call) && call.Take(serverEvent, frame);
+        var call = isTurns ? null : _calls.GetValueOrDefault(id);
+        var isAnswer = call is not null && call.IsAnsweredBy(serverEvent);
         switch (serverEvent)
         {
             // They are about a call alone, and no part of a turn that waits under the same id.
@@ -102,14 +103,16 @@ internal sealed class Mux(Action<ServerEvent> stray)
                 break;
         }
 
+        // Whoever awaits the answer finds the turn as it is after it.
+        _ = isAnswer && call!.TrySetResult(new Answer(serverEvent, frame.Clone()));
         return serverEvent;
     }
 
     /// <summary>Fails what waits under an id.</summary>
     private void Fail(string requestId, Exception error)
     {
-        _calls.GetValueOrDefault(requestId)?.TrySetException(error);
         _turns.GetValueOrDefault(requestId)?.Fail(error);
+        _calls.GetValueOrDefault(requestId)?.TrySetException(error);
     }
 }
 
@@ -120,12 +123,9 @@ internal sealed class Call(string requestId, string[] types) : TaskCompletionSou
 {
     public string RequestId => requestId;
 
-    /// <summary>Takes the event if it is the answer. A 202 accepts a turn and answers none.</summary>
-    public bool Take(ServerEvent serverEvent, JsonElement frame)
-    {
-        var isAnswer = serverEvent is ErrorEvent || (serverEvent is not ImmediateResponseEvent { Status: 202 } && types.Contains(serverEvent.Tag, StringComparer.Ordinal));
-        return isAnswer && TrySetResult(new Answer(serverEvent, frame.Clone()));
-    }
+    /// <summary>Whether the event is the answer, which is still awaited. A 202 accepts a turn and answers none.</summary>
+    public bool IsAnsweredBy(ServerEvent serverEvent) =>
+        !Task.IsCompleted && (serverEvent is ErrorEvent || (serverEvent is not ImmediateResponseEvent { Status: 202 } && types.Contains(serverEvent.Tag, StringComparer.Ordinal)));
 }
 
 /// <summary>What answers a call, as it was read and as it came.</summary>

@@ -42,7 +42,7 @@ public sealed class CallTests
     public async Task EveryActionIsATypedCall()
     {
         var seen = new List<string>();
-        var cancelled = new TaskCompletionSource();
+        var cancelled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var server = FakeServer.Start(async connection =>
         {
             while (await connection.ReceiveAsync() is { } action)
@@ -91,7 +91,7 @@ public sealed class CallTests
     [Fact]
     public async Task ACallWaitsForTheConnectionOnlySoLongAndIsThenNotSent()
     {
-        var again = new TaskCompletionSource();
+        var (again, asked) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), 0);
         await using var server = FakeServer.Start(async connection =>
         {
             if (connection.Number == 1)
@@ -103,7 +103,16 @@ public sealed class CallTests
             await AnswerAsync(connection, await connection.ReceiveAsync<PingParams>());
             await connection.UntilClosedAsync();
         });
-        await using var client = new SmoothAgentClient(new SmoothAgentOptions { Url = server.Url, FirstPause = Brief * 4, Jitter = () => again.Task.IsCompleted ? 0 : 1 });
+        await using var client = new SmoothAgentClient(new SmoothAgentOptions
+        {
+            Url = server.Url,
+            FirstPause = TimeSpan.Zero,
+            TokenProvider = async cancellationToken =>
+            {
+                await (asked++ == 0 ? Task.CompletedTask : again.Task).WaitAsync(cancellationToken);
+                return "t";
+            },
+        });
         var token = TestContext.Current.CancellationToken;
         await client.ConnectAsync(token);
         await Assert.ThrowsAsync<ConnectionLostException>(() => client.PingAsync(cancellationToken: token));

@@ -1,5 +1,8 @@
 using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
+using System.Threading.Channels;
 using SmooAI.SmoothOperator.Testing;
 
 namespace SmooAI.SmoothOperator.Tests;
@@ -166,10 +169,12 @@ public sealed class ClientTests
     [Fact]
     public async Task WrongValuesOfAnInteractionAreAFailureOfTheCallAndAnEventOfTheTurn()
     {
-        await using var server = FakeServer.Start(static async connection =>
+        var refused = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var server = FakeServer.Start(async connection =>
         {
             var id = (await connection.ReceiveAsync<SendMessageParams>()).RequestId!;
             await connection.AcceptAsync(id);
+            await refused.Task.WaitAsync(connection.Stopped);
             var form = new InteractionRequest { InteractionId = "i", Kind = "identity_intake", Spec = [], Reason = "Who are you?" };
             await connection.SendAsync(new InteractionRequiredEvent { RequestId = id, Timestamp = 1, Data = new() { RequestId = id, Data = form } });
             var values = await connection.ReceiveAsync<SubmitInteractionParams>();
@@ -191,6 +196,7 @@ public sealed class ClientTests
         await using var client = await ConnectAsync(server);
         var turn = client.SendMessage(SessionId, "m");
         await Assert.ThrowsAsync<NotParkedException>(() => turn.DeclineAsync(TestContext.Current.CancellationToken));
+        refused.SetResult();
         await foreach (var serverEvent in turn.WithCancellation(TestContext.Current.CancellationToken))
         {
             if (serverEvent is InteractionRequiredEvent)
@@ -355,9 +361,11 @@ public sealed class ClientTests
     [Fact]
     public async Task AServerThatIsNotThereIsAFailure()
     {
-        var server = FakeServer.Start(static _ => Task.CompletedTask);
-        await server.DisposeAsync();
-        await Assert.ThrowsAsync<ConnectionFailedException>(() => ConnectAsync(server));
+        // A port that is taken, on which nobody listens.
+        using var nobody = new System.Net.Sockets.Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        nobody.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        await using var client = new SmoothAgentClient($"ws://{nobody.LocalEndPoint}/ws");
+        await Assert.ThrowsAsync<ConnectionFailedException>(() => client.ConnectAsync(TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -440,9 +448,14 @@ public sealed class ClientTests
 
             await connection.UntilClosedAsync();
         });
-        await using var client = await ConnectAsync(server, static options => options with { Heartbeat = TimeSpan.FromMilliseconds(60) });
+        var (time, heartbeat) = (new SetTime(), TimeSpan.FromSeconds(17));
+        await using var client = await ConnectAsync(server, options => options with { TimeProvider = time, Heartbeat = heartbeat });
+        await time.UntilTimerAsync(heartbeat).WaitAsync(Patience, TestContext.Current.CancellationToken);
+        time.Move(heartbeat);
         await pinged.Task.WaitAsync(Patience, TestContext.Current.CancellationToken);
-        await Assert.ThrowsAsync<ConnectionLostException>(() => client.SendMessage(SessionId, "m").Result.WaitAsync(Patience, TestContext.Current.CancellationToken));
+        var turn = client.SendMessage(SessionId, "m");
+        time.Move(heartbeat);
+        await Assert.ThrowsAsync<ConnectionLostException>(() => turn.Result.WaitAsync(Patience, TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -507,7 +520,7 @@ public sealed class ClientTests
     public async Task OfABurstNothingIsLostAndNothingComesAfterItsEnd(string end)
     {
         var sent = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var stray = new ConcurrentQueue<string>();
+        var stray = Channel.CreateUnbounded<string>();
         var texts = Enumerable.Range(0, 150).Select(static number => $"{number} ").ToList();
         await using var server = FakeServer.Start(async connection =>
         {
@@ -540,7 +553,7 @@ public sealed class ClientTests
         {
             OnEvent = serverEvent =>
             {
-                stray.Enqueue(serverEvent.Tag);
+                stray.Writer.TryWrite(serverEvent.Tag);
                 Assert.True(sent.Task.Wait(Patience));
             },
         });
@@ -558,8 +571,13 @@ public sealed class ClientTests
         Assert.Equal(end == "an end" ? texts.Count + 1 : texts.Count, taken.Count);
         Type? expected = end switch { "an end" => null, "an unreadable event" => typeof(ProtocolException), _ => typeof(ConnectionLostException) };
         Assert.Equal(expected, failure?.GetType());
+        foreach (var tag in end is "an end" or "an unreadable event" ? ["keepalive", "stream_token"] : new[] { "keepalive" })
+        {
+            Assert.Equal(tag, await stray.Reader.ReadAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(Patience, TestContext.Current.CancellationToken));
+        }
+
         await client.DisposeAsync();
-        Assert.Equal(expected is null || failure is ProtocolException ? ["keepalive", "stream_token"] : ["keepalive"], stray);
+        Assert.False(stray.Reader.TryRead(out _));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
@@ -13,9 +14,9 @@ public sealed class EndTests
     /// <summary>Whether nothing refers to an object any more: no timer, no task, no connection.</summary>
     private static async Task<bool> IsGoneAsync(WeakReference thing)
     {
-        for (var round = 0; round < 20 && thing.IsAlive; round++)
+        for (var begun = Stopwatch.StartNew(); thing.IsAlive && begun.Elapsed < Patience;)
         {
-            // Leaves the stack of whoever has just ended, which may still hold the object.
+            // Whoever has just ended may still hold the object, on its stack.
             await Task.Yield();
             GC.Collect();
             GC.WaitForPendingFinalizers();

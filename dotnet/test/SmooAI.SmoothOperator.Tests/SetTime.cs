@@ -1,3 +1,5 @@
+using System.Threading.Channels;
+
 namespace SmooAI.SmoothOperator.Tests;
 
 /// <summary>A time that stands still until it is moved; timers fire when they are due, on the thread that moves it.</summary>
@@ -5,6 +7,7 @@ internal sealed class SetTime : TimeProvider
 {
     private readonly Lock _gate = new();
     private readonly List<SetTimer> _timers = [];
+    private readonly Channel<TimeSpan> _made = Channel.CreateUnbounded<TimeSpan>();
     private TimeSpan _now;
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
@@ -21,8 +24,24 @@ internal sealed class SetTime : TimeProvider
         }
     }
 
-    public override long GetTimestamp() => _now.Ticks;
+    public override long GetTimestamp()
+    {
+        lock (_gate)
+        {
+            return _now.Ticks;
+        }
+    }
 
+    /// <summary>Waits for the next timer that is made to fire after that time.</summary>
+    public async Task UntilTimerAsync(TimeSpan dueTime)
+    {
+        while (await _made.Reader.ReadAsync(TestContext.Current.CancellationToken) != dueTime)
+        {
+            // It is another's.
+        }
+    }
+
+    /// <summary>Moves the time. A timer that is due, even more than once, fires once.</summary>
     public void Move(TimeSpan by)
     {
         List<SetTimer> due;
@@ -30,12 +49,10 @@ internal sealed class SetTime : TimeProvider
         {
             _now += by;
             due = [.. _timers.Where(timer => timer.Due <= _now)];
+            due.ForEach(timer => timer.Due = timer.Period is { } period ? _now + period : null);
         }
 
-        foreach (var timer in due)
-        {
-            timer.Fire();
-        }
+        due.ForEach(static timer => timer.Fire());
     }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
@@ -47,30 +64,34 @@ internal sealed class SetTime : TimeProvider
             _timers.Add(timer);
         }
 
+        _made.Writer.TryWrite(dueTime);
         return timer;
     }
 
     private sealed class SetTimer(SetTime time, Action fire) : ITimer
     {
-        public TimeSpan? Due { get; private set; }
+        public TimeSpan? Due { get; set; }
 
-        public void Fire()
-        {
-            Due = null;
-            fire();
-        }
+        public TimeSpan? Period { get; private set; }
+
+        public void Fire() => fire();
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
-            Due = dueTime == Timeout.InfiniteTimeSpan ? null : time._now + dueTime;
+            lock (time._gate)
+            {
+                Due = dueTime == Timeout.InfiniteTimeSpan ? null : time._now + dueTime;
+                Period = period == Timeout.InfiniteTimeSpan ? null : period;
+            }
+
             return true;
         }
 
         public void Dispose()
         {
-            Due = null;
             lock (time._gate)
             {
+                Due = null;
                 time._timers.Remove(this);
             }
         }

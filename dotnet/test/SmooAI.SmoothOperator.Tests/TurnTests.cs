@@ -23,9 +23,9 @@ public sealed class TurnTests : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _client.DisposeAsync();
 
-    private Turn Begin(TimeSpan turnTimeout, TimeSpan idleTimeout)
+    private Turn Begin(TimeSpan turnTimeout, TimeSpan idleTimeout, TimeProvider? time = null)
     {
-        var limits = new SmoothAgentOptions { Url = _client.Url, TimeProvider = _time, TurnTimeout = turnTimeout, IdleTimeout = idleTimeout };
+        var limits = new SmoothAgentOptions { Url = _client.Url, TimeProvider = time ?? _time, TurnTimeout = turnTimeout, IdleTimeout = idleTimeout };
         var turn = new Turn(_client, _mux, new() { RequestId = "r", SessionId = "s", Message = "m" }, limits);
         _mux.Begin(turn);
         turn.Heard();
@@ -131,6 +131,31 @@ public sealed class TurnTests : IAsyncDisposable
         Assert.Null(turn.Parked);
         Assert.False(turn.Result.IsCompleted);
         Assert.Empty(_stray);
+    }
+
+    /// <summary>Looks at something whenever a clock begins to run.</summary>
+    private sealed class WatchedTime(Action look) : TimeProvider
+    {
+        public override long GetTimestamp()
+        {
+            look();
+            return base.GetTimestamp();
+        }
+    }
+
+    [Theory]
+    [InlineData("""{"type":"immediate_response","requestId":"r","timestamp":1,"status":200,"message":"ok","data":{}}""")]
+    [InlineData("""{"type":"otp_verified","requestId":"r","timestamp":1,"data":{"requestId":"r","data":{"message":"ok"}}}""")]
+    public void WhoeverAwaitsAnAnswerFindsTheTurnAsItIsAfterIt(string frame)
+    {
+        var call = new Call("r", ["immediate_response", "otp_verified"]);
+        var answered = new List<bool>();
+        var turn = Begin(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan, new WatchedTime(() => answered.Add(call.Task.IsCompleted)));
+        Deliver(Question.ToJson());
+        _mux.Begin(call);
+        Deliver(frame);
+        Assert.Equal((null, true), (turn.Parked, call.Task.IsCompleted));
+        Assert.Equal([false, false], answered);
     }
 
     [Fact]
