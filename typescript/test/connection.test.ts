@@ -90,8 +90,8 @@ test("a token is fetched for each connection, and anew when it was refused", asy
   await client.connect();
   assert.deepEqual(server.tokens, ["t1", "t2"]);
   assert.deepEqual(refusals, [false, true]);
-  server.drop(4401);
-  await settle();
+  server.on("get_session", () => server.drop(4401));
+  await assert.rejects(client.getSession({ sessionId: "s" }), { code: "CONNECTION_LOST" });
   await client.ping();
   assert.deepEqual(refusals, [false, true, true]);
   assert.doesNotMatch(JSON.stringify(logged), /t1|t2|t3/);
@@ -188,8 +188,9 @@ test("without a logger nothing is said", async () => {
   await client.connect();
   server.sendText("this is no frame");
   server.send({ type: "$unknown", rawType: "news", raw: { type: "news" } });
-  server.drop();
-  await settle();
+  await client.ping();
+  server.on("get_session", () => server.drop());
+  await assert.rejects(client.getSession({ sessionId: "s" }), { code: "CONNECTION_LOST" });
   await client.ping();
   client.close();
   // Node itself says that the clock of these tests is an experiment.
@@ -218,25 +219,31 @@ test("a server that falls silent is asked for a sign of life, then given up", as
 });
 
 test("closing ends everything that waits, and nothing keeps running", async () => {
-  const before = process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+  const started = mock.method(globalThis, "setTimeout");
+  const stopped = mock.method(globalThis, "clearTimeout");
   const client = connectTo();
   server.on("ping", () => {});
   server.on("send_message", (_, reply) => reply.accepted());
   await client.connect();
   const calls = [client.ping(), client.sendMessage(message).text(), collect(client.sendMessage(message))];
+  const rejected = calls.map((call) => assert.rejects(call, ClosedError));
   await server.received("send_message", 2);
   client.close();
   client.close();
-  for (const call of calls) await assert.rejects(call, ClosedError);
+  await Promise.all(rejected);
   await assert.rejects(client.ping(), ClosedError);
   await assert.rejects(client.connect(), ClosedError);
   await assert.rejects(client.sendMessage(message).text(), ClosedError);
   await settle();
   assert.equal(server.connections, 0);
-  assert.equal(process.getActiveResourcesInfo().filter((name) => name === "Timeout").length, before);
+  const running = new Set<unknown>(started.mock.calls.map(({ result }) => result));
+  assert.ok(running.size > 0);
+  for (const call of stopped.mock.calls) running.delete(call.arguments[0]);
+  assert.equal(running.size, 0);
 });
 
 test("closing while connecting, and while waiting for the next attempt, is clean", async () => {
+  mockTime();
   const one = connectTo();
   const connecting = assert.rejects(one.connect(), ClosedError);
   one.close();

@@ -146,6 +146,7 @@ for (const language of ["typescript", "javascript"] as const) {
     say({ do: "abandon_turn", id: 8, turn: "left" });
     assert.equal((await next("turn_ended")).error?.kind, "abandoned");
     say({ ...begin, id: 9, turn: "slow", timeouts: { idleMs: 20 } });
+    await next("turn_event");
     const slow = await next("turn_ended");
     assert.deepEqual(
       [slow.error?.kind, slow.error?.timeout, slow.iterationError?.kind],

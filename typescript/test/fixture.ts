@@ -38,9 +38,10 @@ export function pass(milliseconds: number): void {
   mock.timers.tick(milliseconds);
 }
 
-/** Lets everything happen that needs no time. */
+/** Lets everything happen that needs no time: a tick comes when no promise has anything left to do, and before timers. */
 export async function settle(): Promise<void> {
-  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+  await Promise.resolve();
+  await new Promise<void>((settled) => process.nextTick(settled));
 }
 
 export async function collect(events: AsyncIterable<Event>): Promise<Event[]> {

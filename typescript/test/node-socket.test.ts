@@ -4,14 +4,13 @@ import { createServer } from "node:http";
 import type { IncomingMessage, Server } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { afterEach, beforeEach, test } from "node:test";
 import { inspect } from "node:util";
-import { WebSocketServer } from "ws";
-import type { WebSocket } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 import { ConnectionError, SmoothAgentClient } from "../src/node.js";
 import { openNodeSocket } from "../src/node-socket.js";
+import type { OpenSocket } from "../src/socket.js";
 import { mockTime, pass } from "./fixture.js";
 
 let http: Server;
@@ -42,6 +41,7 @@ const accepted = (): Promise<[WebSocket, IncomingMessage]> =>
   new Promise((resolve) => sockets.once("connection", (socket, request) => resolve([socket, request])));
 
 test("text of every length goes both ways, whole, in order and in pieces", async () => {
+  mockTime();
   const server = accepted();
   const socket = openNodeSocket(url, undefined);
   const got: unknown[] = [];
@@ -113,7 +113,7 @@ function answerWith(...pieces: string[]): void {
 
 /** What a client of that server fails with, where it is a {@link ConnectionError}. */
 async function failure(): Promise<ConnectionError> {
-  const client = new SmoothAgentClient({ url, token: "secret" });
+  const client = new SmoothAgentClient({ url, token: "secret", timeouts: { connect: Infinity } });
   const error = await client.connect().catch((reason: unknown) => reason);
   client.close();
   assert.ok(error instanceof ConnectionError);
@@ -160,22 +160,27 @@ test("a refusal in other words, without words, without an end and much too long 
 });
 
 test("closing while a refusal is read ends it", async () => {
-  const begun = new Promise<Duplex>((resolve) => {
-    http.removeAllListeners("upgrade");
-    http.on("upgrade", (_, stream: Duplex) => {
-      stream.write("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 10\r\n\r\n", () => resolve(stream));
-    });
-  });
-  const client = new SmoothAgentClient({ url });
+  answerWith("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 10\r\n\r\n");
+  const asked = once(http, "upgrade");
+  let read = (): void => {};
+  const reading = new Promise<void>((resolve) => (read = resolve));
+  const openSocket: OpenSocket = (...how) => {
+    const socket = openNodeSocket(...how);
+    if (socket instanceof WebSocket) socket.on("unexpected-response", read);
+    return socket;
+  };
+  const client = new SmoothAgentClient({ url, openSocket });
   const connecting = assert.rejects(client.connect(), { code: "CLOSED" });
-  const stream = await begun;
-  stream.on("error", () => {}).resume();
+  const [, stream] = await asked;
   const left = new Promise((closed) => stream.on("close", closed));
+  await reading;
   client.close();
   await Promise.all([connecting, left]);
 });
 
 test("a peer that breaks the protocol is told so and left", async () => {
+  // No client of these comes back, and none hurries to leave.
+  mockTime();
   const broken: [string, Buffer, number][] = [
     ["a masked frame", Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x61]), 1002],
     ["a reserved bit", Buffer.from([0xc1, 0x01, 0x61]), 1002],
@@ -252,7 +257,7 @@ test("after closing, nothing is left open", async () => {
   const [peer] = await server;
   client.close();
   await once(peer, "close");
+  // It is closed when its last connection is.
   await new Promise((closed) => http.close(closed));
-  const probe = connect(Number(new URL(url).port), "127.0.0.1");
-  await assert.rejects(once(probe, "connect"));
+  assert.equal(sockets.clients.size, 0);
 });
