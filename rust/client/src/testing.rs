@@ -133,6 +133,19 @@ impl Peer {
         }
     }
 
+    /// Waits for a ping of the connection, which is no action, and answers it.
+    ///
+    /// # Errors
+    /// When something else comes.
+    pub async fn pinged(&mut self) -> io::Result<()> {
+        match bounded("a ping", self.socket.next()).await? {
+            Some(Ok(Message::Ping(_))) => {
+                bounded("a pong to be sent", self.socket.flush()).await?.map_err(other)
+            }
+            end => Err(other(format!("waited for a ping, got {end:?}"))),
+        }
+    }
+
     /// Says an event.
     ///
     /// # Errors

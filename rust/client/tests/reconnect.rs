@@ -27,6 +27,13 @@ async fn pings(client: &Client, peer: &mut Peer) {
     pinged.unwrap();
 }
 
+/// Lets timers believe that so much time has passed.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
 #[tokio::test]
 async fn a_turn_that_is_cut_says_so_and_the_client_goes_on() {
     let server = FakeServer::start().await.unwrap();
@@ -53,8 +60,7 @@ async fn a_turn_that_is_cut_says_so_and_the_client_goes_on() {
 async fn a_close_says_its_code_and_reason() {
     let server = FakeServer::start().await.unwrap();
     let (client, peer) = connected(&server).await;
-    let call = client.with_timeouts(Timeouts { request: Duration::from_secs(5), ..client.timeouts });
-    let (error, ()) = tokio::join!(call.ping(), async {
+    let (error, ()) = tokio::join!(client.ping(), async {
         let mut peer = peer;
         peer.action().await.unwrap();
         peer.close(1001, "going away").await.unwrap();
@@ -68,10 +74,10 @@ async fn a_close_says_its_code_and_reason() {
 
 #[tokio::test]
 async fn a_close_says_its_code_whatever_is_being_sent() {
-    let server = FakeServer::start().await.unwrap();
     for _ in 0..20 {
+        // Each has a server of its own: the client before may be about to connect again.
+        let (client, mut peer) = FakeServer::start().await.unwrap().connect().await.unwrap();
         // The first ping is sent while the server closes.
-        let (client, mut peer) = server.connect().await.unwrap();
         let mut waiting = client.send_message(SendMessageParams::new("s", "Hello"));
         peer.action().await.unwrap();
         let (closed, error) = tokio::join!(peer.close(4401, "expired"), waiting.finish());
@@ -150,11 +156,10 @@ async fn what_waits_on_a_line_that_is_stuck_is_told_or_goes_out_on_the_next() {
 #[tokio::test]
 async fn a_server_that_falls_silent_is_left() {
     let server = FakeServer::start().await.unwrap();
-    let heartbeat = Duration::from_millis(200);
-    let options = Options { pacing: Pacing { heartbeat, ..at_once() }, ..Options::default() };
-    let (client, silent) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
-    let (client, silent) = (client.unwrap(), silent.unwrap());
-    // Nobody reads that connection, so that nothing answers the pings.
+    let (client, mut silent) = connected(&server).await;
+    pings(&client, &mut silent).await;
+    // Nobody reads that connection from here on, so that nothing answers the pings.
+    pass(at_once().heartbeat * 2).await;
     let mut peer = server.accept().await.unwrap();
     pings(&client, &mut peer).await;
     drop(silent);
@@ -162,15 +167,17 @@ async fn a_server_that_falls_silent_is_left() {
 
 #[tokio::test]
 async fn pings_keep_a_quiet_line() {
-    let server = FakeServer::start().await.unwrap();
-    let heartbeat = Duration::from_millis(300);
-    let options = Options { pacing: Pacing { heartbeat, ..Pacing::default() }, ..Options::default() };
-    let (client, peer) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
-    let (client, peer) = (client.unwrap(), peer.unwrap());
-    // Reading is what answers pings; no action comes.
-    let reading = peer.answer(|_, _| Vec::new());
-    let quiet = tokio::time::timeout(Duration::from_millis(1_500), reading).await;
-    assert!(quiet.is_err() && client.is_connected(), "the line stayed");
+    let (client, mut peer) = FakeServer::start().await.unwrap().connect().await.unwrap();
+    peer.pinged().await.unwrap();
+    for _ in 0..5 {
+        pass(Pacing::default().heartbeat).await;
+        peer.pinged().await.unwrap();
+        // An action without an answer shows that the client was at work after the ping was answered.
+        client.cancel(CancelParams::default()).unwrap();
+        assert!(matches!(peer.action().await.unwrap().1, Action::Cancel(_)));
+    }
+    assert!(client.is_connected(), "the line stayed");
+    pings(&client, &mut peer).await;
 }
 
 #[tokio::test]
@@ -218,10 +225,10 @@ async fn an_address_that_is_none_is_told_at_once() {
         let error = Client::connect(url).await.unwrap_err();
         assert!(matches!(&error, Error::Invalid(_)), "{url}: {error}");
     }
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let url = format!("ws://{}/ws", listener.local_addr().unwrap());
-    drop(listener);
-    let error = Client::connect(url).await.unwrap_err();
+    // A port that is taken, so that nobody else can get it, and on which nobody listens.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let error = Client::connect(format!("ws://{}/ws", taken.local_addr().unwrap())).await.unwrap_err();
     assert!(matches!(error, Error::Connect(_)) && error.is_retryable());
     let causes: Vec<String> =
         std::iter::successors(error.source(), |cause| (*cause).source()).map(ToString::to_string).collect();

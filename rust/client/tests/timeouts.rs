@@ -1,11 +1,13 @@
 //! The four time limits, of a client and of one call.
 
+use futures_util::StreamExt as _;
 use smooai_smooth_operator_client::protocol::*;
 use smooai_smooth_operator_client::testing::{FakeServer, events};
 use smooai_smooth_operator_client::{Client, Error, Options, Phase, Timeouts};
 use std::time::Duration;
 
-const SHORT: Duration = Duration::from_millis(50);
+/// Shorter than the other limits. No test waits for so long: each lets the clock run ahead once only timers are left.
+const SHORT: Duration = Duration::from_secs(15);
 
 fn phase(error: &Error) -> Option<Phase> {
     match error {
@@ -20,6 +22,7 @@ async fn a_server_that_does_not_shake_hands() {
     let url = format!("ws://{}/ws", listener.local_addr().unwrap());
     let timeouts = Timeouts { connect: SHORT, ..Timeouts::default() };
     let options = Options { timeouts, ..Options::default() };
+    tokio::time::pause();
     let error = Client::connect_with(url, options).await.unwrap_err();
     assert_eq!(phase(&error), Some(Phase::Connect), "{error}");
     assert!(error.is_retryable());
@@ -29,12 +32,17 @@ async fn a_server_that_does_not_shake_hands() {
 async fn a_call_that_is_not_answered() {
     let (client, mut peer) = FakeServer::start().await.unwrap().connect().await.unwrap();
     let quick = client.with_timeouts(Timeouts { request: SHORT, ..client.timeouts });
-    let error = quick.ping().await.unwrap_err();
+    let (pinged, late) = tokio::join!(quick.ping(), async {
+        let (id, _) = peer.action().await.unwrap();
+        tokio::time::pause();
+        id
+    });
+    tokio::time::resume();
+    let error = pinged.unwrap_err();
     assert_eq!(phase(&error), Some(Phase::Request), "{error}");
-    assert_eq!(error.to_string(), "Request took longer than 50ms");
+    assert_eq!(error.to_string(), "Request took longer than 15s");
 
     // The late answer is nobody's, and the connection is fine.
-    let (late, _) = peer.action().await.unwrap();
     peer.send(events::pong(&late)).await.unwrap();
     let (patient, ()) = tokio::join!(client.ping(), async {
         let (id, _) = peer.action().await.unwrap();
@@ -51,6 +59,7 @@ async fn limits_of_the_client_are_those_of_its_calls() {
     let (client, peer) = tokio::join!(Client::connect_with(server.url(), options), server.accept());
     let (client, _peer) = (client.unwrap(), peer.unwrap());
     assert_eq!(client.timeouts, timeouts);
+    tokio::time::pause();
     assert_eq!(phase(&client.ping().await.unwrap_err()), Some(Phase::Request));
     let mut turn = client.send_message(SendMessageParams::new("s", "Hello"));
     assert_eq!(phase(&turn.finish().await.unwrap_err()), Some(Phase::Request));
@@ -63,24 +72,25 @@ async fn a_turn_that_falls_silent() {
     let mut turn = quick.send_message(SendMessageParams::new("s", "Hello"));
     let (id, _) = peer.action().await.unwrap();
     peer.send(events::accepted(&id)).await.unwrap();
+    assert!(turn.next().await.unwrap().is_ok());
+    tokio::time::pause();
     assert_eq!(phase(&turn.finish().await.unwrap_err()), Some(Phase::Idle));
 }
 
 #[tokio::test]
 async fn a_turn_that_never_ends() {
     let (client, mut peer) = FakeServer::start().await.unwrap().connect().await.unwrap();
-    let quick = client.with_timeouts(Timeouts { turn: SHORT, ..client.timeouts });
+    let quick = client.with_timeouts(Timeouts { idle: SHORT, turn: SHORT, ..client.timeouts });
     let mut turn = quick.send_message(SendMessageParams::new("s", "Hello"));
     let (id, _) = peer.action().await.unwrap();
     peer.send(events::accepted(&id)).await.unwrap();
-    let server = async {
-        while peer.send(events::token(&id, "and ")).await.is_ok() {
-            tokio::task::yield_now().await;
-        }
-    };
-    let error = tokio::select! {
-        ended = turn.finish() => ended.unwrap_err(),
-        () = server => panic!("the client went away"),
-    };
+    assert!(turn.next().await.unwrap().is_ok());
+    tokio::time::pause();
+    tokio::time::advance(SHORT / 3).await;
+    tokio::time::resume();
+    peer.send(events::token(&id, "and ")).await.unwrap();
+    assert!(turn.next().await.unwrap().is_ok());
+    tokio::time::pause();
+    let error = turn.finish().await.unwrap_err();
     assert_eq!(phase(&error), Some(Phase::Turn), "{error}");
 }
