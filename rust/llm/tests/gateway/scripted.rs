@@ -16,6 +16,8 @@ use tokio::time::timeout;
 pub enum Act {
     /// Writes these bytes.
     Send(Vec<u8>),
+    /// Writes what this makes of the request's body.
+    Answer(fn(&Value) -> Vec<u8>),
     /// Waits until the test says go.
     Wait(Arc<Notify>),
     /// Closes the connection.
@@ -78,19 +80,19 @@ pub async fn within<T>(wait: impl Future<Output = T>) -> T {
 async fn serve(stream: TcpStream, connection: usize, scripts: Scripts, tell: mpsc::Sender<Request>) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream, connection).await {
+        let body = request.body.clone();
         if tell.send(request).await.is_err() {
             return;
         }
         let Some(script) = scripts.lock().unwrap().pop_front() else { return };
         for act in script {
-            match act {
-                Act::Send(bytes) => {
-                    if stream.write_all(&bytes).await.is_err() {
-                        return;
-                    }
-                    stream.flush().await.unwrap();
+            let bytes = match act {
+                Act::Send(bytes) => bytes,
+                Act::Answer(answer) => answer(&body),
+                Act::Wait(go) => {
+                    go.notified().await;
+                    continue;
                 }
-                Act::Wait(go) => go.notified().await,
                 Act::Close => return,
                 Act::AwaitClose(closed) => {
                     let mut rest = [0; 64];
@@ -98,7 +100,11 @@ async fn serve(stream: TcpStream, connection: usize, scripts: Scripts, tell: mps
                     closed.notify_one();
                     return;
                 }
+            };
+            if stream.write_all(&bytes).await.is_err() {
+                return;
             }
+            stream.flush().await.unwrap();
         }
     }
 }
@@ -152,5 +158,10 @@ pub fn plain(status: &str, headers: &str, body: &str) -> Vec<Act> {
 /// A whole, good event stream of these `data` lines.
 pub fn reply(data: &[&str]) -> Vec<Act> {
     let events: String = data.iter().map(|data| format!("data: {data}\n\n")).collect();
-    vec![stream_head(""), chunk(events), end()]
+    // In one write: a client that has read the last event waits but a moment for the answer's end.
+    let (Act::Send(mut bytes), Act::Send(end)) = (chunk(events), end()) else {
+        unreachable!("both are sent")
+    };
+    bytes.extend_from_slice(&end);
+    vec![stream_head(""), Act::Send(bytes)]
 }
