@@ -264,6 +264,8 @@ async fn one_turn_per_conversation_and_cancel_frees_it() {
     let session = client.session(&[]).await;
     client.ask(&session, "t1", "Think.");
     client.until("stream_chunk").await;
+    // From here on the turn says nothing by itself.
+    stage.script.asked(1).await;
     client.ask(&session, "t2", "Too early.");
     let refused = client.until("error").await;
     assert_eq!(

@@ -58,7 +58,7 @@ fn shared(mode: AuthMode) -> AuthConfig {
 }
 
 fn authenticator(config: &AuthConfig) -> Authenticator {
-    let http = http::client(Duration::from_secs(2)).unwrap();
+    let http = http::client(http::CONNECT_TIMEOUT).unwrap();
     Authenticator::new(config, &http, Arc::new(Frozen)).unwrap()
 }
 
@@ -235,7 +235,7 @@ async fn a_public_key_in_each_of_its_forms() {
 
 #[test]
 fn a_key_that_cannot_be_used_is_told_at_the_start() {
-    let http = http::client(Duration::from_secs(2)).unwrap();
+    let http = http::client(http::CONNECT_TIMEOUT).unwrap();
     let broken = RSA_PUBLIC_KEY.replace("MIIBIjAN", "MIIBIjAO");
     let private = RSA_PUBLIC_KEY.replace("PUBLIC KEY", "PRIVATE KEY");
     let certificate = RSA_PUBLIC_KEY.replace("PUBLIC KEY", "CERTIFICATE");

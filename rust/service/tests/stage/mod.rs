@@ -240,10 +240,11 @@ impl Stage {
             pay: spec("pay", Effect::Write),
             paid: Arc::clone(&paid),
         };
-        let embedder = Arc::new(DeterministicEmbedder::default());
+        let retriever =
+            Retriever::new(Arc::clone(&storage.knowledge), Arc::new(DeterministicEmbedder::default()));
         let service = Service::new(Parts {
             settings,
-            retriever: Arc::new(Retriever::new(Arc::clone(&storage.knowledge), embedder)),
+            retriever: Arc::new(retriever.with_deadlines(PATIENCE, PATIENCE)),
             storage: storage.clone(),
             llm: Arc::clone(&script) as _,
             world: Arc::clone(&world) as _,
