@@ -14,6 +14,12 @@ async fn reopen(folder: &Path) -> Sqlite {
     open(folder, Language::English).await.unwrap()
 }
 
+/// Drops the database and waits until it is closed: its thread lets go of the folder's lock last.
+fn close(database: Sqlite, folder: &Path) {
+    drop(database);
+    std::fs::File::open(folder.join("smooth-operator.lock")).unwrap().lock().unwrap();
+}
+
 async fn lines(store: &StorageAdapter) -> String {
     let mut out = LinesOut::new(store.transfer.clone());
     let mut text = String::new();
@@ -29,10 +35,11 @@ async fn everything_is_there_again() {
     let first = reopen(folder.path()).await;
     suite::fill(&first.adapter(), &Scope::new("o", "ada")).await;
     let before = lines(&first.adapter()).await;
-    drop(first);
+    close(first, folder.path());
     for _ in 0..2 {
         let again = reopen(folder.path()).await;
         assert_eq!(lines(&again.adapter()).await, before);
+        close(again, folder.path());
     }
 }
 
@@ -92,7 +99,7 @@ async fn the_same_is_found_after_opening_again_and_in_memory() {
     }
     let expected = found(&memory, &embedder).await;
     assert_eq!(found(&first.adapter(), &embedder).await, expected);
-    drop(first);
+    close(first, folder.path());
     assert_eq!(found(&reopen(folder.path()).await.adapter(), &embedder).await, expected);
 }
 
@@ -114,7 +121,7 @@ async fn refused(folder: &Path) -> OpenError {
 #[tokio::test]
 async fn a_newer_database_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    drop(reopen(folder.path()).await);
+    close(reopen(folder.path()).await, folder.path());
     let file = folder.path().join(FILE);
     let connection = Connection::open(&file).unwrap();
     connection.execute("INSERT INTO schema_version VALUES (99)", ()).unwrap();
@@ -148,7 +155,7 @@ async fn a_damaged_file_is_told_as_damaged() {
     let folder = tempfile::tempdir().unwrap();
     let first = reopen(folder.path()).await;
     suite::fill(&first.adapter(), &Scope::new("o", "ada")).await;
-    drop(first);
+    close(first, folder.path());
     let second = reopen(folder.path()).await;
     for (id, acl) in [("whole", AccessList::Public), ("hidden", AccessList::Nobody)] {
         let chunk = Chunk {
@@ -171,7 +178,7 @@ async fn a_damaged_file_is_told_as_damaged() {
         };
         second.adapter().knowledge.put(document).await.unwrap();
     }
-    drop(second);
+    close(second, folder.path());
     let file = folder.path().join(FILE);
     let connection = Connection::open(&file).unwrap();
     connection.execute("UPDATE chunks SET headings = 'no list' WHERE text <> 'Whole.'", ()).unwrap();
@@ -218,7 +225,7 @@ async fn a_document_whose_list_cannot_be_read_is_nobodys_and_the_others_stay() {
         };
         first.adapter().knowledge.put(document).await.unwrap();
     }
-    drop(first);
+    close(first, folder.path());
     let connection = Connection::open(folder.path().join(FILE)).unwrap();
     // Cut short, of another program, broken as text, with something beside that could narrow it.
     connection

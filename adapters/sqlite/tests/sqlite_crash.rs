@@ -49,6 +49,8 @@ async fn a_second_process_is_kept_out() {
     let second = said(itself(&["--opener"], folder.path(), &[]));
     assert!(second.contains("in use by another process"), "{second}");
     drop(first);
+    // It is closed when its thread has let go of the folder's lock.
+    std::fs::File::open(folder.path().join("smooth-operator.lock")).unwrap().lock().unwrap();
     assert_eq!(said(itself(&["--opener"], folder.path(), &[])), "opened\n");
     say("a second process is kept out: ok");
 }

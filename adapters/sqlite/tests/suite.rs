@@ -66,7 +66,8 @@ async fn interrupted_connections_lose_and_halve_nothing() {
     let file = folder.path().join("smooth-operator.db");
     let watcher = Mutex::new(Connection::open(file).unwrap());
     suite::survive_faults(sqlite.adapter(), Arc::new(Interrupts { sqlite, watcher })).await;
-    // What is on disk is what was told.
+    // What is on disk is what was told, once the first one is closed: its thread lets go of the folder's lock last.
+    std::fs::File::open(folder.path().join("smooth-operator.lock")).unwrap().lock().unwrap();
     let again = open(folder.path(), Language::English).await.unwrap().adapter();
     let access = smooai_smooth_operator_store::Access::public("suite fault documents");
     let listed = again.knowledge.list(&access, None, 10).await.unwrap();
