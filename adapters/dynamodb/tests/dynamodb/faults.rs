@@ -1,6 +1,6 @@
 //! Services that throttle, fail, hang, and lose connections before and after a request was done.
 
-use crate::proxy::{ALL, Fault, Plan, Proxy};
+use crate::proxy::{ALL, Fault, LONG, Plan, Proxy, SHORT};
 use crate::servers;
 use async_trait::async_trait;
 use smooai_smooth_operator_adapter_dynamodb::open;
@@ -14,9 +14,9 @@ use std::sync::Arc;
 #[ignore = "the suite `dynamodb` runs it with its servers"]
 async fn a_request_that_is_sent_again_is_done_once() {
     let proxy = Proxy::start().await;
-    let config = proxy.config(5).await;
     for (seed, fault) in (10..).zip(ALL) {
         println!("seed {seed}: {fault:?}");
+        let config = proxy.config(5, if fault == Fault::Hangs { SHORT } else { LONG }).await;
         let (opened, _) = servers::new_with(&config).await;
         // One that hangs costs two seconds.
         let every = if fault == Fault::Hangs { 40 } else { 3 };
@@ -45,7 +45,7 @@ impl Faults for Outages {
 #[ignore = "the suite `dynamodb` runs it with its servers"]
 async fn outages_lose_and_halve_nothing() {
     let proxy = Arc::new(Proxy::start().await);
-    let (opened, settings) = servers::new_with(&proxy.config(3).await).await;
+    let (opened, settings) = servers::new_with(&proxy.config(3, LONG).await).await;
     suite::survive_faults(opened.adapter(), Arc::new(Outages(Arc::clone(&proxy)))).await;
     // What another process sees is what was told.
     let again = open(settings).await.unwrap().adapter();
@@ -59,7 +59,7 @@ async fn outages_lose_and_halve_nothing() {
 #[ignore = "the suite `dynamodb` runs it with its servers"]
 async fn a_service_that_stays_away_is_told_plainly() {
     let proxy = Proxy::start().await;
-    let (opened, settings) = servers::new_with(&proxy.config(2).await).await;
+    let (opened, settings) = servers::new_with(&proxy.config(2, SHORT).await).await;
     let store = opened.adapter();
     let scope = Scope::new("north", "ada");
     let (made, _) = suite::conversation_with_session(&scope);
@@ -85,6 +85,7 @@ async fn a_service_that_stays_away_is_told_plainly() {
     }
     proxy.plan(Plan::Nothing);
     // It was done or it was not; doing it again is no error.
+    let store = open(settings).await.unwrap().adapter();
     store.conversations.create(made.clone()).await.unwrap();
     assert_eq!(store.conversations.get(&scope, &made.id).await.unwrap(), Some(made));
 }

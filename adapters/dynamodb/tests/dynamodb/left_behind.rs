@@ -1,7 +1,7 @@
 //! A put of a document that breaks off anywhere, as when its process dies: what counts is the old version or
 //! the new one, and what it left is removed by a later put.
 
-use crate::proxy::{Fault, Plan, Proxy};
+use crate::proxy::{Fault, LONG, Plan, Proxy};
 use crate::servers;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -91,7 +91,7 @@ async fn counts(opened: &Opened, version: usize) -> bool {
 #[ignore = "the suite `dynamodb` runs it with its servers"]
 async fn a_put_that_breaks_off_anywhere_leaves_one_version_and_is_cleaned_up() {
     let proxy = Proxy::start().await;
-    let (opened, settings) = servers::new_with(&proxy.config(1).await).await;
+    let (opened, settings) = servers::new_with(&proxy.config(1, LONG).await).await;
     let (store, table) = (opened.adapter(), settings.table);
     let client = Client::new(&servers::plain().await);
     let mut now = Timestamp::UNIX_EPOCH;

@@ -13,6 +13,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+/// How long an answer that hangs is waited for,
+pub const SHORT: Duration = Duration::from_secs(2);
+/// and one that must come.
+pub const LONG: Duration = Duration::from_secs(20);
+
 /// What is done to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -135,11 +140,11 @@ impl Proxy {
         };
     }
 
-    /// The SDK as the store uses it, through the proxy, with attempts that are given up sooner.
-    pub async fn config(&self, attempts: u32) -> SdkConfig {
+    /// The SDK as the store uses it, through the proxy, with attempts that are given up after `patience`.
+    pub async fn config(&self, attempts: u32, patience: Duration) -> SdkConfig {
         let limits = TimeoutConfig::builder()
-            .operation_attempt_timeout(Duration::from_secs(2))
-            .operation_timeout(Duration::from_secs(30));
+            .operation_attempt_timeout(patience)
+            .operation_timeout(patience * attempts + Duration::from_secs(30));
         let retries = RetryConfig::standard()
             .with_max_attempts(attempts)
             .with_initial_backoff(Duration::from_millis(5));

@@ -35,9 +35,10 @@ pub async fn new() -> Opened {
     open(settings()).await.unwrap()
 }
 
-/// The same by a configuration of the SDK.
+/// The same by a configuration of the SDK. The table is made with patience: the local service is slow at first.
 pub async fn new_with(config: &SdkConfig) -> (Opened, Settings) {
     let settings = settings();
+    open(settings.clone()).await.unwrap();
     (open_with(config, settings.clone()).await.unwrap(), settings)
 }
 

@@ -30,11 +30,21 @@ fn free_port() -> u16 {
 }
 
 impl Pooler {
+    /// Starts one; on another port when the one that was free has been taken meanwhile.
     async fn start(server: &Url) -> Self {
+        for _ in 0..3 {
+            if let Some(pooler) = Self::start_on(free_port(), server).await {
+                return pooler;
+            }
+        }
+        panic!("pgbouncer did not come up");
+    }
+
+    async fn start_on(port: u16, server: &Url) -> Option<Self> {
         use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let (file, port) = (folder.path().join("pgbouncer.ini"), free_port());
+        let file = folder.path().join("pgbouncer.ini");
         let settings = format!(
             "[databases]\n* = host={} port={} user={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              auth_type = any\npool_mode = transaction\ndefault_pool_size = 4\nunix_socket_dir =\n\
@@ -54,12 +64,15 @@ impl Pooler {
             .stderr(Stdio::null())
             .spawn()
             .expect("pgbouncer is installed");
-        let pooler = Self { child, port, _folder: folder };
+        let mut pooler = Self { child, port, _folder: folder };
         let mut tick = tokio::time::interval(Duration::from_millis(20));
-        for _ in 0..500 {
+        for _ in 0..3_000 {
             tick.tick().await;
+            if pooler.child.try_wait().unwrap().is_some() {
+                return None;
+            }
             if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
-                return pooler;
+                return Some(pooler);
             }
         }
         panic!("pgbouncer did not come up");
