@@ -23,6 +23,10 @@ use std::time::Duration;
 /// How long a command that uses the servers may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60 * 60);
 
+/// How often a server is started that finds its port taken, and what it says then.
+const TRIES: u32 = 3;
+const PORT_IS_TAKEN: &str = "Address already in use";
+
 /// Arguments of the verb.
 #[derive(clap::Args)]
 pub struct Args {
@@ -47,6 +51,27 @@ struct Service {
     address: fn(port: u16) -> String,
     /// What else a program that uses it must find in its environment.
     settings: fn(address: &str) -> Vec<(&'static str, String)>,
+}
+
+impl Service {
+    /// Starts it and waits until it answers.
+    fn bring_up(&self, packages: &Packages) -> Result<Server> {
+        let in_container = !self.image.name.is_empty() && docker::is_running();
+        let mut tries = 0;
+        loop {
+            let mut server = match in_container {
+                true => docker::start("docker", &self.image)?,
+                false => (self.start)(packages)?,
+            };
+            tries += 1;
+            match server.until_it_answers(self.answers) {
+                Ok(()) => return Ok(server),
+                // The port was free when it was chosen.
+                Err(error) if tries < TRIES && error.to_string().contains(PORT_IS_TAKEN) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }
 
 /// For a server whose address says all.
@@ -88,11 +113,7 @@ fn start(names: &[String], packages: &Packages) -> Result<Running> {
             running.addresses.push((service.variable, given));
             continue;
         }
-        let mut server = match !service.image.name.is_empty() && docker::is_running() {
-            true => docker::start("docker", &service.image)?,
-            false => (service.start)(packages)?,
-        };
-        server.until_it_answers(service.answers).with_context(|| format!("{name} did not come up"))?;
+        let server = service.bring_up(packages).with_context(|| format!("{name} did not come up"))?;
         let address = (service.address)(server.port);
         running.addresses.extend((service.settings)(&address));
         running.addresses.push((service.variable, address));
@@ -132,8 +153,34 @@ impl Running {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU16, Ordering};
+
+    /// Finds port 0 taken, and starts with port 1.
+    fn start_late(_: &Packages) -> Result<Server> {
+        static PORT: AtomicU16 = AtomicU16::new(0);
+        let port = PORT.fetch_add(1, Ordering::SeqCst);
+        let scripts = ["echo bind: Address already in use; exit 1", "exec sleep 600"];
+        let mut shell = Command::new("sh");
+        Server::process(port, server::folder()?, shell.args(["-c", scripts[usize::from(port)]]))
+    }
+
+    #[test]
+    fn a_server_that_finds_its_port_taken_gets_another() {
+        let service = Service {
+            name: "late",
+            variable: "",
+            image: Image { name: "", port: 0, options: &[], command: &[] },
+            start: start_late,
+            answers: |port| if port == 1 { Ok(()) } else { bail!("nobody answers") },
+            address: |_| String::new(),
+            settings: nothing_else,
+        };
+        let packages = Packages::of(&repository::root().unwrap()).unwrap();
+        assert_eq!(service.bring_up(&packages).unwrap().port, 1);
+    }
 
     #[test]
     fn an_unknown_server_is_named_with_those_there_are() {

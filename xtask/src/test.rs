@@ -29,6 +29,9 @@ pub struct Args {
     /// Run these suites alone
     #[arg(long, value_name = "SUITE", num_args = 1.., value_delimiter = ',')]
     only: Vec<String>,
+    /// Run them so many times, or until one fails, to find a test that depends on luck
+    #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
     /// List the suites instead of running them
     #[arg(long)]
     list: bool,
@@ -67,12 +70,23 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let logs = repository::target_folder(&root)?.join("xtask/logs");
     let xtask = std::env::current_exe().context("this program cannot tell where it is")?;
     let setting = Setting { root, logs, xtask, ci: environment::is_ci(), limit: STEP_LIMIT };
-    let (total, interrupted) = run_suites(&chosen, &setting, &mut std::io::stdout())?;
+    let (total, interrupted) = repeat(args.repeat, &chosen, &setting, &mut std::io::stdout())?;
     Ok(match (interrupted, total.failed) {
         (true, _) => ExitCode::from(interrupt::EXIT_CODE),
         (false, 0) => ExitCode::SUCCESS,
         (false, _) => ExitCode::FAILURE,
     })
+}
+
+/// Runs `suites` so many times, at least once, or until a run does not end well; gives the last run.
+fn repeat(times: u32, suites: &[&Suite], setting: &Setting, out: &mut dyn Write) -> Result<(Tally, bool)> {
+    for _ in 1..times {
+        let (total, interrupted) = run_suites(suites, setting, out)?;
+        if interrupted || total.failed > 0 {
+            return Ok((total, interrupted));
+        }
+    }
+    run_suites(suites, setting, out)
 }
 
 fn choose<'a>(suites: &'a [Suite], only: &[String]) -> Result<Vec<&'a Suite>> {

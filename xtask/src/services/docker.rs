@@ -77,9 +77,12 @@ mod tests {
     #[test]
     fn a_container_is_published_on_loopback_and_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let docker = folder.path().join("docker");
-        std::fs::write(&docker, DOCKER).unwrap();
-        std::fs::set_permissions(&docker, PermissionsExt::from_mode(0o755)).unwrap();
+        let (script, docker) = (folder.path().join("script"), folder.path().join("docker"));
+        std::fs::write(&script, DOCKER).unwrap();
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        // Written by another process: what another test starts meanwhile would hold it open for writing, and a file
+        // that is so cannot be run.
+        assert!(Command::new("cp").args(["-p".as_ref(), &*script, &*docker]).status().unwrap().success());
         let image =
             Image { name: "redis:8", port: 6379, options: &["--env", "A=b"], command: &["redis-server"] };
         let mut server = start(docker.to_str().unwrap(), &image).unwrap();

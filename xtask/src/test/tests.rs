@@ -32,13 +32,21 @@ const CRASH: Suite =
 const HANGING: Suite = Suite { steps: &[shell(&["sleep", "600"])], ..BAD };
 const ABSENT: Tool = Tool { name: "absent", probe: &["no-such-program"], get: "install it" };
 
+/// It fails the second time, when it finds what it has left.
+const UNLUCKY: Suite =
+    Suite { steps: &[shell(&["sh", "-c", "mkdir once && echo 'test result: ok. 1 passed'"])], ..GOOD };
+
 /// Runs the suites, and gives the exit of the run and what it printed, without the seconds.
 fn check(suites: &[&Suite], ci: bool, limit: Duration) -> (Tally, String) {
+    check_repeated(1, suites, ci, limit)
+}
+
+fn check_repeated(times: u32, suites: &[&Suite], ci: bool, limit: Duration) -> (Tally, String) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().to_owned();
     let setting = Setting { logs: root.join("logs"), xtask: "true".into(), root, ci, limit };
     let mut out = Vec::new();
-    let (total, interrupted) = run_suites(suites, &setting, &mut out).unwrap();
+    let (total, interrupted) = repeat(times, suites, &setting, &mut out).unwrap();
     assert!(!interrupted);
     (total, String::from_utf8(out).unwrap())
 }
@@ -85,6 +93,15 @@ fn a_missing_tool_is_skipped_for_a_person_and_a_failure_in_ci() {
     assert!(printed.contains("good: not run, absent is missing: install it"), "{printed}");
     assert_eq!(printed.lines().last(), Some("0 passed, 0 failed, 1 skipped"));
     assert_eq!(check(&[&suite], true, LONG).0, Tally::FAILED);
+}
+
+#[test]
+fn repeating_ends_with_the_first_run_that_fails() {
+    let (total, printed) = check_repeated(5, &[&UNLUCKY], false, LONG);
+    assert_eq!(total, Tally::FAILED);
+    assert_eq!(printed.matches("suite ").count(), 2, "{printed}");
+    let (total, printed) = check_repeated(3, &[&GOOD], false, LONG);
+    assert_eq!((total.passed, printed.matches("7 passed, 0 failed").count()), (7, 3), "{printed}");
 }
 
 #[test]
