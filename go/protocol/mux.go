@@ -50,8 +50,8 @@ func (m *mux) deliver(frame []byte) {
 	call, _ := waiting.(*pending)
 	turn, _ := running.(*Turn)
 	taken := call != nil && call.takes(event) && !(turn != nil && failsTurn(event)) && m.calls.CompareAndDelete(id, call)
-	if taken {
-		call.answer <- answer{event: event, frame: frame, err: refusal(event)}
+	if taken { // at last: whoever has the answer finds the turn as it is after it
+		defer func() { call.answer <- answer{event: event, frame: frame, err: refusal(event)} }()
 	}
 	switch _, isReply := event.(*ImmediateResponseEvent); {
 	case turn == nil && !taken:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -81,6 +82,30 @@ func TestAVerdictLetsTheTurnGoOnWhenItIsTaken(t *testing.T) {
 		if got := turn.Parked(); got != refused {
 			t.Errorf("after %s it waits for %v", frame, got)
 		}
+	}
+}
+
+func TestWhoeverHasAnAnswerFindsTheTurnAsItIsAfterIt(t *testing.T) {
+	for name, frame := range map[string][]byte{
+		"verdict": frameOf("immediate_response", "t", `"status":200,"message":"","data":{}`),
+		"code":    frameOf("otp_verified", "t", `"data":{"requestId":"t","data":{"message":"m"}}`),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m, turn, _ := muxWithTurn()
+			turn.push(&OTPVerificationRequiredEvent{})
+			call := &pending{events: []string{"immediate_response", "otp_verified"}, answer: make(chan answer)}
+			if err := claim(&m.calls, "t", call); err != nil {
+				t.Fatal(err)
+			}
+			go m.deliver(frame)
+			synctest.Wait() // it hands the answer over
+			if got := turn.Parked(); got != nil {
+				t.Errorf("with the %s the turn still waits for %s", name, got.EventTag())
+			}
+			if got := <-call.answer; got.err != nil {
+				t.Error(got.err)
+			}
+		})
 	}
 }
 
