@@ -22,7 +22,7 @@ type Options struct {
 	TokenInSubprotocol bool
 	// Header is sent with the handshake.
 	Header http.Header
-	// HTTPClient makes the handshake. Nil: http.DefaultClient.
+	// HTTPClient makes the handshake, without following redirects. Nil: http.DefaultClient.
 	HTTPClient *http.Client
 	// Logger is told of connects, losses and strange frames, never of tokens or contents. Nil: silence.
 	Logger *slog.Logger

@@ -96,12 +96,8 @@ func failure(requestID, doing string, cause error) *Error {
 func refusal(event Event) error {
 	switch event := event.(type) {
 	case *ErrorEvent:
-		return &Error{
-			Code:      event.Error.Code,
-			Message:   event.Error.Message,
-			Details:   event.Data.Details,
-			RequestID: event.GetRequestID(),
-		}
+		said := event.Error
+		return &Error{Code: said.Code, Message: said.Message, Details: event.Data.Details, RequestID: event.GetRequestID()}
 	case *CancelledEvent:
 		return failure(event.GetRequestID(), "waiting for the turn", ErrCancelled)
 	case *InteractionInvalidEvent:

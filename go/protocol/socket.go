@@ -62,7 +62,10 @@ func (s *socket) dial(ctx context.Context) (*websocket.Conn, error) {
 }
 
 func (s *socket) dialOnce(ctx context.Context) (*websocket.Conn, error) {
-	options := websocket.DialOptions{HTTPClient: s.options.HTTPClient, HTTPHeader: http.Header{}}
+	by := *cmp.Or(s.options.HTTPClient, http.DefaultClient)
+	// A redirect would take the token elsewhere.
+	by.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	options := websocket.DialOptions{HTTPClient: &by, HTTPHeader: http.Header{}}
 	maps.Copy(options.HTTPHeader, s.options.Header)
 	if s.options.Token != nil {
 		token, err := s.options.Token(ctx)

@@ -197,8 +197,12 @@ func TestATokenThatIsRefusedTwiceEndsIt(t *testing.T) {
 }
 
 func TestWhyThereIsNoConnection(t *testing.T) {
-	status := 0
-	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	status, asked := 0, 0
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(status)
+	}))
 	address := "ws" + strings.TrimPrefix(page.URL, "http") + "/ws?token=secret"
 	fails := func(url string, why error, retryable bool, says string) {
 		t.Helper()
@@ -219,6 +223,9 @@ func TestWhyThereIsNoConnection(t *testing.T) {
 		fails(address, protocol.ErrConnectionFailed, true, fmt.Sprintf("got %d", status))
 	}
 	page.Close()
+	if asked != 6 {
+		t.Errorf("6 handshakes made %d requests", asked)
+	}
 	fails(address, protocol.ErrConnectionFailed, true, "dial tcp")
 	for _, url := range []string{"127.0.0.1:8787/ws?token=secret", "ftp://127.0.0.1/?token=secret", "ws://[?token=secret", ""} {
 		fails(url, nil, false, "must begin with ws://")

@@ -7,6 +7,7 @@ import gc
 import logging
 import math
 import socket
+import traceback
 import unittest
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -572,6 +573,59 @@ class Connections(Case):
             self.assertEqual((error.status, error.retryable), (503, True))
             await client.connect()
             await client.ping()
+
+    async def test_a_refusal_for_good_is_told_at_once_and_says_what_to_look_at(self) -> None:
+        for status in (302, 404):
+            for call in (SmoothAgentClient.connect, SmoothAgentClient.ping):
+                self.server.refuse(status)
+                async with self.client() as client:
+                    error = await self.raises("CONNECTION_FAILED", call(client))
+                    said = f"HTTP {status}; are the address of the WebSocket endpoint and the token right?"
+                    self.assertIn(said, str(error))
+                    self.assertFalse(error.retryable)
+        for status in (408, 429, 500):
+            self.assertTrue(so.SmoothConnectionError("CONNECTION_FAILED", "", status).retryable)
+
+    async def test_a_redirect_does_not_take_the_token_elsewhere(self) -> None:
+        async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 302 Found\r\nLocation: {self.server.url}\r\n\r\n".encode())
+            writer.close()
+
+        async with await asyncio.start_server(redirect, "127.0.0.1", 0) as here:
+            url = f"ws://127.0.0.1:{here.sockets[0].getsockname()[1]}/ws"
+            client = SmoothAgentClient(url, token="secret", token_by="subprotocol")
+            error = await self.raises("CONNECTION_FAILED", client.connect())
+            await client.close()
+        self.assertIn("HTTP 302", str(error))
+        self.assertEqual(self.server.tokens, [])
+
+    async def test_an_address_that_is_none_is_told_at_once_and_not_repeated(self) -> None:
+        for url in (
+            "127.0.0.1:8787/ws?token=secret",
+            "http://127.0.0.1/?token=secret",
+            "ws://[?token=secret",
+            "",
+        ):
+            client = SmoothAgentClient(url)
+            error = await self.raises("BAD_URL", client.ping())
+            await client.close()
+            self.assertFalse(error.retryable)
+            self.assertIn("must begin with ws://", str(error))
+            self.assertNotIn("secret", "".join(traceback.format_exception(error)))
+
+    async def test_a_limit_that_passes_without_a_connection_tells_why_there_is_none(self) -> None:
+        self.server.refuse(*[503] * 10_000)
+        async with self.client(timeouts=Timeouts(connect=10 * HOUR, request=HOUR)) as client:
+            turn = client.send_message(session_id="s", message=MESSAGE)
+            call = asyncio.gather(client.ping(), return_exceptions=True)
+            await asyncio.wait_for(self.server.attempted(2), BOUND)
+            self.later += 2 * HOUR
+            for error in (*await call, await self.raises("TIMEOUT", end(turn))):
+                assert isinstance(error, so.SmoothTimeoutError)
+                said = "the request limit of 3600 s has passed; cannot connect: HTTP 503"
+                self.assertEqual(str(error), said)
+                self.assertIsInstance(error.__cause__, so.SmoothConnectionError)
 
     async def test_async_with_connects_and_leaves_nothing_when_it_cannot(self) -> None:
         async with SmoothAgentClient(self.server.url) as client:

@@ -112,7 +112,8 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
     def _start_turn(self, action: Action, timeouts: Timeouts | None) -> Turn:
         request_id = action.request_id or self._mux.new_id()
         session_id = action.session_id if isinstance(action, SendMessageParams) else ""
-        turn = Turn(self, session_id, request_id, _limits(timeouts, self._limits))
+        limits = _limits(timeouts, self._limits)
+        turn = Turn(self, session_id, request_id, limits, self._connection)
         work = self._begin(turn, action)
         task = asyncio.create_task(work, name=f"smooth_operator turn {request_id}")
         self._tasks.add(task)
@@ -140,7 +141,8 @@ class SmoothAgentClient(ActionCalls[Timeouts, Turn]):
     async def _call(self, action: Action, take: Take, timeouts: Timeouts | None) -> object:
         request_id = action.request_id or self._mux.new_id()
         work = self._exchange(action, request_id, take)
-        return await within("request", _limits(timeouts, self._limits)["request"], work)
+        limit = _limits(timeouts, self._limits)["request"]
+        return await within("request", limit, work, self._connection)
 
     async def _exchange(self, action: Action, request_id: str, take: Take) -> object:
         await self._connection.open()

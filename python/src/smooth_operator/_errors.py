@@ -75,10 +75,14 @@ class TurnCancelledError(SmoothError):
 
 
 class SmoothTimeoutError(SmoothError, TimeoutError):
-    """Something took longer than its limit. Its code is `TIMEOUT`. What was asked for may still happen."""
+    """Something took longer than its limit. Its code is `TIMEOUT`. What was asked for may still happen. Where
+    there was no connection, the error tells why.
+    """
 
-    def __init__(self, limit: Limit, seconds: float) -> None:
-        super().__init__("TIMEOUT", f"the {limit} limit of {seconds:g} s has passed", retryable=True)
+    def __init__(self, limit: Limit, seconds: float, trouble: SmoothError | None = None) -> None:
+        why = f"; {trouble}" if trouble else ""
+        super().__init__("TIMEOUT", f"the {limit} limit of {seconds:g} s has passed{why}", retryable=True)
+        self.__cause__ = trouble
         self.limit: Limit = limit
         """Which limit it was."""
 
@@ -89,7 +93,8 @@ class SmoothConnectionError(SmoothError, ConnectionError):
     """
 
     def __init__(self, code: str, message: str, status: int | None = None) -> None:
-        super().__init__(code, message, retryable=code != "UNAUTHENTICATED")
+        passing = status is None or status in (408, 425, 429) or status >= 500
+        super().__init__(code, message, retryable=passing and code != "UNAUTHENTICATED")
         self.status = status
         """The HTTP status that refused the connection, or the code that closed it, where it is known."""
 

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 from websockets.typing import Subprotocol
 
 from ._errors import ClosedError, SmoothConnectionError, SmoothError, SmoothTimeoutError
@@ -39,14 +39,16 @@ logger.addHandler(logging.NullHandler())
 _silent = logging.Logger("smooth_operator.websockets", logging.CRITICAL + 1)
 
 
-async def within(limit: Limit, seconds: float, work: Coroutine[object, object, T]) -> T:
+async def within(
+    limit: Limit, seconds: float, work: Coroutine[object, object, T], connection: Connection | None = None
+) -> T:
     """The result of the work, or a `SmoothTimeoutError`. Cancellation gets through to the work."""
     task = asyncio.ensure_future(work)
     try:
         done, _ = await asyncio.wait({task}, timeout=None if math.isinf(seconds) else seconds)
         if done:
             return task.result()
-        raise SmoothTimeoutError(limit, seconds)
+        raise SmoothTimeoutError(limit, seconds, connection.trouble if connection else None)
     finally:
         # A result that came too late is nobody's: it must not be reported as never retrieved.
         task.add_done_callback(lambda late: late.cancelled() or late.exception())
@@ -78,6 +80,13 @@ class Target:
     backoff: Backoff
 
 
+class _Handshake(connect):
+    """One that follows no redirect, which would take the token elsewhere."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 class Connection:
     """One WebSocket at a time, and a task that keeps it."""
 
@@ -93,6 +102,8 @@ class Connection:
         self._patience = target.connect
         """The limit of the next attempt in seconds."""
         self._closed = False
+        self.trouble: SmoothError | None = None
+        """Why there is no connection, while there is none."""
 
     @property
     def is_open(self) -> bool:
@@ -153,10 +164,12 @@ class Connection:
                 except SmoothError as error:
                     ended = error
                     if error.code != "UNAUTHENTICATED":
-                        self._settle(error, only_once=True)
-                        if not (connected or failures or self._waiting):
+                        hopeless = not (connected or error.retryable)
+                        self._settle(error, only_once=not hopeless)
+                        if hopeless or not (connected or failures or self._waiting):
                             return None
                         logger.warning("an attempt to connect failed: %s", error)
+                self.trouble = ended
                 again, refused = refused and not heard, ended.code == "UNAUTHENTICATED"
                 # A server that accepts and ends at once is not asked at full speed.
                 failures = 0 if heard else failures
@@ -183,7 +196,7 @@ class Connection:
         by_header = token is not None and target.token_by == "header"
         by_subprotocol = token is not None and not by_header
         try:
-            return await connect(
+            return await _Handshake(
                 target.url,
                 additional_headers={"Authorization": f"Bearer {token}"} if by_header else None,
                 subprotocols=[Subprotocol("smooth-operator"), Subprotocol(f"bearer.{token}")]
@@ -199,14 +212,20 @@ class Connection:
         except InvalidStatus as error:
             status = error.response.status_code
             code = "UNAUTHENTICATED" if status == 401 else "CONNECTION_FAILED"
-            raise SmoothConnectionError(code, f"cannot connect: {status}", status) from error
+            failure = SmoothConnectionError(code, f"cannot connect: HTTP {status}", status)
+            if not failure.retryable:
+                failure.args = (f"{failure}; are the address of the WebSocket endpoint and the token right?",)
+            raise failure from error
+        except (InvalidURI, ValueError):
+            # What they say repeats the address, which may hold a token.
+            raise SmoothError("BAD_URL", "cannot connect: the url must begin with ws:// or wss://") from None
         except (OSError, WebSocketException) as error:
             raise SmoothConnectionError("CONNECTION_FAILED", f"cannot connect: {error}") from error
 
     async def _use(self, socket: ClientConnection) -> tuple[SmoothError, bool]:
         """Reads frames until the connection ends; why it did, and whether the server said anything."""
         frames = 0
-        self._socket = socket
+        self._socket, self.trouble = socket, None
         parts = urlsplit(self._target.url)
         logger.debug("connected to %s://%s%s", parts.scheme, parts.netloc.rpartition("@")[2], parts.path)
         self._settle(None)

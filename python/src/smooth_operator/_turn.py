@@ -28,6 +28,7 @@ from ._generated.wire import JsonObject
 
 if TYPE_CHECKING:
     from ._client import SmoothAgentClient
+    from ._socket import Connection
 
 Limits: TypeAlias = Mapping[Limit, float]
 """How long each thing may take, in seconds."""
@@ -39,7 +40,14 @@ _MOST_WAITING = 1024
 class Turn:
     """Made by `client.send_message`. Nobody need read it: what it keeps is bounded."""
 
-    def __init__(self, client: SmoothAgentClient, session_id: str, request_id: str, limits: Limits) -> None:
+    def __init__(
+        self,
+        client: SmoothAgentClient,
+        session_id: str,
+        request_id: str,
+        limits: Limits,
+        connection: Connection,
+    ) -> None:
         self.session_id = session_id
         self.request_id = request_id
         """The id that every event of the turn carries."""
@@ -50,6 +58,7 @@ class Turn:
         self.sent = False
         self._client = client
         self._limits = limits
+        self._connection = connection
         self._loop = asyncio.get_running_loop()
         self._events: deque[Event] = deque()
         self._readers: set[asyncio.Future[None]] = set()
@@ -232,7 +241,7 @@ class Turn:
         self._timer = None
         now, silence = self._loop.time(), self._limits[self._silence]
         if now >= self._heard + silence:
-            self.fail(SmoothTimeoutError(self._silence, silence))
+            self.fail(SmoothTimeoutError(self._silence, silence, self._connection.trouble))
         elif now >= self._over:
             self.fail(SmoothTimeoutError("turn", self._limits["turn"]))
         else:
