@@ -338,7 +338,8 @@ fn is_verdict_answer(event: &Value) -> bool {
         || (event["type"] == "immediate_response" && event["status"] == 200)
 }
 
-/// The data of the last response to an action, for a method that returns nothing.
+/// The data of the last response to an action, for a method that returns nothing. The action may carry the
+/// requestId of its turn, whose own events come all the while.
 pub fn last_reply(action: &str, frames: &[Frame]) -> Option<Value> {
     let asked =
         frames.iter().rposition(|frame| frame.from == Side::Client && frame.json["action"] == action)?;
@@ -346,8 +347,8 @@ pub fn last_reply(action: &str, frames: &[Frame]) -> Option<Value> {
     let mut answers =
         frames[asked..].iter().filter(|frame| frame.from == Side::Server && frame.delivered.is_some());
     let is_it = |frame: &&Frame| {
-        frame.json["requestId"] == *request
-            && (frame.json["status"] == 200 || frame.json["type"] != "immediate_response")
+        let answers = is_verdict_answer(&frame.json) || frame.json["type"] == "pong";
+        answers && frame.json["requestId"] == *request
     };
     answers.find(is_it).map(|frame| frame.json["data"].clone())
 }
