@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use smooai_smooth_operator_conformance_driver::{Command, ErrorSeen, Report};
 use smooai_smooth_operator_protocol::decode::value_from_json;
 
+use crate::corpus::PATIENCE;
 use crate::driver::Driver;
 use crate::fault::Fault;
 use crate::lane::{Lane, Server};
@@ -95,6 +96,8 @@ struct Cell<'a> {
     /// The commands that are waited for later.
     later: BTreeMap<String, (u32, String)>,
     open: Vec<String>,
+    /// What calls have returned, as text.
+    replies: String,
 }
 
 impl<'a> Cell<'a> {
@@ -128,6 +131,7 @@ impl<'a> Cell<'a> {
             looked: BTreeMap::new(),
             later: BTreeMap::new(),
             open: Vec::new(),
+            replies: String::new(),
         })
     }
 
@@ -157,9 +161,10 @@ impl<'a> Cell<'a> {
                 Ok(())
             }
             Step::Stray(event) => {
-                let event = fill(event, &self.captured)?;
+                let (event, own) = (fill(event, &self.captured)?, self.own(""));
                 self.wait("a stray event", move |book| {
-                    book.stray.iter().any(|(_, stray)| fits(&event, stray).is_ok()).then_some(())
+                    let mut strays = book.stray.iter().filter(|(client, _)| client.ends_with(&own));
+                    strays.any(|(_, stray)| fits(&event, stray).is_ok()).then_some(())
                 })
                 .await
             }
@@ -274,8 +279,11 @@ impl<'a> Cell<'a> {
         if let Some(heartbeat) = open.heartbeat_ms {
             command["heartbeatMs"] = json!(heartbeat);
         }
-        if let Some(timeouts) = &open.timeouts {
-            command["timeouts"] = timeouts.clone();
+        // On a slow machine no clock runs out but the one that a scenario is about.
+        let limit = PATIENCE.as_millis();
+        command["timeouts"] = json!({ "connectMs": limit, "requestMs": limit });
+        for (name, limit) in open.timeouts.iter().filter_map(Value::as_object).flatten() {
+            command["timeouts"][name] = limit.clone();
         }
         let id = self.send(command).await?;
         match (self.report(id, "open").await?, &open.error) {
@@ -335,6 +343,7 @@ impl<'a> Cell<'a> {
         match (self.report(id, action).await?, error) {
             (Report::Replied(replied), None) => {
                 self.proxy.look(|seen| witness::same_reply(action, &replied.reply, &seen.frames))?;
+                self.replies.push_str(&replied.reply.to_string());
                 let mut found = replied.reply;
                 if found.is_null() {
                     let last = self.proxy.look(|seen| witness::last_reply(action, &seen.frames));

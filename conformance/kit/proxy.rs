@@ -283,36 +283,42 @@ impl Pump<'_> {
 
     async fn text(&mut self, text: &str) -> Result<()> {
         let mutated = self.shared.mutations.lock().judge(self.side, text);
+        let mut deeds = Vec::new();
         for deed in mutated {
             let (Deed::Pass(sent) | Deed::Extra(sent)) = deed else {
-                self.carry_out(deed, None).await?;
+                deeds.push((deed, None));
                 continue;
             };
-            let deeds = self.shared.faults.lock().judge(self.side, &sent);
-            if !deeds.iter().any(|deed| matches!(deed, Deed::Pass(_))) {
+            let own = self.shared.faults.lock().judge(self.side, &sent);
+            if !own.iter().any(|deed| matches!(deed, Deed::Pass(_))) {
                 self.keep(Some(sent.clone()), None);
             }
-            for deed in deeds {
-                self.carry_out(deed, Some(&sent)).await?;
+            deeds.extend(own.into_iter().map(|deed| (deed, Some(sent.clone()))));
+        }
+        let is_frame = |deed: &Deed| matches!(deed, Deed::Pass(_) | Deed::Extra(_));
+        for together in deeds.chunk_by(|(a, _), (b, _)| is_frame(a) && is_frame(b)) {
+            // Whoever gets the first of two frames that come together finds both of them kept.
+            for (deed, sent) in together {
+                match deed {
+                    Deed::Pass(text) => self.keep(sent.clone(), Some(text.clone())),
+                    Deed::Extra(text) => self.keep(None, Some(text.clone())),
+                    _ => {}
+                }
+            }
+            for (deed, _) in together {
+                self.carry_out(deed).await?;
             }
         }
         Ok(())
     }
 
-    async fn carry_out(&mut self, deed: Deed, sent: Option<&str>) -> Result<()> {
+    async fn carry_out(&mut self, deed: &Deed) -> Result<()> {
         match deed {
-            Deed::Pass(text) => {
-                self.keep(sent.map(str::to_owned), Some(text.clone()));
-                self.to.send(Message::text(text)).await?;
-            }
-            Deed::Extra(text) => {
-                self.keep(None, Some(text.clone()));
-                self.to.send(Message::text(text)).await?;
-            }
-            Deed::Wait(gate) => self.shared.gates.pass(&gate).await,
+            Deed::Pass(text) | Deed::Extra(text) => self.to.send(Message::text(text.clone())).await?,
+            Deed::Wait(gate) => self.shared.gates.pass(gate).await,
             Deed::Cut => bail!("cut"),
             Deed::Close(code) => {
-                let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
+                let frame = CloseFrame { code: CloseCode::from(*code), reason: "".into() };
                 self.to.send(Message::Close(Some(frame))).await?;
                 bail!("closed");
             }

@@ -31,14 +31,17 @@ impl Cell<'_> {
         }
         self.checks.check("order", witness::turns(&frames));
         let (turns, odd) = self.driver.look(|book| (book.turns.clone(), book.odd.clone()));
-        let mut told = String::new();
+        let mut told = std::mem::take(&mut self.replies);
         for (own, mut seen) in turns {
             seen.request = self.request(&own);
             let name = own.split('-').next().unwrap_or_default().to_owned();
             let reading = self.reading.get(&name).cloned().unwrap_or_default();
             let agreed = witness::agreement(&name, &seen, &frames, &reading);
             self.checks.check("agreement", agreed);
-            told.push_str(&format!("{:?} {:?}", seen.events, seen.ended));
+            seen.events.iter().for_each(|(event, _)| told.push_str(&event.to_string()));
+            for ended in &seen.ended {
+                told.push_str(&format!("{:?} {:?}", ended.text, ended.result));
+            }
         }
         let odd = if odd.is_empty() { Ok(()) } else { Err(anyhow!("the driver said: {odd:?}")) };
         self.checks.check("driver", odd);
@@ -46,10 +49,11 @@ impl Cell<'_> {
         self.gateway(&told);
     }
 
-    /// What the client delivered outside of all calls and turns did come, and belongs to none.
+    /// What the client delivered outside of all calls and turns did come, and belongs to none. What a client of
+    /// the scenario before tells late is no matter of this one.
     fn strays(&mut self, frames: &[Frame]) {
-        let stray = self.driver.look(|book| book.stray.clone());
-        for (_, event) in stray {
+        let (stray, own) = (self.driver.look(|book| book.stray.clone()), self.own(""));
+        for (_, event) in stray.into_iter().filter(|(client, _)| client.ends_with(&own)) {
             let came = frames.iter().any(|frame| frame.from == Side::Server && equal(&frame.json, &event));
             let result = if came { Ok(()) } else { Err(anyhow!("{event} was delivered and never came")) };
             self.checks.check("stray", result);
