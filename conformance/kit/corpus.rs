@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use smooai_smooth_operator_conformance::server_process::server_binary;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::driver::Driver;
@@ -20,7 +23,7 @@ use crate::scenario::Scenario;
 use crate::{Options, coverage, known, raw, report};
 
 /// The longest wait for one thing in a scenario; only a failure ever reaches it.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
@@ -130,15 +133,20 @@ pub async fn run(options: &Options) -> Result<ExitCode> {
         false => drivers(options).await?,
     };
     let started = Instant::now();
-    let mut lanes = JoinSet::new();
+    let (mut lanes, room) = (JoinSet::new(), room());
     let only_raw = scenarios.iter().all(|scenario| scenario.raw);
     let with_raw = only_raw || options.with_raw();
     for place in &places {
         let here = scenarios.iter().filter(|scenario| scenario.needs.lacking(*place).is_none());
         let (raws, typed): (Vec<Scenario>, Vec<Scenario>) = here.cloned().partition(|s| s.raw);
-        for launch in drivers.launches.clone() {
-            let (typed, own) = (typed.clone(), Lane::start(*place, build).await?);
-            lanes.spawn(async move { lane(&launch, &typed, own).await });
+        // What waits for a clock does so beside the others.
+        let (slow, quick): (Vec<Scenario>, Vec<Scenario>) = typed.into_iter().partition(|s| s.slow);
+        for launch in &drivers.launches {
+            for scenarios in [&quick, &slow].into_iter().filter(|scenarios| !scenarios.is_empty()) {
+                let own = Lane::start(*place, build).await?;
+                let (launch, scenarios, room) = (launch.clone(), scenarios.clone(), Arc::clone(&room));
+                lanes.spawn(async move { lane(&launch, &scenarios, own, &room).await });
+            }
         }
         if with_raw && !raws.is_empty() {
             let own = Lane::start(*place, build).await?;
@@ -242,11 +250,32 @@ impl Run<'_> {
     }
 }
 
+/// How many cells may be at work at the same time: many more than there are processors would only keep each other
+/// waiting, until some limit passes.
+fn room() -> Arc<Semaphore> {
+    let processors = std::thread::available_parallelism().map_or(2, NonZero::get);
+    Arc::new(Semaphore::new(processors + 2))
+}
+
 /// One client through all scenarios, one after another.
-pub async fn lane(launch: &Launch, scenarios: &[Scenario], mut lane: Lane) -> Result<Vec<Outcome>> {
+async fn lane(
+    launch: &Launch,
+    scenarios: &[Scenario],
+    mut lane: Lane,
+    room: &Semaphore,
+) -> Result<Vec<Outcome>> {
     let mut driver = None;
     let mut outcomes = Vec::new();
     for (n, scenario) in scenarios.iter().enumerate() {
+        let mut _place = Some(room.acquire().await?);
+        if scenario.slow {
+            // It mostly waits: only its driver's start is work.
+            driver = match driver {
+                Some(driver) => Some(driver),
+                None => Driver::start(launch).await.ok(),
+            };
+            _place = None;
+        }
         let terms = Terms { patience: PATIENCE, mutations: Vec::new(), nonce: nonce(&launch.name, n) };
         let (outcome, kept) = cell(launch, scenario, &mut lane, driver.take(), &terms).await;
         driver = kept;

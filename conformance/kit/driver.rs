@@ -55,8 +55,9 @@ pub struct Driver {
     _tasks: JoinSet<()>,
 }
 
-/// How long a driver may take until it is ready: some virtual machines start slowly on a busy computer.
-const START: Duration = Duration::from_secs(60);
+/// How long a driver may take until it is ready, and until it has ended: some virtual machines are slow on a busy
+/// computer.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Driver {
     /// Starts one and waits until it is ready.
@@ -100,7 +101,7 @@ impl Driver {
             }
         });
         let mut driver = Self { child, stdin, book, changed, log, next: 0, _tasks: tasks };
-        driver.wait(START, "the driver to be ready", |book| book.ready.then_some(())).await?;
+        driver.wait(PATIENCE, "the driver to be ready", |book| book.ready.then_some(())).await?;
         Ok(driver)
     }
 
@@ -164,8 +165,8 @@ impl Driver {
     pub async fn exit(mut self) -> Result<()> {
         let id = self.number();
         self.send(&Command::Exit(ExitCommand { id })).await?;
-        let status = tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await;
-        let status = status.context("the driver did not end within 10 s of exit")??;
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let status = status.context("the driver did not end after exit")??;
         if status.success() { Ok(()) } else { bail!("the driver ended with {status}:\n{}", self.log()) }
     }
 }

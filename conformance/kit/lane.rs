@@ -276,7 +276,7 @@ name = "look_up_order"
 description = "Looks an order up."
 parameters = { type = "object", properties = { orderId = { type = "string" } }, required = ["orderId"] }
 url = "${systems}/order"
-timeout_ms = 5000
+timeout_ms = 60000
 
 [[tools]]
 name = "issue_refund"

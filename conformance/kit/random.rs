@@ -3,7 +3,7 @@
 //! one terminal event per turn, in the order that is allowed, and a slot that is free before it is seen.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use smooai_smooth_operator_conformance::server_process::server_binary;
 use tokio::task::JoinSet;
 
 use crate::Options;
-use crate::corpus::{cell, drivers, nonce, root, say};
+use crate::corpus::{PATIENCE, cell, drivers, nonce, root, say};
 use crate::driver::Driver;
 use crate::lane::Lane;
 use crate::languages::Launch;
@@ -361,9 +361,6 @@ fn read(value: &Value, name: &str) -> Result<Scenario> {
     name.clone_into(&mut scenario.name);
     Ok(scenario)
 }
-
-/// The longest wait for one thing.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Plays the seeds, spread over the clients.
 pub async fn run(options: &Options) -> Result<ExitCode> {

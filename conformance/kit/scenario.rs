@@ -29,6 +29,9 @@ pub struct Scenario {
     /// The handshake has the `Origin` of a page of the server's own host.
     #[serde(default)]
     pub browser: bool,
+    /// It waits until time has passed; such scenarios are played beside the others.
+    #[serde(default)]
+    pub slow: bool,
     /// Without these it cannot be played; it is not counted where they are missing.
     #[serde(default)]
     pub needs: Needs,

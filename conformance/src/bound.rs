@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 /// The longest that a test waits for one thing. Generous, because it is only ever reached by a failure.
-pub const BOUND: Duration = Duration::from_secs(20);
+pub const BOUND: Duration = Duration::from_mins(1);
 
 /// Awaits `future` for at most [`BOUND`].
 ///
