@@ -113,6 +113,15 @@ impl Gateway {
         self.wait_until(&format!("{n} dropped connections"), |log| dropped(log) >= n).await
     }
 
+    /// Waits until the answer to every request that has come is over.
+    ///
+    /// # Errors
+    /// When one is not within the bound.
+    pub async fn wait_until_idle(&self) -> Result<()> {
+        let over = |log: &[Recorded]| log.iter().all(|r| r.outcome != Outcome::Open);
+        self.wait_until("the end of every answer", over).await
+    }
+
     /// Waits until somebody stands at a gate.
     ///
     /// # Errors

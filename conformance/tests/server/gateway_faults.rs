@@ -76,9 +76,10 @@ async fn a_gateway_that_stays_dead_ends_the_turn() -> Result<()> {
 
 #[tokio::test]
 async fn a_gateway_that_nobody_answers_at_ends_the_turn() -> Result<()> {
-    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let address = gone.local_addr()?;
-    drop(gone);
+    // A port that is taken, so that nobody else gets it, and at which nobody listens.
+    let taken = tokio::net::TcpSocket::new_v4()?;
+    taken.bind(([127, 0, 0, 1], 0).into())?;
+    let address = taken.local_addr()?;
     let setup = Setup::new().env("SMOOTH_AGENT_STORAGE", "memory");
     let server = setup.gateway(&format!("http://{address}/v1"), "key").start().await?;
     let mut socket = Socket::connect(&server.ws_url()).await?;

@@ -66,7 +66,7 @@ name = "{name}"
 description = "{description}"
 parameters = {{ type = "object", properties = {{ orderId = {{ type = "string" }} }}, required = ["orderId"] }}
 url = "{}"
-timeout_ms = 5000
+timeout_ms = 60000
 effect = "{effect}"
 "#,
                 hook.url(path)

@@ -169,7 +169,7 @@ async fn callers_do_not_see_each_other() -> Result<()> {
 #[tokio::test]
 async fn a_token_that_expires_closes_its_connection() -> Result<()> {
     let stage = Stage::with(Script::new(), guarded).await?;
-    let mut socket = connect(&stage, &json!({ "exp": now() + 2 })).await?;
+    let mut socket = connect(&stage, &json!({ "exp": now() + 12 })).await?;
     socket.session().await?;
     assert_eq!(socket.closed().await?.code, Some(4401));
     assert_eq!(socket.event().await?["error"]["code"], "UNAUTHENTICATED");

@@ -131,7 +131,7 @@ async fn writes_of_one_reply_run_one_after_another() -> Result<()> {
 /// What becomes of one tool call whose endpoint answers like this.
 async fn failing(answer: Answer) -> Result<(Vec<String>, String)> {
     let hook = Webhook::start().await?.on("/order", answer);
-    let toml = operator_toml(&hook).replace("timeout_ms = 5000", "timeout_ms = 300");
+    let toml = operator_toml(&hook).replace("timeout_ms = 60000", "timeout_ms = 300");
     let script = Script::new().say(look_up("c1", "o-7")).say(Reply::text("I could not look."));
     let shop = Shop::with(script, hook, |setup| setup.operator_toml(&toml)).await?;
     let (mut socket, session) = shop.session().await?;
