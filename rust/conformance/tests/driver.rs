@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use smooai_smooth_operator_client::protocol::{CreateConversationSessionReply, ErrorCode};
+use smooai_smooth_operator_client::protocol::{Action, CreateConversationSessionReply, ErrorCode};
 use smooai_smooth_operator_client::testing::{FakeServer, Peer, events};
 use smooai_smooth_operator_conformance_driver::frames;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -123,8 +123,10 @@ async fn an_error_is_told_and_a_call_that_waits_holds_nothing_up() {
     );
     assert_eq!((&refused[2]["saw"], &refused[2]["message"]), (&json!("broken"), &json!("no turn named t9")));
 
-    let (first, _) = peer.action().await.unwrap();
-    let (second, _) = peer.action().await.unwrap();
+    // The two calls are made at the same time, and may come in either order.
+    let mut calls = [peer.action().await.unwrap(), peer.action().await.unwrap()];
+    calls.sort_by_key(|(_, action)| matches!(action, Action::CreateConversationSession(_)));
+    let [(first, _), (second, _)] = calls;
     peer.reply(&second, &CreateConversationSessionReply::new("s", "c", "a", "Agent", "u", "p"))
         .await
         .unwrap();
