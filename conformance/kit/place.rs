@@ -265,10 +265,10 @@ impl Place {
     }
 }
 
-/// An address of PostgreSQL with which a broken line is told soon.
+/// An address of PostgreSQL with which a broken line is told well before a client gives up.
 fn soon(url: &str) -> String {
     let sign = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{sign}acquire_timeout_ms=2000")
+    format!("{url}{sign}acquire_timeout_ms=10000")
 }
 
 /// A word as it is typed for a shell.
