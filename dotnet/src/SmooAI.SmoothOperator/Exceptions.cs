@@ -43,9 +43,9 @@ public sealed class ServerErrorException(ErrorEvent answer)
     public override TimeSpan? RetryAfter => Details?.RetryAfterMs is { } wait ? TimeSpan.FromMilliseconds(wait) : null;
 }
 
-/// <summary>No connection could be made.</summary>
-public sealed class ConnectionFailedException(Exception cause)
-    : SmoothOperatorException($"connecting failed: {cause.Message}", innerException: cause, isRetryable: true);
+/// <summary>No connection could be made: now, or, where the address or the token cannot be right, at all.</summary>
+public sealed class ConnectionFailedException(Exception? cause, bool isRefused = false)
+    : SmoothOperatorException($"connecting failed: {cause?.GetBaseException().Message ?? "nothing was sent"}{(isRefused ? "; are the address of the WebSocket endpoint and the token right?" : "")}", null, cause, !isRefused);
 
 /// <summary>The socket broke while a call or turn was under way. Whether the server did the work is unknown.</summary>
 public sealed class ConnectionLostException(string message, string? requestId, Exception? cause = null)

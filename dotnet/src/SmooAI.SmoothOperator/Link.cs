@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Net;
 using System.Net.WebSockets;
 
 namespace SmooAI.SmoothOperator;
@@ -15,6 +14,9 @@ internal sealed class Link(ClientWebSocket socket, SmoothAgentOptions options)
 
     /// <summary>Bounds the goodbye on either side.</summary>
     public static readonly TimeSpan GoodbyeLimit = TimeSpan.FromSeconds(2);
+
+    /// <summary>Follows no redirect, which would take the token elsewhere.</summary>
+    private static readonly HttpMessageInvoker Handshake = new(new SocketsHttpHandler { AllowAutoRedirect = false });
 
     private static readonly byte[] Ping = Wire.Bytes<ClientAction>(new PingParams { RequestId = HeartbeatId }, Wire.Write);
 
@@ -35,17 +37,21 @@ internal sealed class Link(ClientWebSocket socket, SmoothAgentOptions options)
             try
             {
                 await PrepareAsync(socket.Options, options, cancellationToken).ConfigureAwait(false);
-                await socket.ConnectAsync(options.Url, cancellationToken).ConfigureAwait(false);
+                await socket.ConnectAsync(options.Url, Handshake, cancellationToken).ConfigureAwait(false);
                 return new Link(socket, options);
             }
             catch (Exception error)
             {
-                var isRefused = socket.HttpStatusCode == HttpStatusCode.Unauthorized;
+                var status = (int)socket.HttpStatusCode;
+
+                // What is said of them repeats the address or the token.
+                var isInvalid = error is ArgumentException { ParamName: "uri" or "subProtocol" };
+                var isRefused = isInvalid || status is not (0 or 408 or 425 or 429 or >= 500);
                 socket.Dispose();
                 cancellationToken.ThrowIfCancellationRequested();
-                if (!isRefused || !asksAgain)
+                if (status != 401 || !asksAgain)
                 {
-                    throw isRefused ? new UnauthenticatedException() : new ConnectionFailedException(error);
+                    throw status == 401 ? new UnauthenticatedException() : new ConnectionFailedException(isInvalid ? null : error, isRefused);
                 }
             }
         }

@@ -12,9 +12,12 @@ public sealed partial class SmoothAgentClient : IAsyncDisposable
 
     /// <summary>A client that is not yet connected.</summary>
     /// <param name="options">How to connect and how long to wait.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A pause is negative.</exception>
     public SmoothAgentClient(SmoothAgentOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.FirstPause, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.LongestPause, TimeSpan.Zero);
         _options = options;
         _mux = new Mux(Stray);
         _socket = new Socket(options, _mux);

@@ -130,11 +130,7 @@ public sealed partial class Turn : IAsyncEnumerable<ServerEvent>
 
         // Once it is looked at, a failure that nobody awaits is no unobserved one.
         _ = Result.Exception;
-        if (last is not null)
-        {
-            _events.Writer.TryWrite(last);
-        }
-
+        _ = last is not null && _events.Writer.TryWrite(last);
         _events.Writer.Complete(last is null ? failure : null);
     }
 

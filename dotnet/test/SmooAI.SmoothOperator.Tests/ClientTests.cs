@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using SmooAI.SmoothOperator.Testing;
@@ -365,7 +366,68 @@ public sealed class ClientTests
         using var nobody = new System.Net.Sockets.Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         nobody.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         await using var client = new SmoothAgentClient($"ws://{nobody.LocalEndPoint}/ws");
-        await Assert.ThrowsAsync<ConnectionFailedException>(() => client.ConnectAsync(TestContext.Current.CancellationToken));
+        var error = await Assert.ThrowsAsync<ConnectionFailedException>(() => client.ConnectAsync(TestContext.Current.CancellationToken));
+        Assert.True(error.IsRetryable);
+        Assert.Contains("refused", error.Message);
+    }
+
+    [Theory]
+    [InlineData(200, false)]
+    [InlineData(302, false)]
+    [InlineData(404, false)]
+    [InlineData(408, true)]
+    [InlineData(429, true)]
+    [InlineData(503, true)]
+    public async Task ARefusalTellsWhetherAnotherTryMayHelp(int status, bool isRetryable)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var answering = AnswerAsync();
+        await using var client = new SmoothAgentClient($"ws://{listener.LocalEndpoint}/ws?token=secret");
+        var error = await Assert.ThrowsAsync<ConnectionFailedException>(() => client.ConnectAsync(TestContext.Current.CancellationToken));
+        await answering;
+        Assert.Equal(isRetryable, error.IsRetryable);
+        Assert.Contains($"'{status}'", error.Message);
+        Assert.Equal(!isRetryable, error.Message.EndsWith("; are the address of the WebSocket endpoint and the token right?", StringComparison.Ordinal));
+        Assert.DoesNotContain("secret", error.ToString());
+
+        async Task AnswerAsync()
+        {
+            using var peer = await listener.AcceptTcpClientAsync(TestContext.Current.CancellationToken);
+            await using var stream = peer.GetStream();
+            using var reader = new StreamReader(stream);
+            while (await reader.ReadLineAsync(TestContext.Current.CancellationToken) is { Length: > 0 })
+            {
+            }
+
+            var answer = $"HTTP/1.1 {status} Status\r\nLocation: ws://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            await stream.WriteAsync(Encoding.ASCII.GetBytes(answer), TestContext.Current.CancellationToken);
+        }
+    }
+
+    [Theory]
+    [InlineData("localhost:8787/ws?token=secret", "")]
+    [InlineData("ftp://127.0.0.1/?token=secret", "")]
+    [InlineData("ws://127.0.0.1:1/ws", "secret/with=signs")]
+    public async Task WhatCannotBeSentIsRefusedAndNotRepeated(string url, string token)
+    {
+        await using var client = new SmoothAgentClient(new SmoothAgentOptions
+        {
+            Url = new Uri(url),
+            TokenProvider = token.Length > 0 ? SmoothAgentOptions.StaticToken(token) : null,
+            TokenInSubprotocol = true,
+        });
+        var error = await Assert.ThrowsAsync<ConnectionFailedException>(() => client.ConnectAsync(TestContext.Current.CancellationToken));
+        Assert.False(error.IsRetryable);
+        Assert.DoesNotContain("secret", error.ToString());
+    }
+
+    [Fact]
+    public void APauseIsNotNegative()
+    {
+        var options = new SmoothAgentOptions { Url = new Uri("ws://127.0.0.1:1/ws") };
+        Assert.Throws<ArgumentOutOfRangeException>(() => new SmoothAgentClient(options with { FirstPause = Timeout.InfiniteTimeSpan }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new SmoothAgentClient(options with { LongestPause = TimeSpan.FromTicks(-1) }));
     }
 
     [Fact]
