@@ -101,7 +101,12 @@ export class ConnectionError extends SmoothError {
   readonly status: number | undefined;
 
   constructor(code: string, message: string, details: SmoothErrorOptions = {}) {
-    super(code, message, { ...details, cause: details.cause, retryable: code !== "UNAUTHENTICATED" });
+    const { status = 500 } = details;
+    // A refusal by another HTTP status is one for good.
+    const isRefused = code === "CONNECTION_FAILED" && status < 500 && ![408, 425, 429].includes(status);
+    const hint = isRefused ? "; are the address of the WebSocket endpoint and the token right?" : "";
+    const retryable = !isRefused && code !== "UNAUTHENTICATED";
+    super(code, message + hint, { ...details, cause: details.cause, retryable });
     this.status = details.status;
   }
 }

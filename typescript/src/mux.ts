@@ -60,17 +60,14 @@ export class Mux {
 
   /** An id that no other request of this client has, and hardly one of another client. */
   newId(): string {
-    this.#count += 1;
-    return `${this.#prefix}-${this.#count}`;
+    return `${this.#prefix}-${++this.#count}`;
   }
 
   /** From now until it ends, a waiter gets the events of that id. */
   add(id: string, waiter: Waiter): void {
     const waiting = this.#waiting(id);
     if (waiter.isTurn && waiting.some(({ isTurn }) => isTurn)) {
-      return waiter.fail(
-        new SmoothError("DUPLICATE_REQUEST_ID", `a turn ${id} is running`, { requestId: id }),
-      );
+      return waiter.fail(new SmoothError("DUPLICATE_REQUEST_ID", "a turn has this id", { requestId: id }));
     }
     waiter.sent = true;
     this.#waiters.set(id, [...waiting, waiter]);

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from "node:http";
 import WebSocket from "ws";
 import { decodeErrorData, parseJson, type ErrorBody } from "./generated/index.js";
-import type { OpenSocket } from "./socket.js";
+import { open, type OpenSocket } from "./socket.js";
 
 /** A message is at most so many bytes, where the protocol says 1 MiB; closing takes at most so many milliseconds. */
 const limits = { maxPayload: 16 * 1024 * 1024, closeTimeout: 2_000, perMessageDeflate: false };
@@ -27,7 +27,7 @@ export const openNodeSocket: OpenSocket = (url, token, tokenBy = "header") => {
   const byHeader = tokenBy === "header";
   const headers = token !== undefined && byHeader ? { Authorization: `Bearer ${token}` } : {};
   const protocols = token !== undefined && !byHeader ? ["smooth-operator", `bearer.${token}`] : [];
-  const socket = new WebSocket(new URL(url), protocols, { ...limits, headers });
+  const socket = open(() => new WebSocket(url, protocols, { ...limits, headers }));
   socket.on("unexpected-response", (_, response) => {
     let body = "";
     response.setEncoding("utf8").setTimeout(refusalLimits.silence, () => response.destroy());

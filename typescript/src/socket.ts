@@ -61,10 +61,19 @@ const mostSilentBeats = 2;
 /** Whether an HTTP status or a close code says that the token is not accepted. */
 const isRefusal = (status: number | undefined): boolean => status === 401 || status === 4401;
 
+/** Opens a socket. What a platform says of an address or a token that it cannot take repeats it, and is left out. */
+export function open<S>(make: () => S): S {
+  try {
+    return make();
+  } catch {
+    throw new SmoothError("BAD_URL", "cannot connect: no WebSocket takes such an address, or such a token");
+  }
+}
+
 /** The standard `WebSocket`: a token travels as a subprotocol, since headers cannot be set. */
 const openStandardSocket: OpenSocket = (url, token, tokenBy) => {
   if (tokenBy === "header") throw new Error("this platform's WebSocket sends no headers: use `subprotocol`");
-  return new WebSocket(url, token === undefined ? [] : ["smooth-operator", `bearer.${token}`]);
+  return open(() => new WebSocket(url, token === undefined ? [] : ["smooth-operator", `bearer.${token}`]));
 };
 
 /** What may be known of why a connection failed. */
@@ -144,7 +153,7 @@ export class Connection {
       this.options.logger?.warn(error.message, { code: error.code, failures: this.#failures });
       if (error.code === "CONNECTION_LOST") this.events.lost(error);
       const refusal = error instanceof ConnectionError && isRefusal(error.status) ? error : undefined;
-      if (!refusal) this.#failWaiting(error, false);
+      if (!refusal) this.#failWaiting(error, !error.retryable && !this.#kept);
       else if (this.#refused || typeof this.options.token !== "function") {
         this.#failWaiting(new ConnectionError("UNAUTHENTICATED", refusal.message, refusal));
         break;
@@ -159,16 +168,14 @@ export class Connection {
   }
 
   async #pause(milliseconds: number): Promise<void> {
-    const stage = new Pending<void>();
-    this.#stage = stage;
+    const stage = (this.#stage = new Pending<void>());
     stage.onEnd(after(milliseconds, () => stage.resolve()));
     await stage.result.catch(() => {});
   }
 
   /** One attempt and, if it succeeds, the connection up to its end: tells why it ended. */
   async #live(limit: number): Promise<SmoothError> {
-    const stage = new Pending<never>();
-    this.#stage = stage;
+    const stage = (this.#stage = new Pending<never>());
     const stopLimit = after(limit, () => stage.fail(new TimeoutError("connect", limit)));
     stage.onEnd(stopLimit);
     const { token, tokenBy, url, openSocket = openStandardSocket } = this.options;
@@ -196,8 +203,7 @@ export class Connection {
     };
     socket.onmessage = ({ data }: { data: unknown }) => {
       if (stage.ended) return;
-      this.#silentBeats = 0;
-      this.#failures = 0;
+      this.#silentBeats = this.#failures = 0;
       if (typeof data === "string") this.events.frame(data);
     };
     socket.onerror = (event: unknown) => {

@@ -38,6 +38,7 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
   #since: number | undefined;
   #left: number;
   #stopTimer = (): void => {};
+  readonly #ids: Ids;
 
   /** Made by `client.sendMessage`. */
   constructor(
@@ -50,6 +51,7 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
   ) {
     super();
     this.#left = limits.turn;
+    this.#ids = { sessionId, requestId };
     // Nobody need wait for the end: its failure must not end the process.
     this.result.catch(() => {});
     this.onEnd(() => {
@@ -103,12 +105,12 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
 
   /** Approves or denies the tool call that the turn waits on. */
   confirm(approved: boolean) {
-    return this.host.confirmToolAction({ ...this.#ids(), approved });
+    return this.host.confirmToolAction({ ...this.#ids, approved });
   }
 
   /** Enters the one-time code that the turn waits on. */
   verify(code: string) {
-    return this.host.verifyOtp({ ...this.#ids(), code });
+    return this.host.verifyOtp({ ...this.#ids, code });
   }
 
   /** Fills in the form that the turn waits on: `IdentityIntakeValues`, `ChoicesValues`, or those of another kind. */
@@ -124,7 +126,7 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
   /** Stops the work. The turn then ends with `cancelled`; to stop only the waiting, abort the call's signal. */
   cancel(): void {
     if (this.ended) return;
-    if (this.sent) this.host.cancel(this.#ids());
+    if (this.sent) this.host.cancel(this.#ids);
     else this.fail(new CancelledError(this.requestId));
   }
 
@@ -154,16 +156,12 @@ export class Turn extends Pending<TurnResult> implements AsyncIterable<Event>, P
     if (this.#readers.length > 0) for (const wake of this.#readers.splice(0)) wake();
   }
 
-  #ids(): Ids {
-    return { sessionId: this.sessionId, requestId: this.requestId };
-  }
-
   #form(): Ids & { interactionId: string; kind: string } {
     if (this.#parked?.type !== "interaction_required") {
-      throw new SmoothError("NO_PENDING_INTERACTION", "the turn does not wait for a form", this.#ids());
+      throw new SmoothError("NO_PENDING_INTERACTION", "the turn does not wait for a form", this.#ids);
     }
     const { interactionId, kind } = this.#parked.data.data;
-    return { ...this.#ids(), interactionId, kind };
+    return { ...this.#ids, interactionId, kind };
   }
 
   /** Keeps an event for the reader, in bounded room. */

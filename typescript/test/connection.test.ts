@@ -1,7 +1,8 @@
 // The client's connection against the scripted server: tokens, refusals, losses, heartbeats, closing.
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { ClosedError, ConnectionError } from "../src/index.js";
+import { inspect } from "node:util";
+import { ClosedError, ConnectionError, SmoothAgentClient, SmoothError } from "../src/index.js";
 import { collect, connectTo, message, mockTime, pass, server, settle } from "./fixture.js";
 
 test("a connection that cannot be made is refused with its reason; the next attempt may succeed", async () => {
@@ -18,6 +19,43 @@ test("a connection that cannot be made is refused with its reason; the next atte
   };
   for (const token of [throws, () => Promise.reject(broken)]) {
     await assert.rejects(connectTo({ token }).connect(), { code: "CONNECTION_FAILED", cause: broken });
+  }
+});
+
+test("a refusal for good is told at once, also to a call, and says what to look at", async () => {
+  const message =
+    /^cannot connect: (302|404).*; are the address of the WebSocket endpoint and the token right\?$/;
+  for (const status of [302, 404]) {
+    server.refuse(status, status);
+    const refused = { code: "CONNECTION_FAILED", status, retryable: false, message };
+    await assert.rejects(connectTo().connect(), refused);
+    await assert.rejects(connectTo().ping(), refused);
+  }
+  for (const status of [408, 429, 500]) {
+    server.refuse(status);
+    await assert.rejects(connectTo().connect(), { retryable: true, message: `cannot connect: ${status}` });
+  }
+});
+
+test("what no WebSocket takes is told at once and not repeated", async () => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "WebSocket");
+  class Picky {
+    constructor(...what: unknown[]) {
+      throw new SyntaxError(`these are not valid: ${what.join()}`);
+    }
+  }
+  Object.defineProperty(globalThis, "WebSocket", { value: Picky, configurable: true });
+  try {
+    const client = new SmoothAgentClient({ url: "nowhere?token=secret", token: "secret=" });
+    await assert.rejects(client.ping(), (error) => {
+      assert.ok(error instanceof SmoothError && !error.retryable);
+      assert.equal(error.code, "BAD_URL");
+      assert.doesNotMatch(inspect(error), /secret|nowhere/);
+      return true;
+    });
+  } finally {
+    if (before) Object.defineProperty(globalThis, "WebSocket", before);
+    else Reflect.deleteProperty(globalThis, "WebSocket");
   }
 });
 

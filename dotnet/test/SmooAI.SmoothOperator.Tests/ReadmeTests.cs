@@ -75,7 +75,7 @@ public sealed class ReadmeTests
         }
 
         var result = await turn;
-        Console.WriteLine(result.Response.ResponseParts[0]);
+        Console.WriteLine($"\nescalate: {result.NeedsEscalation}");
         Assert.Equal("17 days", result.Response.ResponseParts[0]);
     }
 

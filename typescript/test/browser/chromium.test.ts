@@ -53,13 +53,18 @@ test("a page talks, loses its connection, comes back, and shows its token as a s
     const lost = client.sendMessage({ sessionId, message: "drop" }).text().catch((error) => error.code);
     said += ", " + (await lost) + ", " + (await client.ping()).type;
     client.close();
+    for (const wrong of [{ url: "nowhere://[?token=secret" }, { url: "${server.url}", token: "secret=" }]) {
+      said += ", " + (await new smooth.SmoothAgentClient(wrong).ping().catch((error) => String(error)));
+    }
     return said;
   })()`;
   fake.on("send_message", (action, reply) => {
     if (action.message === "drop") return fake.drop();
     reply.accepted().token("You said ").token(action.message).done("done");
   });
-  assert.equal(await page.evaluate(script), "You said hello, done, CONNECTION_LOST, pong");
+  const untaken = "SmoothError: cannot connect: no WebSocket takes such an address, or such a token";
+  const said = `You said hello, done, CONNECTION_LOST, pong, ${untaken}, ${untaken}`;
+  assert.equal(await page.evaluate(script), said);
   assert.deepEqual(server.offered, Array(2).fill(["smooth-operator", "bearer.a.b-c"]));
   assert.deepEqual(problems, []);
 });
