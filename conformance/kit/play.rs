@@ -268,7 +268,11 @@ impl<'a> Cell<'a> {
 
     async fn open(&mut self, open: &Open) -> Result<()> {
         let client = self.client(open.client.as_ref());
-        let mut command = json!({ "do": "open", "client": client, "url": self.proxy.url() });
+        let url = match &open.path {
+            Some(path) => self.proxy.url().replace("/ws", path),
+            None => self.proxy.url().to_owned(),
+        };
+        let mut command = json!({ "do": "open", "client": client, "url": url });
         if !open.tokens.is_empty() {
             let lane = self.lane.organisations(&self.server);
             command["tokens"] = open.tokens.iter().map(|claims| json!(token::token(claims, &lane))).collect();

@@ -105,6 +105,8 @@ pub enum Step {
 pub struct Open {
     /// The client.
     pub client: Option<String>,
+    /// A path of the server that is asked for in place of the endpoint's.
+    pub path: Option<String>,
     /// Its tokens: claims that are signed, or texts as they are.
     pub tokens: Vec<Value>,
     /// How they travel.

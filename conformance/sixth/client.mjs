@@ -184,8 +184,10 @@ export class Client {
       };
     });
     if (status === 401) throw new ClientError("connection", "UNAUTHENTICATED", "the token was refused");
-    if (status !== undefined)
-      throw new ClientError("connection", "CONNECTION_FAILED", `cannot connect: ${status}`);
+    if (status !== undefined) {
+      const retryable = !(status < 500) || [408, 425, 429].includes(status);
+      throw new ClientError("connection", "CONNECTION_FAILED", `cannot connect: ${status}`, { retryable });
+    }
     if (this.#closed) return socket.close();
     this.#socket = socket;
     this.#refused = false;

@@ -30,7 +30,7 @@ public sealed class PackageTests : IDisposable
             ["Microsoft.Extensions.AI.Abstractions", "Microsoft.Extensions.DependencyInjection.Abstractions", "Microsoft.Extensions.Logging.Abstractions", "SmooAI.SmoothOperator"],
             Dependencies("SmooAI.SmoothOperator.Extensions.AI"));
         await using var server = ReadmeTests.Serve();
-        Assert.EndsWith("17 days17 days\n", await FollowAsync("SmooAI.SmoothOperator", server.Url, 0), StringComparison.Ordinal);
+        Assert.EndsWith("17 days\nescalate: False\n", await FollowAsync("SmooAI.SmoothOperator", server.Url, 0), StringComparison.Ordinal);
         Assert.EndsWith("17 days\n", await FollowAsync("SmooAI.SmoothOperator", server.Url, 2), StringComparison.Ordinal);
         Assert.EndsWith("17 days", await FollowAsync("SmooAI.SmoothOperator.Extensions.AI", server.Url, 0, 1), StringComparison.Ordinal);
     }
