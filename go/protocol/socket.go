@@ -100,7 +100,7 @@ func unopened(response *http.Response, err error) error {
 	case response.StatusCode == http.StatusUnauthorized:
 		return ErrUnauthenticated
 	}
-	return fmt.Errorf("%w HTTP %s", ErrRefused, response.Status)
+	return fmt.Errorf("%w HTTP %s: %w", ErrRefused, response.Status, err)
 }
 
 // run reads from one connection after the other until the client is closed or the server refuses it for good. It

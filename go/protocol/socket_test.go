@@ -219,12 +219,14 @@ func TestWhyThereIsNoConnection(t *testing.T) {
 		says := fmt.Sprintf("are the address of the WebSocket endpoint and the token right? HTTP %d ", status)
 		fails(address, protocol.ErrRefused, false, says)
 	}
+	status = 202 // why it is none is told too
+	fails(address, protocol.ErrRefused, false, "HTTP 202 Accepted: failed to WebSocket dial: expected")
 	for _, status = range []int{408, 429, 503} {
 		fails(address, protocol.ErrConnectionFailed, true, fmt.Sprintf("got %d", status))
 	}
 	page.Close()
-	if asked != 6 {
-		t.Errorf("6 handshakes made %d requests", asked)
+	if asked != 7 {
+		t.Errorf("7 handshakes made %d requests", asked)
 	}
 	fails(address, protocol.ErrConnectionFailed, true, "dial tcp")
 	for _, url := range []string{"127.0.0.1:8787/ws?token=secret", "ftp://127.0.0.1/?token=secret", "ws://[?token=secret", ""} {
